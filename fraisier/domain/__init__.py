@@ -1,0 +1,1 @@
+"""What Fraisier is about, in the standard library only: no database, no Ansible, no terminal."""

@@ -1,0 +1,127 @@
+"""What may be deployed, where and by which provider: a configuration known to be good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from fraisier.domain.errors import EnvironmentNotFound, FraiseNotFound, did_you_mean
+from fraisier.domain.strategy import StrategyConfig
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A way to put a service somewhere: playbooks, a role and what they can do.
+
+    `playbooks` maps a verb (`preflight`, `deploy`, `restore`, `probe`, `verify`) to a playbook.
+    """
+
+    name: str
+    description: str
+    playbooks: Mapping[str, str]
+    role: str
+    strategies: tuple[str, ...]
+    default_strategy: str
+    schema: Mapping[str, Any] = field(hash=False)
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine, by the name the configuration gives it, and how SSH reaches it."""
+
+    name: str
+    address: str
+    port: int = 22
+    username: str | None = None
+    ssh_key_path: str | None = None
+    known_hosts: str | None = None
+    python: str = "/usr/bin/python3"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A fraise in an environment: all that a deployment of it needs, with secrets as references.
+
+    `service` is the provider's own part of the configuration, in the shape its role takes.
+    """
+
+    fraise: str
+    environment: str
+    type: str
+    provider: str
+    repository: str
+    branch: str
+    strategy: str
+    strategy_config: StrategyConfig
+    hosts: tuple[Host, ...]
+    service: Json = field(hash=False)
+    become: bool = True
+    auto_rollback: bool = True
+    on_busy: str = "queue"
+    region: str = "default"
+
+    def as_json(self) -> Json:
+        """Return the snapshot that is stored with a deployment."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Target:
+        """Rebuild a target from its snapshot."""
+        return cls(
+            **{
+                **data,
+                "strategy_config": StrategyConfig(**data["strategy_config"]),
+                "hosts": tuple(Host(**host) for host in data["hosts"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Fraise:
+    """A deployable service and its environments, by name."""
+
+    name: str
+    type: str
+    description: str
+    targets: Mapping[str, Target] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All that one configuration file describes. `path` is that file."""
+
+    path: str
+    fraises: Mapping[str, Fraise] = field(hash=False)
+    providers: Mapping[str, Provider] = field(hash=False)
+
+    def fraise(self, name: str) -> Fraise:
+        """Return a fraise by name, or raise FraiseNotFound."""
+        if name not in self.fraises:
+            raise FraiseNotFound(
+                f'no fraise "{name}" in {self.path}{did_you_mean(name, self.fraises)}',
+                f"known: {', '.join(sorted(self.fraises)) or 'none'}",
+            )
+        return self.fraises[name]
+
+    def target(self, fraise: str, environment: str) -> Target:
+        """Return a target, or raise FraiseNotFound or EnvironmentNotFound."""
+        found = self.fraise(fraise)
+        if environment not in found.targets:
+            raise EnvironmentNotFound(
+                f'fraise "{fraise}" has no environment "{environment}"'
+                f"{did_you_mean(environment, found.targets)}",
+                f"known: {', '.join(sorted(found.targets)) or 'none'} (in {self.path})",
+            )
+        return found.targets[environment]
+
+    def targets(self) -> list[Target]:
+        """Return every target, by fraise and environment."""
+        return [
+            fraise.targets[name]
+            for _, fraise in sorted(self.fraises.items())
+            for name in sorted(fraise.targets)
+        ]

@@ -1,0 +1,121 @@
+"""A deployment, the states it can be in, and the only moves between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from fraisier.domain.catalogue import Target
+
+
+class Status(StrEnum):
+    """Where a deployment stands; the contract says what each word promises."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    SUCCESS = "success"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+    ROLLBACK_FAILED = "rollback_failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def terminal(self) -> bool:
+        """True once nothing about the deployment can change."""
+        return not MOVES[self]
+
+
+#: From a state, the states that may follow. A state that nothing follows is terminal.
+MOVES: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset(
+        {Status.IN_PROGRESS, Status.CANCELLED, Status.SUPERSEDED, Status.INTERRUPTED}
+    ),
+    Status.IN_PROGRESS: frozenset(
+        {
+            Status.SUCCESS,
+            Status.FAILED,
+            Status.ROLLED_BACK,
+            Status.ROLLBACK_FAILED,
+            Status.CANCELLED,
+            Status.INTERRUPTED,
+        }
+    ),
+    **{
+        end: frozenset()
+        for end in (
+            Status.SUCCESS,
+            Status.FAILED,
+            Status.ROLLED_BACK,
+            Status.ROLLBACK_FAILED,
+            Status.CANCELLED,
+            Status.SUPERSEDED,
+            Status.INTERRUPTED,
+        )
+    },
+}
+
+#: After these ends a person must look before the target changes again.
+HOLDING = frozenset({Status.ROLLBACK_FAILED, Status.INTERRUPTED})
+
+
+class IllegalMove(Exception):
+    """A deployment was asked to make a move that the table does not hold: a defect."""
+
+
+def check_move(before: Status, after: Status) -> None:
+    """Raise IllegalMove unless a deployment may go from `before` to `after`."""
+    if after not in MOVES[before]:
+        raise IllegalMove(f"{before} -> {after}")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One request to change a target, as recorded. Times are UTC microseconds since 1970.
+
+    `target` is the configuration frozen at the request; `version` the full commit SHA that every
+    host gets; `requested_version` what the person wrote (None: the branch).
+    """
+
+    id: str
+    kind: str
+    status: Status
+    target: Target
+    version: str
+    requested_version: str | None
+    strategy: str
+    triggered_by: str
+    trace_id: str
+    created_at: int
+    reason: str = ""
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    started_at: int | None = None
+    completed_at: int | None = None
+
+
+@dataclass(frozen=True)
+class HostRecord:
+    """What one deployment did to one host. Releases are ids on that host; None means none.
+
+    `state`: pending, changed, unchanged, failed, restored, restore_failed, unreachable, unknown.
+    """
+
+    host: str
+    state: str
+    release: str | None = None
+    previous: str | None = None
+    error: dict[str, str] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a target's host runs, as last reported by the host itself."""
+
+    host: str
+    fence: int
+    release: str | None
+    version: str | None
+    good: bool
+    at: int

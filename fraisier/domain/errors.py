@@ -1,0 +1,127 @@
+"""Everything that can be wrong, as one tree.
+
+FraisierError
+├── ConfigurationError      the configuration file or a setting; carries every problem found
+├── UsageError              an argument that no configuration could make right
+├── NotFound
+│   ├── FraiseNotFound
+│   ├── EnvironmentNotFound
+│   ├── DeploymentNotFound
+│   └── VersionNotFound
+├── Refused                 busy, held, or forbidden by a rule; nothing was recorded
+├── StoreError              the database could not be read or written
+├── RunnerError             Ansible could not be run at all
+└── LabError                the lab could not be made or removed
+
+Each has a stable `code`, a `message` for the reader and a `hint`: what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class FraisierError(Exception):
+    """Something is wrong and the reader can do something about it."""
+
+    code = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in a configuration file: where (file, line, path) and what."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class ConfigurationError(FraisierError):
+    """The configuration cannot be used; every problem is reported at once."""
+
+    code = "configuration_invalid"
+
+    def __init__(self, problems: Sequence[Problem], hint: str = "") -> None:
+        super().__init__("\n".join(str(problem) for problem in problems), hint)
+        self.problems = tuple(problems)
+
+
+class UsageError(FraisierError):
+    """The command or request cannot mean anything as it was written."""
+
+    code = "invalid_arguments"
+
+
+class NotFound(FraisierError):
+    """What was named does not exist."""
+
+    code = "not_found"
+
+
+class FraiseNotFound(NotFound):
+    """No such fraise is configured."""
+
+    code = "fraise_not_found"
+
+
+class EnvironmentNotFound(NotFound):
+    """The fraise has no such environment."""
+
+    code = "environment_not_found"
+
+
+class DeploymentNotFound(NotFound):
+    """No deployment has this id."""
+
+    code = "deployment_not_found"
+
+
+class VersionNotFound(NotFound):
+    """The repository has no such branch, tag or commit."""
+
+    code = "version_not_found"
+
+
+class Refused(FraisierError):
+    """The request is understood and not allowed now."""
+
+    code = "refused"
+
+
+class StoreError(FraisierError):
+    """The database could not be read or written."""
+
+    code = "store_failed"
+
+
+class RunnerError(FraisierError):
+    """Ansible could not be run."""
+
+    code = "runner_failed"
+
+
+class LabError(FraisierError):
+    """The lab could not do what was asked."""
+
+    code = "lab_failed"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean "hosts"?` for a near miss, else the empty string."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""
