@@ -1,0 +1,5 @@
+"""`python -m fraisier` is the same as `fraisier`."""
+
+from fraisier.cli import main
+
+main()

@@ -1,0 +1,59 @@
+"""What every command shares: how it speaks, and the application it works with."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from fraisier.wiring import Application
+
+
+@dataclass
+class Context:
+    """The root options of one command. Results go to stdout, progress to stderr."""
+
+    json: bool = False
+    verbose: int = 0
+    color: bool = True
+    config_path: str | None = None
+
+    @cached_property
+    def application(self) -> Application:
+        """Return the application for the chosen configuration file."""
+        from fraisier.wiring import Application
+
+        return Application.from_environment(self.config_path)
+
+    def emit(self, data: object, text: str) -> None:
+        """Print a result: `data` as JSON where that was asked for, else `text`."""
+        click.echo(json.dumps(data, indent=2, default=str) if self.json else text)
+
+    def say(self, text: str) -> None:
+        """Print progress, away from the result."""
+        click.echo(text, file=sys.stderr, color=self.color or None)
+
+    def style(self, text: str, **style: Any) -> str:
+        """Return text with colours, where this terminal may have them."""
+        return click.style(text, **style) if self.color else text
+
+
+def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
+    """Return rows as aligned columns under a heading; no rows give the heading alone."""
+    heading = {column: column.replace("_", " ").upper() for column in columns}
+    lines = [heading, *rows]
+    widths = [max(len(str(line.get(column) or "")) for line in lines) for column in columns]
+    pad = [
+        "  ".join(
+            str(line.get(column) or "").ljust(width)
+            for column, width in zip(columns, widths, strict=True)
+        )
+        for line in lines
+    ]
+    return "\n".join(line.rstrip() for line in pad)

@@ -1,0 +1,39 @@
+"""Ctrl-C, SIGTERM and `--timeout` become one question that the worker asks: shall I stop?"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+
+class Stopping:
+    """While entered, signals ask for a clean stop instead of ending the process."""
+
+    def __init__(self, say: Callable[[str], None], deadline: float | None) -> None:
+        self._say = say
+        self._deadline = deadline
+        self._asked = False
+        self._before: dict[signal.Signals, Any] = {}
+        self.timed_out = False
+
+    def wanted(self) -> bool:
+        """Return True once a stop was asked for or the time is over."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self.timed_out = True
+        return self._asked or self.timed_out
+
+    def __enter__(self) -> Stopping:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True
+        self._say("stopping: what was changed goes back first")

@@ -1,0 +1,186 @@
+"""One execution of a deployment, step by step, to a state that is true on the hosts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fraisier.domain.catalogue import Provider
+from fraisier.domain.deployment import Deployment, Status
+from fraisier.domain.errors import FraisierError
+from fraisier.domain.event import Event, Fact
+from fraisier.domain.outcome import HostOutcome, Outcome
+from fraisier.domain.plan import Plan, Step, Work, way_back
+from fraisier.domain.ports import Runner, Store
+from fraisier.engine.ledger import HostState, first_state
+from fraisier.engine.request import request_for, secret_references
+
+Listener = Callable[[Sequence[Event]], None]
+
+
+class Attempt:
+    """Carries a claimed deployment to its end. `tell` hears each event once it is recorded."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        plan: Plan,
+        provider: Provider,
+        store: Store,
+        runner: Runner,
+        tell: Listener,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._deployment = deployment
+        self._target = deployment.target
+        self._plan = plan
+        self._provider = provider
+        self._store = store
+        self._runner = runner
+        self._tell = tell
+        self._cancelled = cancelled
+        self._installation = store.installation()
+        placed = store.placements(self._target.fraise, self._target.environment)
+        self._hosts = {
+            host.name: first_state(host.name, placed.get(host.name)) for host in self._target.hosts
+        }
+
+    def run(self) -> Status:
+        """Walk the plan; at the first step that fails, find the way back. Return the end state."""
+        deadline = self._new_deadline()
+        for step in self._plan.steps:
+            outcome = self._perform(step, deadline, self._cancelled)
+            if not outcome.ok:
+                return self._end_badly(outcome)
+        return self._finish(Status.SUCCESS, self._good_news())
+
+    # --- one step -------------------------------------------------------------------------
+
+    def _perform(
+        self, step: Step, deadline: float, cancelled: Callable[[], bool], **more: Any
+    ) -> Outcome:
+        self._record([Fact("deployment.step", None, {"verb": step.verb, "hosts": [*step.hosts]})])
+        if step.verb in ("deploy", "restore"):
+            self._record([Fact("deployment.host_started", host) for host in step.hosts])
+        outcome = self._run(self._work(step, deadline, more), cancelled)
+        self._take_in(step.verb, outcome)
+        return outcome
+
+    def _run(self, work: Work, cancelled: Callable[[], bool]) -> Outcome:
+        try:
+            return self._runner.run(work, self._record, cancelled)
+        except FraisierError as error:
+            said = {"code": error.code, "message": error.message, "hint": error.hint}
+            hosts = {host.name: HostOutcome(host.name, "failed", {}, said) for host in work.hosts}
+            return Outcome("broken", hosts, said)
+
+    def _work(self, step: Step, deadline: float, more: dict[str, Any]) -> Work:
+        if self._deployment.kind == "rollback" and step.verb == "restore" and "restore" not in more:
+            more = {"restore_version": self._deployment.version, **more}
+        fences = {name: self._hosts[name].fences for name in step.hosts}
+        return Work(
+            deployment_id=self._deployment.id,
+            verb=step.verb,
+            playbook=self._provider.playbooks[step.verb],
+            hosts=tuple(host for host in self._target.hosts if host.name in step.hosts),
+            become=self._target.become,
+            request=request_for(self._deployment, self._installation, fences, **more),
+            secrets=secret_references(self._deployment) if step.verb == "deploy" else {},
+            timeout=max(1.0, deadline - time.monotonic()),
+        )
+
+    def _take_in(self, verb: str, outcome: Outcome) -> None:
+        facts, changes = [], verb in ("deploy", "restore")
+        for name, host in outcome.hosts.items():
+            self._hosts[name] = self._hosts[name].after(verb, host, self._deployment.id)
+            if changes:
+                facts.append(Fact("deployment.host_completed", name, _told(host, verb)))
+        states = [self._hosts[name] for name in outcome.hosts]
+        found = [
+            state.placement(good=changes and outcome.hosts[state.name].ok)
+            for state in states
+            if changes
+        ]
+        self._store_and_tell(facts, states, [placement for placement in found if placement])
+
+    def _record(self, facts: Sequence[Fact]) -> None:
+        self._store_and_tell(facts, (), ())
+
+    def _store_and_tell(
+        self, facts: Sequence[Fact], states: Sequence[HostState], found: Sequence[Any]
+    ) -> None:
+        records = [state.record() for state in states]
+        self._tell(self._store.record(self._deployment.id, facts, records, found))
+
+    def _new_deadline(self) -> float:
+        return time.monotonic() + self._target.strategy_config.progress_deadline
+
+    # --- the way back ---------------------------------------------------------------------
+
+    def _end_badly(self, outcome: Outcome) -> Status:
+        error = outcome.first_error()
+        why = f"{error['message']} [{error['code']}]"
+        stopped = outcome.ended == "cancelled"
+        end = Status.CANCELLED if stopped else Status.FAILED
+        self._look_at([name for name, state in self._hosts.items() if state.unsure])
+        unconfirmed = [name for name, state in self._hosts.items() if state.unsure]
+        failed = [name for name in outcome.hosts if self._touched(name)]
+        moved = [name for name in self._hosts if self._touched(name) and name not in failed]
+        if not failed and not moved:
+            return self._finish(end, f"{why}; no host was changed")
+        if not self._target.auto_rollback:
+            if unconfirmed:
+                return self._finish(Status.INTERRUPTED, f"{why}; unseen: {', '.join(unconfirmed)}")
+            return self._finish(end, f"{why}; left as they are: {', '.join([*failed, *moved])}")
+        return self._go_back(failed, moved, end, why)
+
+    def _touched(self, name: str) -> bool:
+        return self._hosts[name].moved or self._hosts[name].unsure
+
+    def _look_at(self, hosts: list[str]) -> None:
+        """Stop what may still run on hosts that fell silent, and see what they serve."""
+        if not hosts:
+            return
+        self._perform(Step("probe", tuple(hosts)), self._new_deadline(), _never, stop=True)
+
+    def _go_back(self, failed: list[str], moved: list[str], end: Status, why: str) -> Status:
+        deadline = self._new_deadline()
+        for step in way_back(self._target, failed, moved):
+            known = {
+                name: self._hosts[name].previous
+                for name in step.hosts
+                if self._hosts[name].previous_known
+            }
+            more = {"restore": known, "mark_bad": end is Status.FAILED}
+            self._perform(step, deadline, _never, **more)
+        lost = [name for name in (*failed, *moved) if self._hosts[name].state != "restored"]
+        if lost:
+            return self._finish(Status.ROLLBACK_FAILED, f"{why}; not restored: {', '.join(lost)}")
+        back = [name for name in (*failed, *moved) if self._hosts[name].release is not None]
+        if not back:
+            return self._finish(
+                end, f"{why}; there was no earlier release, so the service was stopped"
+            )
+        end = Status.ROLLED_BACK if end is Status.FAILED else end
+        return self._finish(end, f"{why}; the earlier release serves again on {', '.join(back)}")
+
+    # --- the end --------------------------------------------------------------------------
+
+    def _good_news(self) -> str:
+        changed = [name for name, state in self._hosts.items() if state.state != "unchanged"]
+        return "" if changed else "it was serving already; nothing was changed"
+
+    def _finish(self, status: Status, reason: str) -> Status:
+        self._tell(self._store.finish(self._deployment.id, status, reason))
+        return status
+
+
+def _told(host: HostOutcome, verb: str) -> dict[str, Any]:
+    fields = ("release", "previous", "reused", "gate", "steps", "switched")
+    told = {name: host.result[name] for name in fields if name in host.result}
+    return {"state": host.state, "verb": verb, "error": host.error and dict(host.error), **told}
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,96 @@
+"""What one attempt knows of each host: what it ran before, what it runs now, its fence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fraisier.domain.deployment import HostRecord, Placement
+from fraisier.domain.ids import now
+from fraisier.domain.outcome import HostOutcome
+
+
+@dataclass(frozen=True)
+class HostState:
+    """One host in one attempt. `previous_known` is False until the host or the records told."""
+
+    name: str
+    fence: int | None = None
+    expected: int | None = None
+    previous: str | None = None
+    previous_known: bool = False
+    release: str | None = None
+    version: str | None = None
+    moved: bool = False
+    unsure: bool = False
+    state: str = "pending"
+    error: Mapping[str, str] | None = None
+
+    def after(self, verb: str, outcome: HostOutcome, deployment_id: str) -> HostState:
+        """Return the state after a step, from what the host reported."""
+        result = outcome.result
+        known = self._with_previous(verb, result)
+        if verb == "probe" and outcome.ok:
+            known = self._seen(result.get("release") or {}, deployment_id)
+        release = result.get("release") or {}
+        told = "release" in result
+        return replace(
+            known,
+            fence=result.get("fence", self.fence) if verb != "probe" else self.fence,
+            release=release.get("id") if told else self.release,
+            version=release.get("version") if told else self.version,
+            moved=known.moved or (verb in ("deploy", "restore") and bool(result.get("switched"))),
+            unsure=outcome.state == "unknown" and verb != "preflight",
+            state=_state(verb, outcome, self.state),
+            error=outcome.error or self.error,
+        )
+
+    def _seen(self, release: Mapping[str, Any], deployment_id: str) -> HostState:
+        """Judge a host that fell silent by what it serves now."""
+        if self.previous_known or self.release is not None:
+            before = self.previous if self.previous_known else self.release
+            moved = self.moved or release.get("id") != before
+            return replace(self, previous=before, previous_known=True, moved=moved)
+        if release.get("deployment") == deployment_id:
+            return replace(self, moved=True)
+        return replace(self, previous=release.get("id"), previous_known=True)
+
+    def _with_previous(self, verb: str, result: Mapping[str, Any]) -> HostState:
+        key = {"preflight": "release", "deploy": "previous", "restore": "previous"}.get(verb, "")
+        if self.previous_known or key not in result:
+            return self
+        return replace(self, previous=(result[key] or {}).get("id"), previous_known=True)
+
+    @property
+    def fences(self) -> dict[str, int | None]:
+        """Return the fence as a step presents it."""
+        return {"expected": self.expected, "number": self.fence}
+
+    def record(self) -> HostRecord:
+        """Return the host's row in the deployment."""
+        error = dict(self.error) if self.error else None
+        return HostRecord(self.name, self.state, self.release, self.previous, error)
+
+    def placement(self, *, good: bool) -> Placement | None:
+        """Return what the host runs, if it said so."""
+        if self.fence is None:
+            return None
+        return Placement(self.name, self.fence, self.release, self.version, good, now())
+
+
+def first_state(name: str, placement: Placement | None) -> HostState:
+    """Return a host's state before the attempt, from what the records remember."""
+    if placement is None:
+        return HostState(name, expected=0)
+    return HostState(name, expected=placement.fence, release=placement.release)
+
+
+def _state(verb: str, outcome: HostOutcome, before: str) -> str:
+    if verb in ("preflight", "probe"):
+        return before if outcome.ok else outcome.state
+    if verb == "restore":
+        return "restored" if outcome.ok else "restore_failed"
+    if not outcome.ok:
+        return outcome.state
+    return "changed" if outcome.result.get("switched") else "unchanged"

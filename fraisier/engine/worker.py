@@ -1,0 +1,75 @@
+"""Working on a deployment: waiting for its turn, carrying it out, and never leaving it open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from fraisier.domain.catalogue import Catalogue
+from fraisier.domain.deployment import Deployment, Status
+from fraisier.domain.ports import Runner, Store
+from fraisier.engine.attempt import Attempt, Listener
+from fraisier.engine.deployments import Deployments
+
+POLL_SECONDS = 0.2
+
+
+class Worker:
+    """Carries out deployments of one catalogue."""
+
+    def __init__(
+        self, catalogue: Catalogue, store: Store, runner: Runner, deployments: Deployments
+    ) -> None:
+        self._catalogue = catalogue
+        self._store = store
+        self._runner = runner
+        self._deployments = deployments
+
+    def carry_out(
+        self,
+        deployment: Deployment,
+        tell: Listener,
+        cancelled: Callable[[], bool],
+        waiting: Callable[[Deployment], None],
+    ) -> Deployment:
+        """Bring one deployment to its end and return it as it then stands."""
+        claimed = self._claim(deployment, tell, cancelled, waiting)
+        if claimed.status is Status.IN_PROGRESS:
+            self._attempt(claimed, tell, cancelled)
+        return self._store.deployment(deployment.id)
+
+    def _claim(
+        self,
+        deployment: Deployment,
+        tell: Listener,
+        cancelled: Callable[[], bool],
+        waiting: Callable[[Deployment], None],
+    ) -> Deployment:
+        tell(self._store.events(deployment.id))
+        told: str | None = None
+        while True:
+            self._store.abandon_dead()
+            claimed = self._store.claim(deployment.id)
+            if claimed.status is not Status.PENDING:
+                return claimed
+            if cancelled():
+                tell(self._store.finish(deployment.id, Status.CANCELLED, "before it began"))
+                return self._store.deployment(deployment.id)
+            blocker = self._store.blocker(deployment.id)
+            if blocker is not None and blocker.id != told:
+                told = blocker.id
+                waiting(blocker)
+            time.sleep(POLL_SECONDS)
+
+    def _attempt(
+        self, deployment: Deployment, tell: Listener, cancelled: Callable[[], bool]
+    ) -> None:
+        provider = self._catalogue.providers[deployment.target.provider]
+        plan = self._deployments.plan(deployment)
+        try:
+            Attempt(deployment, plan, provider, self._store, self._runner, tell, cancelled).run()
+        except BaseException as error:
+            if self._store.deployment(deployment.id).status is Status.IN_PROGRESS:
+                reason = f"the attempt broke off: {type(error).__name__}"
+                tell(self._store.finish(deployment.id, Status.INTERRUPTED, reason))
+            raise

@@ -1,0 +1,5 @@
+"""Running Ansible: one step, one private folder, one tree of processes that ends with it."""
+
+from fraisier.runner.ansible import AnsibleRunner
+
+__all__ = ["AnsibleRunner"]

@@ -1,0 +1,46 @@
+"""The private folder of one run: 0700, in memory where the machine has such a place, wiped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PREFIX = "fraisier-run-"
+
+
+def base() -> Path:
+    """Return where private folders are made: /dev/shm, so that no secret meets a disk, or /tmp."""
+    shared_memory = Path("/dev/shm")  # noqa: S108 - the folder inside is made 0700 by mkdtemp
+    if os.access(shared_memory, os.W_OK | os.X_OK):
+        return shared_memory
+    return Path(tempfile.gettempdir())
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Make a folder that only this user can read, and remove it whatever happens."""
+    sweep()
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base()))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=False)
+
+
+def sweep() -> None:
+    """Remove the folders that runs of ours left behind when their process was killed."""
+    for folder in base().glob(f"{PREFIX}*-*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        mine = folder.stat().st_uid == os.getuid()
+        if mine and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user can read, 0600 from its first byte."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)

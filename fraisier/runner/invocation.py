@@ -1,0 +1,120 @@
+"""From a piece of work to the files, environment and arguments of one Ansible run. Pure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ansible_collections.fraisier.deploy as collection
+
+from fraisier.domain.catalogue import Host
+from fraisier.domain.plan import Work
+from fraisier.domain.secret import Secret
+from fraisier.runner.unsafe import unsafe_yaml
+
+#: What a run may see of our environment. Everything else, database URLs and tokens included, stays.
+ALLOWED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER")
+CONNECT_SECONDS = 10
+SSH_OPTIONS = {
+    "BatchMode": "yes",
+    "ConnectTimeout": str(CONNECT_SECONDS),
+    "ControlMaster": "auto",
+    "ControlPersist": "60s",
+    "ServerAliveCountMax": "2",
+    "ServerAliveInterval": "3",
+    "StrictHostKeyChecking": "yes",
+}
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """Files to write below the private folder, the environment, and ansible-runner's arguments."""
+
+    files: Mapping[str, str]
+    environment: Mapping[str, str]
+    arguments: Mapping[str, Any]
+
+
+def invocation(
+    work: Work, secrets: Mapping[str, Secret], folder: Path, environ: Mapping[str, str]
+) -> Invocation:
+    """Describe the run of `work` in `folder`."""
+    request = {
+        **work.request,
+        "secret_environment": {name: secret.reveal() for name, secret in secrets.items()},
+    }
+    return Invocation(
+        files={
+            "inventory.yml": unsafe_yaml(_inventory(work)),
+            "request.yml": unsafe_yaml({"fraisier_request": request, "fraisier_hosts": "all"}),
+            "ansible.cfg": "",
+        },
+        environment=_environment(work, folder, environ),
+        arguments={
+            "private_data_dir": str(folder),
+            "playbook": work.playbook,
+            "inventory": str(folder / "inventory.yml"),
+            "cmdline": f"-e @{folder / 'request.yml'}",
+            "quiet": True,
+            "suppress_env_files": True,
+            "settings": {"pexpect_timeout": 1, "suppress_ansible_output": True},
+        },
+    )
+
+
+def collections_root() -> Path:
+    """Return the folder whose `ansible_collections` holds our own collection."""
+    return Path(next(iter(collection.__path__))).parents[2]
+
+
+def _inventory(work: Work) -> dict[str, Any]:
+    return {"all": {"hosts": {host.name: _host(host, work) for host in work.hosts}}}
+
+
+def _host(host: Host, work: Work) -> dict[str, Any]:
+    variables = {
+        "ansible_host": host.address,
+        "ansible_port": host.port,
+        "ansible_user": host.username,
+        "ansible_ssh_private_key_file": host.ssh_key_path,
+        "ansible_python_interpreter": host.python,
+        "ansible_become": work.become,
+        "ansible_ssh_common_args": _ssh_arguments(host),
+    }
+    return {name: value for name, value in variables.items() if value is not None}
+
+
+def _ssh_arguments(host: Host) -> str:
+    options = []
+    if host.known_hosts:
+        options.append(f"-o 'UserKnownHostsFile=\"{host.known_hosts}\"'")
+    if host.ssh_key_path:
+        options.append("-o IdentitiesOnly=yes")
+    return " ".join(options)
+
+
+def _environment(work: Work, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    arguments = " ".join(f"-o {name}={value}" for name, value in SSH_OPTIONS.items())
+    user_collections = Path(environ.get("HOME", "/")) / ".ansible/collections"
+    return {
+        **{name: environ[name] for name in ALLOWED if name in environ},
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+        ":/sbin:/bin",
+        "FRAISIER_RUN": str(folder),
+        "ANSIBLE_COLLECTIONS_PATH": f"{collections_root()}:{user_collections}",
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_DEPRECATION_WARNINGS": "False",
+        "ANSIBLE_FORKS": str(max(5, len(work.hosts))),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_SSH_ARGS": arguments,
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "ssh"),
+        "ANSIBLE_TIMEOUT": str(CONNECT_SECONDS),
+        "ANSIBLE_USE_PERSISTENT_CONNECTIONS": "False",
+    }

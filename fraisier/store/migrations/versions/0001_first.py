@@ -1,0 +1,119 @@
+"""The first schema: targets, deployments, their hosts, events and placements."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the tables of 0.1.0."""
+    op.create_table(
+        "installation",
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_installation"),
+    )
+    op.create_table(
+        "targets",
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("fraise", sa.String(64), nullable=False),
+        sa.Column("environment", sa.String(64), nullable=False),
+        sa.Column("held_by", sa.String(40)),
+        sa.PrimaryKeyConstraint("id", name="pk_targets"),
+        sa.UniqueConstraint("fraise", "environment", name="uq_targets_fraise_environment"),
+    )
+    op.create_table(
+        "placements",
+        sa.Column("target_id", sa.String(40), nullable=False),
+        sa.Column("host", sa.String(255), nullable=False),
+        sa.Column("fence", sa.BigInteger, nullable=False),
+        sa.Column("release", sa.String(64)),
+        sa.Column("version", sa.String(64)),
+        sa.Column("good", sa.Boolean, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("target_id", "host", name="pk_placements"),
+        sa.ForeignKeyConstraint(["target_id"], ["targets.id"], name="fk_placements_target_id"),
+    )
+    _create_deployments()
+    _create_details()
+
+
+def _create_deployments() -> None:
+    op.create_table(
+        "deployments",
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("target_id", sa.String(40), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("version", sa.String(64), nullable=False),
+        sa.Column("requested_version", sa.String(255)),
+        sa.Column("strategy", sa.String(16), nullable=False),
+        sa.Column("triggered_by", sa.String(255), nullable=False),
+        sa.Column("trace_id", sa.String(40), nullable=False),
+        sa.Column("target", sa.JSON, nullable=False),
+        sa.Column("options", sa.JSON, nullable=False),
+        sa.Column("owner", sa.JSON, nullable=False),
+        sa.Column("last_sequence", sa.Integer, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("started_at", sa.BigInteger),
+        sa.Column("completed_at", sa.BigInteger),
+        sa.Column("idempotency_key", sa.String(255)),
+        sa.PrimaryKeyConstraint("id", name="pk_deployments"),
+        sa.UniqueConstraint("idempotency_key", name="uq_deployments_idempotency_key"),
+        sa.ForeignKeyConstraint(["target_id"], ["targets.id"], name="fk_deployments_target_id"),
+    )
+    op.create_index("ix_deployments_target_created", "deployments", ["target_id", "created_at"])
+    live = sa.text("status = 'in_progress'")
+    op.create_index(
+        "uq_deployments_one_live_per_target",
+        "deployments",
+        ["target_id"],
+        unique=True,
+        sqlite_where=live,
+        postgresql_where=live,
+    )
+
+
+def _create_details() -> None:
+    op.create_table(
+        "deployment_hosts",
+        sa.Column("deployment_id", sa.String(40), nullable=False),
+        sa.Column("host", sa.String(255), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("release", sa.String(64)),
+        sa.Column("previous", sa.String(64)),
+        sa.Column("error", sa.JSON),
+        sa.PrimaryKeyConstraint("deployment_id", "host", name="pk_deployment_hosts"),
+        sa.ForeignKeyConstraint(
+            ["deployment_id"], ["deployments.id"], name="fk_deployment_hosts_deployment_id"
+        ),
+    )
+    op.create_table(
+        "events",
+        sa.Column("deployment_id", sa.String(40), nullable=False),
+        sa.Column("sequence", sa.Integer, nullable=False),
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("type", sa.String(64), nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("host", sa.String(255)),
+        sa.Column("data", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("deployment_id", "sequence", name="pk_events"),
+        sa.UniqueConstraint("id", name="uq_events_id"),
+        sa.ForeignKeyConstraint(
+            ["deployment_id"], ["deployments.id"], name="fk_events_deployment_id"
+        ),
+    )
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("actor", sa.String(255), nullable=False),
+        sa.Column("action", sa.String(64), nullable=False),
+        sa.Column("subject", sa.String(255), nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+    )

@@ -1,0 +1,70 @@
+"""Between rows and the domain's values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fraisier.domain.catalogue import Target
+from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
+from fraisier.domain.event import Event
+from fraisier.domain.ids import new_id, now
+from fraisier.domain.ports import NewDeployment
+
+Row = Any
+
+
+def deployment_from(row: Row) -> Deployment:
+    """Return the deployment that a row records."""
+    return Deployment(
+        id=row.id,
+        kind=row.kind,
+        status=Status(row.status),
+        target=Target.from_json(row.target),
+        version=row.version,
+        requested_version=row.requested_version,
+        strategy=row.strategy,
+        triggered_by=row.triggered_by,
+        trace_id=row.trace_id,
+        created_at=row.created_at,
+        reason=row.reason,
+        options=row.options,
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+    )
+
+
+def values_of(new: NewDeployment, target_id: str, owner: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a deployment that has just been accepted."""
+    return {
+        "id": new_id("dep"),
+        "target_id": target_id,
+        "kind": new.kind,
+        "status": Status.PENDING.value,
+        "reason": "",
+        "version": new.version,
+        "requested_version": new.requested_version,
+        "strategy": new.strategy,
+        "triggered_by": new.triggered_by,
+        "trace_id": new_id("trace"),
+        "target": new.target.as_json(),
+        "options": dict(new.options),
+        "owner": owner,
+        "last_sequence": 0,
+        "created_at": now(),
+        "idempotency_key": new.idempotency_key,
+    }
+
+
+def event_from(row: Row) -> Event:
+    """Return the event that a row records."""
+    return Event(row.id, row.deployment_id, row.sequence, row.type, row.at, row.host, row.data)
+
+
+def host_record_from(row: Row) -> HostRecord:
+    """Return what a row says of one host in one deployment."""
+    return HostRecord(row.host, row.state, row.release, row.previous, row.error)
+
+
+def placement_from(row: Row) -> Placement:
+    """Return what a row says a host runs."""
+    return Placement(row.host, row.fence, row.release, row.version, row.good, row.at)

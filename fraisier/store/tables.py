@@ -1,0 +1,117 @@
+"""The tables. Times are UTC microseconds since 1970; JSON columns hold references, no secret."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+installation = Table("installation", metadata, Column("id", String(40), primary_key=True))
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("fraise", String(64), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("held_by", String(40)),
+    UniqueConstraint("fraise", "environment"),
+)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("target_id", ForeignKey("targets.id"), primary_key=True),
+    Column("host", String(255), primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+    Column("release", String(64)),
+    Column("version", String(64)),
+    Column("good", Boolean, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("target_id", ForeignKey("targets.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("requested_version", String(255)),
+    Column("strategy", String(16), nullable=False),
+    Column("triggered_by", String(255), nullable=False),
+    Column("trace_id", String(40), nullable=False),
+    Column("target", JSON, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("owner", JSON, nullable=False),
+    Column("last_sequence", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("completed_at", BigInteger),
+    Column("idempotency_key", String(255), unique=True),
+    Index("ix_deployments_target_created", "target_id", "created_at"),
+    Index(
+        "uq_deployments_one_live_per_target",
+        "target_id",
+        unique=True,
+        sqlite_where=text("status = 'in_progress'"),
+        postgresql_where=text("status = 'in_progress'"),
+    ),
+)
+
+deployment_hosts = Table(
+    "deployment_hosts",
+    metadata,
+    Column("deployment_id", ForeignKey("deployments.id"), primary_key=True),
+    Column("host", String(255), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("release", String(64)),
+    Column("previous", String(64)),
+    Column("error", JSON),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("deployment_id", ForeignKey("deployments.id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("id", String(40), nullable=False, unique=True),
+    Column("type", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("host", String(255)),
+    Column("data", JSON, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+)

@@ -1,0 +1,94 @@
+"""The one place that knows which adapter stands behind each port."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fraisier.config.settings import Settings
+from fraisier.domain.catalogue import Catalogue, Provider, Target
+from fraisier.domain.ports import Repositories, Runner, Store
+from fraisier.domain.secret import Secret, SecretReference
+from fraisier.engine.deployments import Deployments
+from fraisier.engine.worker import Worker
+
+
+@dataclass(frozen=True)
+class Application:
+    """Everything one command or server works with, made when it is first needed."""
+
+    settings: Settings
+    config_path: str | None = None
+
+    @classmethod
+    def from_environment(cls, config_path: str | None = None) -> Application:
+        """Read the settings; nothing is opened yet."""
+        return cls(Settings.from_environ(), config_path)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Load the configuration file; raise ConfigurationError."""
+        from fraisier.config import load
+
+        return load(self.config_path)
+
+    @cached_property
+    def database_url(self) -> str:
+        """Return where the records are: as set, else beside the configuration file."""
+        from fraisier.config.locate import locate
+
+        return self.settings.database_for(locate(self.config_path, os.environ, Path.cwd()))
+
+    @cached_property
+    def providers(self) -> Mapping[str, Provider]:
+        """Load the providers that can be used from this folder, with or without a configuration."""
+        from fraisier.config.providers import load_providers
+
+        folder = Path(self.config_path).parent if self.config_path else Path.cwd()
+        return load_providers(folder, os.environ)
+
+    @cached_property
+    def store(self) -> Store:
+        """Open the database, created and migrated where needed; raise StoreError."""
+        from fraisier.store import SqlStore
+
+        return SqlStore.open(self.database_url)
+
+    @cached_property
+    def repositories(self) -> Repositories:
+        """Return what resolves versions."""
+        from fraisier.repositories import GitRepositories
+
+        return GitRepositories()
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Return what runs playbooks."""
+        from fraisier.runner import AnsibleRunner
+
+        return AnsibleRunner(self._resolve)
+
+    @cached_property
+    def deployments(self) -> Deployments:
+        """Return the verbs."""
+        return Deployments(self.catalogue, self.store, self.repositories)
+
+    @cached_property
+    def worker(self) -> Worker:
+        """Return what carries deployments out in this process."""
+        return Worker(self.catalogue, self.store, self.runner, self.deployments)
+
+    def secrets_of(self, target: Target) -> str:
+        """Resolve every secret of a target and say their names; raise where one is missing."""
+        return ", ".join(self._resolve(target.service.get("secret_references", {}))) or "none"
+
+    def _resolve(self, references: Mapping[str, Any]) -> Mapping[str, Secret]:
+        from fraisier.config.secrets import resolve_all
+
+        parsed = {name: SecretReference.parse(value) for name, value in references.items()}
+        known = {name: found for name, found in parsed.items() if found is not None}
+        return resolve_all(known, environ=os.environ, base=Path(self.catalogue.path).parent)
