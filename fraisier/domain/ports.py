@@ -58,7 +58,7 @@ class Store(Protocol):
         deployment_id: str,
         facts: Sequence[Fact],
         hosts: Sequence[HostRecord] = (),
-        placements: Sequence[Placement] = (),
+        found: Sequence[Placement] = (),
     ) -> list[Event]:
         """Append facts to a live deployment's log, with what they say about hosts."""
 

@@ -45,12 +45,14 @@ class Worker:
         cancelled: Callable[[], bool],
         waiting: Callable[[Deployment], None],
     ) -> Deployment:
-        tell(self._store.events(deployment.id))
+        known = self._store.events(deployment.id)
+        tell(known)
         told: str | None = None
         while True:
             self._store.abandon_dead()
             claimed = self._store.claim(deployment.id)
             if claimed.status is not Status.PENDING:
+                tell(self._store.events(deployment.id, after=len(known)))
                 return claimed
             if cancelled():
                 tell(self._store.finish(deployment.id, Status.CANCELLED, "before it began"))

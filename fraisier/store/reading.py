@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import eq, ge
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, or_, select, tuple_
@@ -70,14 +71,14 @@ class Reading:
         """Return deployments, newest first."""
         query = select(deployments).join(targets).order_by(deployments.c.created_at.desc())
         wishes = (
-            (wanted.fraise, targets.c.fraise == wanted.fraise),
-            (wanted.environment, targets.c.environment == wanted.environment),
-            (wanted.status, deployments.c.status == wanted.status),
-            (wanted.since, deployments.c.created_at >= wanted.since),
+            (targets.c.fraise, eq, wanted.fraise),
+            (targets.c.environment, eq, wanted.environment),
+            (deployments.c.status, eq, wanted.status),
+            (deployments.c.created_at, ge, wanted.since),
         )
-        for wish, clause in wishes:
+        for column, compare, wish in wishes:
             if wish is not None:
-                query = query.where(clause)
+                query = query.where(compare(column, wish))
         with self._transaction(reading=True) as connection:
             return [deployment_from(row) for row in connection.execute(query.limit(wanted.limit))]
 

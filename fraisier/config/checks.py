@@ -1,0 +1,134 @@
+"""What a schema cannot say: rules between keys, and rules that other parts of Fraisier own.
+
+Each check takes values as they were written and leaves alone what has the wrong type: the schema
+has reported that already, and the rest of the file is still to be checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from fraisier.config.document import Document
+from fraisier.config.report import Path, Report
+from fraisier.config.repository import BadRepository, repository
+from fraisier.config.service_checks import check_app_folder, check_env_vars, check_health_check
+from fraisier.domain.catalogue import Provider
+from fraisier.domain.strategy import STRATEGIES
+
+Values = Mapping[str, Any]
+
+
+def check(document: Document, data: Any, providers: Mapping[str, Provider], base: FilePath) -> None:
+    """Add to the document's report what is wrong in `data` beyond its schema."""
+    report = document.report
+    places: dict[tuple[Any, ...], str] = {}
+    for path, fraise in _entries(data, ("fraises",)):
+        _check_repository(fraise, path, report, base)
+        for place, environment in _entries(fraise, (*path, "environments"), "environments"):
+            provider = providers.get(str(environment.get("provider")).replace("-", "_"))
+            _check_strategy(environment, place, report, provider)
+            config, where = environment.get("provider_config"), (*place, "provider_config")
+            if isinstance(config, Mapping):
+                _check_ssh_file(config, where, "known_hosts", report)
+                _check_hosts(config, where, report, provider)
+                check_app_folder(config, where, report)
+                check_env_vars(config, where, document)
+                check_health_check(config, where, report)
+                _check_shared_places(config, where, report, places)
+
+
+def _entries(parent: Any, path: Path, key: str = "fraises") -> Iterator[tuple[Path, Values]]:
+    """Yield (path, mapping) of each entry of our own under a key, if they are mappings at all."""
+    entries = parent.get(key) if isinstance(parent, Mapping) else None
+    for name, entry in entries.items() if isinstance(entries, Mapping) else ():
+        if isinstance(entry, Mapping) and not name.startswith("x-"):
+            yield (*path, name), entry
+
+
+def _check_repository(fraise: Values, path: Path, report: Report, base: FilePath) -> None:
+    repo, git_provider = fraise.get("git_repo"), fraise.get("git_provider")
+    if isinstance(repo, str) and isinstance(git_provider, str | None):
+        try:
+            repository(repo, git_provider, base)
+        except BadRepository as error:
+            report.add((*path, "git_repo"), str(error))
+
+
+def _check_strategy(values: Values, path: Path, report: Report, provider: Provider | None) -> None:
+    strategy = str(values.get("strategy", "")).replace("_", "-")
+    if provider and strategy in STRATEGIES and strategy not in provider.strategies:
+        can = ", ".join(provider.strategies)
+        message = f"the provider {provider.name} cannot carry out {strategy}; it can: {can}"
+        report.add((*path, "strategy"), message)
+    config = values.get("strategy_config")
+    if not isinstance(config, Mapping):
+        return
+    healthy, deadline = config.get("min_healthy_time"), config.get("healthy_deadline", 60)
+    if (
+        isinstance(healthy, int | float)
+        and isinstance(deadline, int | float)
+        and healthy >= deadline
+    ):
+        message = f"must be less than healthy_deadline ({deadline}): no host could ever be healthy"
+        report.add((*path, "strategy_config", "min_healthy_time"), message)
+
+
+def _check_hosts(values: Values, path: Path, report: Report, provider: Provider | None) -> None:
+    hosts = values.get("hosts")
+    if not isinstance(hosts, list):
+        return
+    seen: dict[tuple[str, Any], int] = {}
+    for at, host in enumerate(hosts):
+        if not isinstance(host, Mapping) or not isinstance(host.get("hostname"), str):
+            continue
+        _check_ssh_file(host, (*path, "hosts", at), "ssh_key_path", report)
+        port = host.get("port", 22)
+        for key in (("address", f"{host['hostname']}:{port}"), ("name", _host_name(host))):
+            if key in seen and (key[0] == "address" or "name" in host):
+                message = f"{key[1]} is in the list already, as hosts[{seen[key]}]"
+                report.add(
+                    (*path, "hosts", at, "name" if key[0] == "name" else "hostname"), message
+                )
+            seen.setdefault(key, at)
+    _check_service_user(values, hosts, path, report, provider)
+
+
+def _check_ssh_file(values: Values, path: Path, key: str, report: Report) -> None:
+    """Refuse what ssh would not take literally: quotes, and its own `%h` and `${NAME}`."""
+    name = values.get(key)
+    if isinstance(name, str) and (not name.isprintable() or set(name) & set("\"'\\%$")):
+        report.add((*path, key), "must be a path without quotes, backslashes, % and $")
+
+
+def _host_name(host: Values) -> Any:
+    return host.get("name", host["hostname"])
+
+
+def _check_service_user(
+    values: Values, hosts: list[Any], path: Path, report: Report, provider: Provider | None
+) -> None:
+    if provider is None or "service_user" not in provider.schema.get("properties", {}):
+        return
+    first = hosts[0] if hosts and isinstance(hosts[0], Mapping) else None
+    if first is not None and not (values.get("service_user") or first.get("username")):
+        report.add(path, "service_user is missing: name the user the service runs as")
+
+
+def _check_shared_places(
+    values: Values, path: Path, report: Report, places: dict[tuple[Any, ...], str]
+) -> None:
+    """Refuse two targets that would overwrite each other on one host."""
+    hosts, target = values.get("hosts"), f"{path[1]}/{path[3]}"
+    for host in hosts if isinstance(hosts, list) else ():
+        if not isinstance(host, Mapping):
+            continue
+        for key in ("app_path", "systemd_service"):
+            if not isinstance(values.get(key), str):
+                continue
+            place = (str(host.get("hostname")), str(host.get("port", 22)), key, values[key])
+            other = places.setdefault(place, target)
+            if other != target:
+                message = f"is that of {other} on the same host ({place[0]}); give each its own"
+                report.add((*path, key), message)

@@ -1,0 +1,213 @@
+"""What `fraises.yaml` may hold, as JSON Schema: the one definition that editors and we check by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fraisier.domain.catalogue import Json, Provider
+from fraisier.domain.strategy import STRATEGIES
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+NAME = "[A-Za-z][A-Za-z0-9_-]{0,62}"
+NAME_RULE = "a name: a letter first, then letters, digits, - and _, at most 63 characters"
+#: What git-check-ref-format allows, told as a pattern.
+GIT_BRANCH = r"^(?![-/.])(?!.*(\.\.|//|@\{|/\.))[^\x00-\x20\x7f~^:?*\[\\]+(?<!\.lock)(?<![/.])$"
+GIT_PROVIDERS = ("github", "gitlab", "gitea", "forgejo", "bitbucket", "git")
+INVENTORY_PLUGIN = "fraisier.deploy.fraises"
+
+#: `x-` keys are the user's own, on every level of ours.
+EXTENSION = "^x-"
+
+
+def mapping_of(properties: Json, required: Iterable[str] = (), later: Iterable[str] = ()) -> Json:
+    """Return the schema of a mapping with exactly these keys; `later` names keys not there yet."""
+    schema: Json = {
+        "type": "object",
+        "properties": properties,
+        "patternProperties": {EXTENSION: {}},
+        "additionalProperties": False,
+    }
+    if required:
+        schema["required"] = list(required)
+    if later:
+        schema["x-later"] = list(later)
+    return schema
+
+
+def named(item: Json, **more: Any) -> Json:
+    """Return the schema of a mapping from names that the user chooses to `item`."""
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": f"^(x-.*|{NAME})$", "patternErrorMessage": NAME_RULE},
+        "patternProperties": {EXTENSION: {}},
+        "additionalProperties": item,
+        **more,
+    }
+
+
+STRATEGY_CONFIG = mapping_of(
+    {
+        "max_parallel": {
+            "description": "How many hosts may change at once: a number, or a percentage of them.",
+            "type": ["integer", "string"],
+            "minimum": 1,
+            "pattern": "^([1-9][0-9]{0,3}|[1-9][0-9]?%|100%)$",
+            "patternErrorMessage": 'a number of hosts from 1, or a percentage such as "50%"',
+            "default": 1,
+        },
+        "min_healthy_time": {
+            "description": "Seconds a changed host must stay healthy before it counts as good.",
+            "type": "number",
+            "minimum": 0,
+        },
+        "healthy_deadline": {
+            "description": "Seconds within which a changed host must have become healthy.",
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "default": 60,
+        },
+        "progress_deadline": {
+            "description": "Seconds for the whole way out; the way back has as many of its own.",
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "default": 600,
+        },
+    },
+    later=("canary", "analysis"),
+)
+
+
+def environment(providers: Mapping[str, Provider]) -> Json:
+    """Return the schema of an environment; its `provider_config` is as its provider says."""
+    properties: Json = {
+        "provider": {
+            "description": "How the service is put there; `fraisier providers` lists them.",
+            **_one_of("provider", sorted(providers)),
+        },
+        "provider_config": {
+            "description": "Where and how, in the provider's own keys.",
+            "type": "object",
+        },
+        "strategy": {
+            "description": "How the change moves over the hosts; without it, as the provider does.",
+            **_one_of("strategy", STRATEGIES),
+        },
+        "strategy_config": {"description": "The pace of a roll-out.", **STRATEGY_CONFIG},
+        "auto_rollback": {
+            "description": "Put back what served before when a deployment fails.",
+            "type": "boolean",
+            "default": True,
+        },
+        "on_busy": {
+            "description": "What a request does while another is under way: wait (queue), take "
+            "the place of waiting ones (supersede), or be refused (reject).",
+            "enum": ["queue", "supersede", "reject"],
+            "default": "queue",
+        },
+        "region": {
+            "description": "Where the hosts are; only a worker of the same region takes the work.",
+            "type": "string",
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+            "patternErrorMessage": "letters, digits, dots, - and _, at most 63 characters",
+            "default": "default",
+        },
+    }
+    schema = mapping_of(
+        properties,
+        required=("provider", "provider_config"),
+        later=("deploy_on", "hooks", "backup", "proxy"),
+    )
+    return {**schema, "allOf": [_when(provider) for _, provider in sorted(providers.items())]}
+
+
+def _one_of(noun: str, names: Iterable[str]) -> Json:
+    """Return the schema of a name in either spelling; `x-known` has the ones that messages show."""
+    known = list(names)
+    allowed = sorted({spelling for name in known for spelling in spellings(name)})
+    return {"title": noun, "enum": allowed, "x-known": known}
+
+
+def _when(provider: Provider) -> Json:
+    config = {"$id": f"urn:fraisier:provider:{provider.name}", **extensible(provider.schema)}
+    config.setdefault("type", "object")
+    condition = {"provider": {"enum": sorted(spellings(provider.name))}}
+    return {
+        "if": {"properties": condition, "required": ["provider"]},
+        "then": {"properties": {"provider_config": config}},
+    }
+
+
+def fraise(providers: Mapping[str, Provider]) -> Json:
+    """Return the schema of a fraise."""
+    return mapping_of(
+        {
+            "type": {
+                "description": "What kind of service it is.",
+                "enum": ["api"],
+                "x-later": ["worker", "scheduled", "etl", "backup"],
+                "default": "api",
+            },
+            "description": {
+                "description": "What the service is, for people.",
+                "type": "string",
+                "default": "",
+            },
+            "git_provider": {
+                "description": "Who keeps the repository; completes a git_repo of owner/name.",
+                "enum": list(GIT_PROVIDERS),
+            },
+            "git_repo": {
+                "description": "The repository: owner/name, a git URL, or a path with a slash.",
+                "type": "string",
+            },
+            "git_branch": {
+                "description": "The branch whose newest commit is deployed when none is named.",
+                "type": "string",
+                "pattern": GIT_BRANCH,
+                "patternErrorMessage": "the name of a git branch",
+                "default": "main",
+            },
+            "environments": {
+                "description": "Where the service runs, by a name of your own.",
+                **named(environment(providers), minProperties=1),
+            },
+        },
+        required=("git_repo", "environments"),
+    )
+
+
+def published_schema(providers: Mapping[str, Provider]) -> Json:
+    """Return the schema of the whole file, every provider's own part included."""
+    root = mapping_of(
+        {
+            "plugin": {
+                "description": "Makes the file an inventory of plain Ansible too.",
+                "const": INVENTORY_PLUGIN,
+            },
+            "fraises": {
+                "description": "The services that can be deployed, by a name of your own.",
+                **named(fraise(providers)),
+            },
+        },
+        required=("fraises",),
+        later=("git", "retention", "webhooks", "notifications"),
+    )
+    return {"$schema": DIALECT, "title": "fraises.yaml", **root}
+
+
+def spellings(name: str) -> set[str]:
+    """Return a name with hyphens and with underscores: both are accepted everywhere."""
+    return {name.replace("-", "_"), name.replace("_", "-")}
+
+
+def extensible(schema: Any) -> Any:
+    """Return a provider's schema with `x-` keys allowed wherever it lists a mapping's keys."""
+    if isinstance(schema, list):
+        return [extensible(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    opened = {key: extensible(item) for key, item in schema.items()}
+    if opened.get("additionalProperties") is False and isinstance(opened.get("properties"), dict):
+        opened["patternProperties"] = {EXTENSION: {}, **opened.get("patternProperties", {})}
+    return opened

@@ -1,0 +1,73 @@
+"""Shapes a provider's part of the configuration as its role takes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fraisier.config.service_checks import VAULT_HEADER, as_text
+from fraisier.domain.catalogue import Host, Json, Provider
+from fraisier.domain.secret import SecretReference
+from fraisier.domain.strategy import StrategyConfig
+
+#: Of provider_config, what bare_metal's role takes under the same name.
+BARE_METAL_KEYS = (
+    "app_path", "service_name", "build", "build_timeout", "exec", "shared", "health_check",
+    "keep_releases",
+)  # fmt: skip
+
+
+def service_of(
+    provider: Provider,
+    identity: Mapping[str, str],
+    config: Json,
+    hosts: tuple[Host, ...],
+    pace: StrategyConfig,
+    base: Path,
+) -> Json:
+    """Return the `service` of a target: JSON, references for secrets, defaults filled in.
+
+    `identity` has fraise, environment (its name), repository and branch. A provider without a shape
+    of its own gets its provider_config as it is.
+    """
+    shape = _SHAPES.get(provider.name)
+    own = shape(config, hosts, pace, base) if shape else config
+    return {**own, **identity}
+
+
+def _bare_metal(config: Json, hosts: tuple[Host, ...], pace: StrategyConfig, base: Path) -> Json:
+    name = config["service_name"]
+    return {
+        **{key: config.get(key) for key in BARE_METAL_KEYS},
+        "systemd_service": config.get("systemd_service") or f"{name}.service",
+        "service_user": config.get("service_user") or hosts[0].username,
+        "min_healthy_time": pace.min_healthy_time,
+        "healthy_deadline": pace.healthy_deadline,
+        **_variables(config.get("env_vars") or {}, base),
+    }
+
+
+def _variables(env_vars: Mapping[str, Any], base: Path) -> Json:
+    """Split env_vars into plain text and references, whose files become absolute paths."""
+    found = {name: SecretReference.parse(value) for name, value in env_vars.items()}
+    return {
+        "env_vars": {name: as_text(env_vars[name]) for name, ref in found.items() if not ref},
+        "secret_references": {
+            name: _anchored(ref, base).as_json() for name, ref in found.items() if ref
+        },
+    }
+
+
+def _anchored(reference: SecretReference, base: Path) -> SecretReference:
+    """Return the reference so that it means the same file from whatever folder it is read."""
+    inline = reference.kind == "vault" and reference.name.startswith(VAULT_HEADER)
+    if reference.kind == "env" or inline:
+        return reference
+    path = os.path.normpath(base / os.path.expanduser(reference.name))
+    return SecretReference(reference.kind, path)
+
+
+_Shape = Callable[[Json, tuple[Host, ...], StrategyConfig, Path], Json]
+_SHAPES: dict[str, _Shape] = {"bare_metal": _bare_metal}

@@ -1,0 +1,82 @@
+"""Settings of the program itself, from the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier.domain.errors import ConfigurationError, Problem
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+DATABASE_FILE = "fraisier.db"
+_SQLITE = "sqlite:///"
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this process runs. `config` None: looked for; `database_url` None: beside `config`."""
+
+    config: str | None = None
+    database_url: str | None = None
+    region: str = "default"
+    providers_path: tuple[str, ...] = ()
+    log_level: str = "info"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read the settings, or raise ConfigurationError with every bad one. Empty means unset."""
+        given = {name: environ.get(f"FRAISIER_{name}") or None for name in _READ}
+        problems = [
+            Problem("environment", 0, f"FRAISIER_{name}", problem)
+            for name, check in _CHECKS.items()
+            if (value := given[name]) is not None and (problem := check(value))
+        ]
+        if problems:
+            raise ConfigurationError(problems, "correct or unset it")
+        return cls(
+            config=given["CONFIG"],
+            database_url=given["DATABASE_URL"],
+            region=given["REGION"] or "default",
+            providers_path=tuple(filter(None, (given["PROVIDERS_PATH"] or "").split(os.pathsep))),
+            log_level=(given["LOG_LEVEL"] or "info").lower(),
+        )
+
+    def database_for(self, config_file: str | Path) -> str:
+        """Return the database's URL, its path absolute: relative ones start beside the file."""
+        name = (self.database_url or f"{_SQLITE}{DATABASE_FILE}").removeprefix(_SQLITE)
+        folder = Path(config_file).absolute().parent
+        return f"{_SQLITE}{os.path.normpath(folder / os.path.expanduser(name))}"
+
+
+def _database_problem(url: str) -> str | None:
+    scheme = url.split(":", 1)[0] if ":" in url else ""
+    if not url.startswith(_SQLITE):
+        said = f"{scheme}: databases are" if re.fullmatch(r"[a-z0-9+]+", scheme) else "this is"
+        return f"{said} not supported by this version; write {_SQLITE}PATH"
+    path = url.removeprefix(_SQLITE)
+    if not path or path.startswith(":memory:") or "mode=memory" in path:
+        return f"records must outlive the process: name a file, {_SQLITE}PATH"
+    if "?" in path or not path.isprintable():
+        return "name a plain file, without options"
+    return None
+
+
+def _region_problem(region: str) -> str | None:
+    good = _REGION.fullmatch(region)
+    return None if good else "use letters, digits, dots, - and _, at most 63 characters"
+
+
+def _log_level_problem(level: str) -> str | None:
+    return None if level.lower() in LOG_LEVELS else f"use one of {', '.join(LOG_LEVELS)}"
+
+
+_READ = ("CONFIG", "DATABASE_URL", "REGION", "PROVIDERS_PATH", "LOG_LEVEL")
+_CHECKS = {
+    "DATABASE_URL": _database_problem,
+    "REGION": _region_problem,
+    "LOG_LEVEL": _log_level_problem,
+}

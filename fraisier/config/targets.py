@@ -1,0 +1,93 @@
+"""Makes the domain's values of a configuration that is known to be good."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from fraisier.config.defaults import fill
+from fraisier.config.report import without_extensions
+from fraisier.config.repository import repository
+from fraisier.config.schema import fraise as fraise_schema
+from fraisier.config.services import service_of
+from fraisier.domain.catalogue import Catalogue, Fraise, Host, Json, Provider, Target
+from fraisier.domain.strategy import StrategyConfig, canonical_strategy
+
+
+def build(data: Json, providers: Mapping[str, Provider], file: Path) -> Catalogue:
+    """Return the catalogue of a file's checked values; relative paths start at its folder."""
+    schema = fraise_schema(providers)
+    fraises = {
+        name: _fraise(name, fill(values, schema), providers, file.parent)
+        for name, values in without_extensions(data["fraises"]).items()
+    }
+    return Catalogue(path=str(file), fraises=fraises, providers=providers)
+
+
+def _fraise(name: str, values: Json, providers: Mapping[str, Provider], base: Path) -> Fraise:
+    targets = {
+        environment: _target(name, environment, values, providers, base)
+        for environment in without_extensions(values["environments"])
+    }
+    return Fraise(name, values["type"], values["description"], targets)
+
+
+def _target(
+    name: str, environment: str, fraise: Json, providers: Mapping[str, Provider], base: Path
+) -> Target:
+    values = fraise["environments"][environment]
+    provider = providers[values["provider"].replace("-", "_")]
+    config = fill(values["provider_config"], provider.schema)
+    hosts = _hosts(config, base)
+    pace = _strategy_config(values.get("strategy_config", {}))
+    source = repository(fraise["git_repo"], fraise.get("git_provider"), base)
+    identity = {
+        "fraise": name,
+        "environment": environment,
+        "repository": source,
+        "branch": fraise["git_branch"],
+    }
+    return Target(
+        **identity,
+        type=fraise["type"],
+        provider=provider.name,
+        strategy=canonical_strategy(values.get("strategy", provider.default_strategy)),
+        strategy_config=pace,
+        hosts=hosts,
+        service=service_of(provider, identity, config, hosts, pace, base),
+        become=config.get("become", True),
+        auto_rollback=values["auto_rollback"],
+        on_busy=values["on_busy"],
+        region=values["region"],
+    )
+
+
+def _strategy_config(values: Json) -> StrategyConfig:
+    parallel = values.get("max_parallel")
+    if isinstance(parallel, str) and parallel.isdigit():
+        values = {**values, "max_parallel": int(parallel)}
+    return StrategyConfig(**values)
+
+
+def _hosts(config: Json, base: Path) -> tuple[Host, ...]:
+    hosts = config.get("hosts")
+    if not isinstance(hosts, list):
+        return ()
+    return tuple(_host(host, config.get("known_hosts"), base) for host in hosts)
+
+
+def _host(values: Json, known_hosts: str | None, base: Path) -> Host:
+    optional = {key: values[key] for key in ("port", "username", "python") if key in values}
+    return Host(
+        name=str(values.get("name", values["hostname"])),
+        address=values["hostname"],
+        ssh_key_path=_path(values.get("ssh_key_path"), base),
+        known_hosts=_path(values.get("known_hosts", known_hosts), base),
+        **optional,
+    )
+
+
+def _path(path: str | None, base: Path) -> str | None:
+    """Return a path of the file as an absolute one, `~` meaning the home of who runs Fraisier."""
+    return os.path.normpath(base / os.path.expanduser(path)) if path else None

@@ -1,0 +1,65 @@
+"""Fixtures for every kind of test; real hosts are made when the first test asks for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fraisier import lab as labs
+from support.repository import Repository
+from support.target import Target, wipe
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[labs.Lab]:
+    """Three real hosts, for this run of the tests only."""
+    remove_labs_of_dead_runs()
+    name = f"test-{os.getpid()}"
+    try:
+        yield labs.up(name, 3)
+    finally:
+        labs.down(name)
+
+
+def remove_labs_of_dead_runs() -> None:
+    """Take down what a killed run of the tests left behind."""
+    for name in labs.names():
+        kind, _, pid = name.partition("-")
+        if kind == "test" and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            labs.down(name)
+
+
+@pytest.fixture
+def make_target(
+    lab: labs.Lab, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[[int], Target]]:
+    """Return a function that makes a target on so many hosts; they are wiped afterwards."""
+    made: list[labs.LabHost] = []
+
+    def make(hosts: int) -> Target:
+        chosen = lab.hosts[:hosts]
+        made.extend(chosen)
+        folder = lab.git / str(abs(hash(request.node.nodeid)))
+        repository = Repository.create(folder, "app", tmp_path / "work")
+        project = tmp_path / "project"
+        project.mkdir()
+        return Target(lab, chosen, repository, project)
+
+    yield make
+    for host in made:
+        wipe(host)
+
+
+@pytest.fixture
+def target(make_target: Callable[[int], Target]) -> Target:
+    """Return a target on one host."""
+    return make_target(1)
+
+
+@pytest.fixture
+def fleet(make_target: Callable[[int], Target]) -> Target:
+    """Return a target on three hosts."""
+    return make_target(3)

@@ -1,0 +1,1 @@
+"""What the tests share: lab hosts, repositories with versions of an application, the command."""

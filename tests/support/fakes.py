@@ -1,0 +1,125 @@
+"""Small stand-ins for unit tests: a scripted runner, repositories that know every version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fraisier.domain.catalogue import Catalogue, Fraise, Host, Provider, Target
+from fraisier.domain.errors import VersionNotFound
+from fraisier.domain.event import Fact
+from fraisier.domain.outcome import HostOutcome, Outcome
+from fraisier.domain.plan import Work
+from fraisier.domain.strategy import StrategyConfig
+
+PROVIDER = Provider(
+    "bare_metal", "", {verb: verb for verb in ("preflight", "deploy", "restore", "probe")},
+    "role", ("recreate", "rolling"), "rolling", {},
+)  # fmt: skip
+
+
+def make_target(*hosts: str, **more: Any) -> Target:
+    """Return a target with hosts of these names."""
+    values: dict[str, Any] = {
+        "fraise": "api",
+        "environment": "production",
+        "type": "api",
+        "provider": "bare_metal",
+        "repository": "/git/api.git",
+        "branch": "main",
+        "strategy": "rolling",
+        "strategy_config": StrategyConfig(),
+        "hosts": tuple(Host(name, name) for name in hosts or ("web-1",)),
+        "service": {"health_check": {"type": "systemd"}, "secret_references": {}},
+    }
+    return Target(**{**values, **more})
+
+
+def make_catalogue(target: Target) -> Catalogue:
+    """Return a catalogue with this target only."""
+    fraise = Fraise(target.fraise, target.type, "", {target.environment: target})
+    return Catalogue("fraises.yaml", {target.fraise: fraise}, {"bare_metal": PROVIDER})
+
+
+class Repositories:
+    """Every version is its own commit, but `nope`, which does not exist."""
+
+    def resolve(self, repository: str, version: str | None, branch: str) -> str:
+        """Return the version as it is written."""
+        if version == "nope":
+            raise VersionNotFound("no such version")
+        return version or branch
+
+
+class ScriptedRunner:
+    """Hosts that run versions as told: `bad` maps a host to what goes wrong with which version.
+
+    What goes wrong: `gate` (switched, then unhealthy), `build` (never switched), `unreachable`,
+    `lost` (contact lost after the switch), `stuck` (unhealthy also on the way back).
+    """
+
+    def __init__(self, bad: dict[str, tuple[str, str]] | None = None) -> None:
+        self.bad = bad or {}
+        self.serving: dict[str, str | None] = {}
+        self.works: list[Work] = []
+        self.before_step: Callable[[Work], None] = lambda _work: None
+
+    def run(
+        self,
+        work: Work,
+        on_facts: Callable[[Sequence[Fact]], None],
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
+        """Do the work on every host at once."""
+        self.works.append(work)
+        self.before_step(work)
+        if cancelled():
+            hosts = {host.name: HostOutcome(host.name, "failed", {}, None) for host in work.hosts}
+            return Outcome("cancelled", hosts, {"code": "cancelled", "message": "cancelled"})
+        on_facts([Fact("runner.play_started", None, {"play": work.verb})])
+        return Outcome("done", {host.name: self._host(work, host.name) for host in work.hosts})
+
+    def _host(self, work: Work, name: str) -> HostOutcome:
+        match work.verb:
+            case "preflight" | "probe":
+                return self._ok(name, release=_release(self.serving.get(name)), fence=1)
+            case "restore":
+                return self._restore(work, name)
+        return self._deploy(work, name)
+
+    def _restore(self, work: Work, name: str) -> HostOutcome:
+        if self.bad.get(name, ("", ""))[1] == "stuck":
+            return self._failed(name, "health_check_failed", switched=True)
+        wanted = work.request.get("restore", {}).get(name, work.request.get("restore_version"))
+        before = self.serving.get(name)
+        self.serving[name] = wanted
+        return self._ok(name, release=_release(wanted), previous=_release(before), switched=True)
+
+    def _deploy(self, work: Work, name: str) -> HostOutcome:
+        wanted, before = str(work.request["version"]), self.serving.get(name)
+        version, trouble = self.bad.get(name, ("", ""))
+        trouble = trouble if version in (wanted, "*") else ""
+        if trouble == "unreachable":
+            return HostOutcome(name, "unreachable", {}, {"code": "host_unreachable", "message": ""})
+        if trouble == "build":
+            return self._failed(name, "build_failed", release=_release(before), switched=False)
+        if wanted == before:
+            return self._ok(name, release=_release(before), previous=_release(before))
+        self.serving[name] = wanted
+        moved = {"release": _release(wanted), "previous": _release(before), "switched": True}
+        if trouble == "lost":
+            return HostOutcome(name, "unknown", {}, {"code": "contact_lost", "message": "lost"})
+        if trouble in ("gate", "stuck"):
+            return self._failed(name, "health_check_failed", **moved)
+        return self._ok(name, **moved)
+
+    def _ok(self, name: str, **result: Any) -> HostOutcome:
+        return HostOutcome(name, "ok", {"fence": 1, "switched": False, **result})
+
+    def _failed(self, name: str, code: str, **result: Any) -> HostOutcome:
+        error = {"code": code, "message": code.replace("_", " "), "hint": "look"}
+        return HostOutcome(name, "failed", {"fence": 1, **result}, error)
+
+
+def _release(version: str | None) -> dict[str, str] | None:
+    return {"id": version, "version": version, "status": "good"} if version else None

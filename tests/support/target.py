@@ -1,0 +1,160 @@
+"""A target on lab hosts: its configuration, and what is true on its hosts."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fraisier.lab import Lab, LabHost, exec_in
+from support.command import Fraisier, Result
+from support.repository import Repository
+
+APP_PATH = "/opt/my-api"
+UNIT = "my-api.service"
+
+
+@dataclass
+class Target:
+    """`my_api production` on some hosts of a lab, with a repository and a folder of its own."""
+
+    lab: Lab
+    hosts: Sequence[LabHost]
+    repository: Repository
+    folder: Path
+    fraisier: Fraisier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fraisier = Fraisier(self.folder)
+        self.configure()
+
+    def configure(self, environment: dict[str, Any] | None = None, **provider: Any) -> None:
+        """Write fraises.yaml; arguments replace parts of the provider's configuration."""
+        config = {
+            "hosts": [
+                {"hostname": host.address, "username": "deploy", "ssh_key_path": str(self.lab.key)}
+                for host in self.hosts
+            ],
+            "known_hosts": str(self.lab.known_hosts),
+            "service_name": "my-api",
+            "app_path": APP_PATH,
+            "service_user": "app",
+            "exec": ["/usr/bin/python3", "app.py"],
+            "env_vars": {"PORT": "8000"},
+            "health_check": {"type": "http", "url": "http://localhost:8000/health", "timeout": 2},
+            **provider,
+        }
+        production = {
+            "provider": "bare_metal",
+            "strategy_config": {"healthy_deadline": 8},
+            "provider_config": {k: v for k, v in config.items() if v is not None},
+            **(environment or {}),
+        }
+        fraise = {
+            "type": "api",
+            "git_provider": "git",
+            "git_repo": str(self.repository.path),
+            "git_branch": "main",
+            "environments": {"production": production},
+        }
+        document = {"plugin": "fraisier.deploy.fraises", "fraises": {"my_api": fraise}}
+        (self.folder / "fraises.yaml").write_text(yaml.safe_dump(document))
+
+    def deploy(self, *options: str, **environment: str) -> Result:
+        """Run `fraisier deploy my_api production`."""
+        return self.fraisier("deploy", "my_api", "production", *options, **environment)
+
+    def last(self) -> dict[str, Any]:
+        """Return the newest deployment as the history has it."""
+        found = self.fraisier("--json", "history", "my_api", "production", "--limit", "1").json
+        deployment: dict[str, Any] = found["deployments"][0]
+        return deployment
+
+    def served(self, host: LabHost) -> str | None:
+        """Return the version a client of the host is answered with, None if it is not well."""
+        return served(host.address)
+
+    def inside(self, host: LabHost, command: str) -> str:
+        """Run a shell command on the host as root, from inside, and return what it says."""
+        return exec_in(host.container, "sh", "-c", command).strip()
+
+    def current(self, host: LabHost) -> str:
+        """Return where `current` points, empty if it is not there."""
+        return self.inside(host, f"readlink {APP_PATH}/current || true")
+
+    def releases(self, host: LabHost) -> list[str]:
+        """Return the names in the releases folder, hidden ones too."""
+        return self.inside(host, f"ls -A {APP_PATH}/releases 2>/dev/null || true").split()
+
+    def unit_state(self, host: LabHost) -> str:
+        """Return what systemd says of the unit."""
+        return self.inside(host, f"systemctl is-active {UNIT} || true")
+
+
+def served(address: str, port: int = 8000, timeout: float = 1.0) -> str | None:
+    """Return the version /health answers with, None if there is no good answer."""
+    connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    try:
+        connection.request("GET", "/health")
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return str(json.loads(body)["version"]) if response.status == 200 else None
+
+
+@dataclass
+class Watch:
+    """What a client saw while it polled: the fewest healthy hosts, and how often it looked."""
+
+    fewest: int = 10**6
+    looks: int = 0
+
+
+@contextmanager
+def watched(hosts: Sequence[LabHost]) -> Iterator[Watch]:
+    """Poll every host's health all the time until the block ends."""
+    watch, stop = Watch(), threading.Event()
+
+    def poll() -> None:
+        while not stop.is_set():
+            healthy = sum(served(host.address) is not None for host in hosts)
+            watch.fewest = min(watch.fewest, healthy)
+            watch.looks += 1
+            stop.wait(0.02)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        stop.set()
+        thread.join()
+
+
+def wipe(host: LabHost) -> None:
+    """Bring a host back to what it was before any deployment."""
+    exec_in(
+        host.container, "sh", "-c",
+        f"systemctl stop {UNIT} 2>/dev/null; systemctl disable {UNIT} 2>/dev/null;"
+        f"rm -f /etc/systemd/system/{UNIT} /etc/fraisier-test-behaviour; systemctl daemon-reload;"
+        f"systemctl reset-failed; umount {APP_PATH} 2>/dev/null; rm -rf {APP_PATH}; true",
+    )  # fmt: skip
+
+
+def until(condition: Any, seconds: float = 20.0) -> None:
+    """Wait until a condition holds; fail when it does not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.05)

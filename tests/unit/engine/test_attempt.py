@@ -1,0 +1,202 @@
+"""A deployment walked to its end on scripted hosts: which state it ends in, and what is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fraisier.domain.catalogue import Target
+from fraisier.domain.deployment import Deployment, Status
+from fraisier.domain.errors import Refused
+from fraisier.domain.event import Event
+from fraisier.engine.deployments import Deployments, Wish
+from fraisier.engine.worker import Worker
+from fraisier.store import SqlStore
+from support.fakes import Repositories, ScriptedRunner, make_catalogue, make_target
+
+
+class World:
+    """A store, scripted hosts and the verbs."""
+
+    def __init__(self, folder: Path, target: Target, runner: ScriptedRunner) -> None:
+        self.store = SqlStore.open(f"sqlite:///{folder / 'test.db'}")
+        self.runner = runner
+        catalogue = make_catalogue(target)
+        self.deployments = Deployments(catalogue, self.store, Repositories())
+        self.worker = Worker(catalogue, self.store, runner, self.deployments)
+        self.told: list[Event] = []
+        self.cancel = False
+
+    def deploy(self, version: str, **wish: Any) -> Deployment:
+        return self._end(self.deployments.deploy(_wish(version=version, **wish)))
+
+    def rollback(self, **wish: Any) -> Deployment:
+        return self._end(self.deployments.rollback(_wish(**wish)))
+
+    def _end(self, deployment: Deployment) -> Deployment:
+        return self.worker.carry_out(
+            deployment, self.told.extend, lambda: self.cancel, lambda _blocker: None
+        )
+
+    def verbs(self) -> list[tuple[str, tuple[str, ...]]]:
+        return [(w.verb, tuple(host.name for host in w.hosts)) for w in self.runner.works]
+
+
+def _wish(**more: Any) -> Wish:
+    return Wish("api", "production", "cli:test", **more)
+
+
+def make_world(folder: Path, *hosts: str, bad: Any = None, **target: Any) -> World:
+    return World(folder, make_target(*hosts, **target), ScriptedRunner(bad))
+
+
+THREE = ("web-1", "web-2", "web-3")
+
+
+def test_one_host_takes_one_step(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    ended = world.deploy("v1")
+    assert ended.status is Status.SUCCESS
+    assert world.verbs() == [("deploy", ("web-1",))]
+    assert world.store.placements("api", "production")["web-1"].version == "v1"
+
+
+def test_several_hosts_are_looked_at_before_the_first_changes(tmp_path: Path) -> None:
+    world = make_world(tmp_path, *THREE)
+    assert world.deploy("v1").status is Status.SUCCESS
+    assert world.verbs() == [("preflight", THREE), *(("deploy", (name,)) for name in THREE)]
+
+
+def test_the_roll_out_stops_at_the_first_bad_batch_and_everything_goes_back(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path, *THREE, bad={"web-2": ("v2", "gate")})
+    world.deploy("v1")
+    world.runner.works.clear()
+    ended = world.deploy("v2")
+    assert ended.status is Status.ROLLED_BACK
+    assert set(world.runner.serving.values()) == {"v1"}
+    assert world.verbs()[1:] == [
+        ("deploy", ("web-1",)),
+        ("deploy", ("web-2",)),
+        ("restore", ("web-2",)),
+        ("restore", ("web-1",)),
+    ]
+    states = {r.host: r.state for r in world.store.host_records(ended.id)}
+    assert states == {"web-1": "restored", "web-2": "restored", "web-3": "pending"}
+
+
+def test_a_build_that_fails_leaves_nothing_to_go_back_from(tmp_path: Path) -> None:
+    world = make_world(tmp_path, bad={"web-1": ("v2", "build")})
+    world.deploy("v1")
+    ended = world.deploy("v2")
+    assert ended.status is Status.FAILED
+    assert "no host was changed" in ended.reason
+    assert world.runner.serving == {"web-1": "v1"}
+
+
+def test_a_first_deployment_that_fails_stops_the_service_and_says_so(tmp_path: Path) -> None:
+    world = make_world(tmp_path, bad={"web-1": ("v1", "gate")})
+    ended = world.deploy("v1")
+    assert ended.status is Status.FAILED
+    assert "no earlier release" in ended.reason
+    assert world.runner.works[-1].request["restore"] == {"web-1": None}
+
+
+def test_a_host_that_falls_silent_is_looked_at_and_brought_back(tmp_path: Path) -> None:
+    world = make_world(tmp_path, bad={"web-1": ("v2", "lost")})
+    world.deploy("v1")
+    world.runner.works.clear()
+    ended = world.deploy("v2")
+    assert world.verbs() == [(verb, ("web-1",)) for verb in ("deploy", "probe", "restore")]
+    assert ended.status is Status.ROLLED_BACK
+    assert world.runner.serving == {"web-1": "v1"}
+
+
+def test_a_host_that_was_never_reached_is_not_touched_on_the_way_back(tmp_path: Path) -> None:
+    world = make_world(tmp_path, bad={"web-1": ("*", "unreachable")})
+    ended = world.deploy("v1")
+    assert ended.status is Status.FAILED
+    assert world.verbs() == [("deploy", ("web-1",))]
+
+
+def test_a_rollback_that_fails_says_so_and_holds_the_target_until_it_is_unlocked(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path, bad={"web-1": ("v2", "stuck")})
+    world.runner.serving["web-1"] = "v1"
+    ended = world.deploy("v2")
+    assert ended.status is Status.ROLLBACK_FAILED
+    with pytest.raises(Refused, match=ended.id):
+        world.deploy("v3")
+    assert world.store.unlock("api", "production", "looked", "cli:test") == ended.id
+    assert world.deploy("v3").status is Status.SUCCESS
+
+
+def test_without_automatic_rollback_hosts_are_left_and_named(tmp_path: Path) -> None:
+    world = make_world(tmp_path, bad={"web-1": ("v2", "gate")}, auto_rollback=False)
+    world.deploy("v1")
+    ended = world.deploy("v2")
+    assert ended.status is Status.FAILED
+    assert "left as they are: web-1" in ended.reason
+    assert world.runner.serving == {"web-1": "v2"}
+
+
+def test_a_cancelled_roll_out_brings_back_what_it_had_changed(tmp_path: Path) -> None:
+    world = make_world(tmp_path, *THREE)
+    world.deploy("v1")
+
+    def cancel_at_the_second_host(work: Any) -> None:
+        world.cancel = work.verb == "deploy" and work.hosts[0].name == "web-2"
+
+    world.runner.before_step = cancel_at_the_second_host
+    ended = world.deploy("v2")
+    assert ended.status is Status.CANCELLED
+    assert set(world.runner.serving.values()) == {"v1"}
+
+
+def test_a_rollback_asked_for_goes_to_the_last_other_good_version(tmp_path: Path) -> None:
+    world = make_world(tmp_path, *THREE, bad={"web-1": ("v3", "gate")})
+    for version in ("v1", "v2", "v3"):
+        world.deploy(version)
+    ended = world.rollback(reason="because")
+    assert (ended.kind, ended.status, ended.version) == ("rollback", Status.SUCCESS, "v1")
+    assert set(world.runner.serving.values()) == {"v1"}
+
+
+def test_there_is_nothing_to_roll_back_to_on_a_new_target(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no successful deployment"):
+        make_world(tmp_path).rollback()
+
+
+def test_each_step_presents_the_fence_the_host_gave(tmp_path: Path) -> None:
+    world = make_world(tmp_path, "web-1", "web-2")
+    world.deploy("v1")
+    fences = [work.request["fence"]["web-1"] for work in world.runner.works[:2]]
+    assert fences == [{"expected": 0, "number": None}, {"expected": 0, "number": 1}]
+
+
+def test_an_attempt_that_breaks_off_is_recorded_as_interrupted(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+
+    def break_off(_work: Any) -> None:
+        raise ZeroDivisionError
+
+    world.runner.before_step = break_off
+    with pytest.raises(ZeroDivisionError):
+        world.deploy("v1")
+    assert world.store.held("api", "production") is not None
+
+
+def test_the_log_of_every_end_is_gapless_and_completed_once(tmp_path: Path) -> None:
+    world = make_world(tmp_path, *THREE, bad={"web-3": ("v2", "gate")})
+    for version in ("v1", "v2"):
+        world.told.clear()
+        ended = world.deploy(version)
+        recorded = world.store.events(ended.id)
+        assert [event.sequence for event in recorded] == list(range(1, len(recorded) + 1))
+        assert [event.id for event in world.told] == [event.id for event in recorded]
+        assert [e.type for e in recorded].count("deployment.completed") == 1
+        assert recorded[-1].type == "deployment.completed"
