@@ -1,0 +1,111 @@
+"""From what Ansible and SSH say to what a person can act on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fraisier.domain.outcome import Outcome
+from fraisier.domain.plan import Work
+from fraisier.runner.translation import Translation
+from support.fakes import make_target
+
+
+def work(*hosts: str) -> Work:
+    """Return a piece of work on these hosts."""
+    target = make_target(*hosts or ("web-1",))
+    return Work("dep_1", "deploy", "p", target.hosts, True, {}, {}, 60)
+
+
+def event(kind: str, host: str = "web-1", **data: Any) -> dict[str, Any]:
+    """Return an event as ansible-runner gives it."""
+    action = data.pop("action", "fraisier.deploy.release")
+    return {
+        "event": kind,
+        "event_data": {"host": host, "task": "Deploy", "play": "p", "task_action": action, **data},
+    }
+
+
+def translated(*events: dict[str, Any], ended: str = "done") -> tuple[list[Any], Outcome]:
+    """Return the facts and the outcome of a run."""
+    translation = Translation(work())
+    facts = [fact for one in events for fact in translation.facts(one)]
+    return facts, translation.outcome(ended)
+
+
+def test_a_result_becomes_facts_and_only_allowed_fields_leave() -> None:
+    result = {
+        "changed": True, "switched": True, "release": {"id": "r2"}, "previous": {"id": "r1"},
+        "gate": {"passed": True, "attempts": 3}, "log": [{"step": "build", "text": "ok"}],
+        "invocation": {"module_args": {"secret": "s3cret"}},
+    }  # fmt: skip
+    facts, outcome = translated(event("runner_on_start"), event("runner_on_ok", res=result))
+    assert [fact.type for fact in facts] == [
+        "runner.task_started", "runner.task_changed", "log.line", "deployment.release_switched",
+        "health_check.passed",
+    ]  # fmt: skip
+    assert outcome.ok
+    assert outcome.hosts["web-1"].touched
+    assert "s3cret" not in f"{facts} {outcome}"
+
+
+def test_a_failure_of_ours_keeps_its_code_and_hint() -> None:
+    result = {"msg": "no", "code": "build_failed", "hint": "look", "switched": False}
+    _, outcome = translated(event("runner_on_failed", res=result))
+    assert outcome.hosts["web-1"].error == {"code": "build_failed", "message": "no", "hint": "look"}
+    assert not outcome.hosts["web-1"].touched
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "state"),
+    [
+        ("Host key verification failed.", "host_key_unknown", "unreachable"),
+        ("@@ REMOTE HOST IDENTIFICATION HAS CHANGED! @@\nHost key verification failed.",
+         "host_key_changed", "unreachable"),
+        ("deploy@10.0.0.1: Permission denied (publickey).", "ssh_denied", "unreachable"),
+        ("ssh: connect to host x port 22: Connection refused", "host_unreachable", "unreachable"),
+        ("ssh: Could not resolve hostname x: Name or service not known", "host_unknown",
+         "unreachable"),
+        ("Timeout, server 127.0.0.1 not responding.", "contact_lost", "unknown"),
+        ("Shared connection to x closed.", "contact_lost", "unknown"),
+    ],
+)  # fmt: skip
+def test_what_ssh_says_has_a_code_a_hint_and_a_consequence(
+    said: str, code: str, state: str
+) -> None:
+    msg = f"Failed to connect to the host via ssh: {said}"
+    facts, outcome = translated(event("runner_on_unreachable", res={"msg": msg}))
+    host = outcome.hosts["web-1"]
+    assert (host.error or {})["code"] == code
+    assert (host.error or {})["hint"]
+    assert host.state == state
+    assert facts[0].type == "runner.host_unreachable"
+
+
+def test_a_module_that_died_leaves_the_host_unsure() -> None:
+    result = {"msg": "MODULE FAILURE", "module_stderr": "Killed"}
+    _, outcome = translated(event("runner_on_failed", res=result))
+    assert outcome.hosts["web-1"].state == "unknown"
+
+
+def test_sudo_that_wants_a_password_is_named_and_nothing_ran() -> None:
+    result = {
+        "msg": "Task failed: Premature end of stream",
+        "stderr": "sudo: a password is required",
+    }
+    _, outcome = translated(event("runner_on_failed", res=result))
+    assert (outcome.hosts["web-1"].error or {})["code"] == "become_failed"
+    assert not outcome.hosts["web-1"].touched
+
+
+def test_a_host_that_had_begun_when_the_run_was_cancelled_is_unsure() -> None:
+    _, outcome = translated(event("runner_on_start"), ended="cancelled")
+    assert outcome.hosts["web-1"].state == "unknown"
+    _, outcome = translated(ended="cancelled")
+    assert outcome.hosts["web-1"].state == "failed"
+
+
+def test_a_broken_playbook_says_what_ansible_said() -> None:
+    _, outcome = translated({"event": "verbose", "stdout": "ERROR! no such role"}, ended="broken")
+    assert "no such role" in outcome.first_error()["message"]
