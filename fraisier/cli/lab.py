@@ -70,6 +70,8 @@ def down(context: Context, name: str, everything: bool) -> None:
     """Remove a lab's hosts, then its folder."""
     from fraisier import lab as labs
 
+    if everything and _is_given("name"):
+        raise click.UsageError("--name and --all cannot both be given")
     asked = labs.names() if everything else [name]
     removed = [each for each in asked if labs.down(each, say=context.say)]
     absent = "there is no lab" if everything else f'there is no lab "{name}"'
@@ -85,6 +87,11 @@ def status(context: Context) -> None:
     found = labs.status()
     text = _table(found) if found else "no lab is up; start one with: fraisier lab up --hosts 1"
     context.emit([_lab_data(each) for each in found], text)
+
+
+def _is_given(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
 
 
 def _lab_data(made: Lab) -> dict[str, Any]:

@@ -65,7 +65,8 @@ class Live:
         deployment = self._deployment
         target = deployment.target
         hosts = len(target.hosts)
-        asked = deployment.requested_version or target.branch
+        branch = target.branch if deployment.kind == "deploy" else ""
+        asked = deployment.requested_version or branch
         name = "" if deployment.version.startswith(asked) else f" ({asked})"
         many = f", {deployment.strategy} over {hosts} hosts" if hosts > 1 else ""
         what = "back to " if deployment.kind == "rollback" else ""

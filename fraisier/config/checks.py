@@ -23,7 +23,7 @@ Values = Mapping[str, Any]
 def check(document: Document, data: Any, providers: Mapping[str, Provider], base: FilePath) -> None:
     """Add to the document's report what is wrong in `data` beyond its schema."""
     report = document.report
-    places: dict[tuple[Any, ...], str] = {}
+    places: dict[tuple[str, ...], str] = {}
     for path, fraise in _entries(data, ("fraises",)):
         _check_repository(fraise, path, report, base)
         for place, environment in _entries(fraise, (*path, "environments"), "environments"):
@@ -117,18 +117,26 @@ def _check_service_user(
 
 
 def _check_shared_places(
-    values: Values, path: Path, report: Report, places: dict[tuple[Any, ...], str]
+    values: Values, path: Path, report: Report, places: dict[tuple[str, ...], str]
 ) -> None:
     """Refuse two targets that would overwrite each other on one host."""
     hosts, target = values.get("hosts"), f"{path[1]}/{path[3]}"
     for host in hosts if isinstance(hosts, list) else ():
         if not isinstance(host, Mapping):
             continue
-        for key in ("app_path", "systemd_service"):
-            if not isinstance(values.get(key), str):
-                continue
-            place = (str(host.get("hostname")), str(host.get("port", 22)), key, values[key])
-            other = places.setdefault(place, target)
+        for key, place in _places(values):
+            at = f"{host.get('hostname')}:{host.get('port', 22)}"
+            other = places.setdefault((at, place), target)
             if other != target:
-                message = f"is that of {other} on the same host ({place[0]}); give each its own"
+                message = f"{place} is that of {other} on {at} already; give each its own"
                 report.add((*path, key), message)
+
+
+def _places(values: Values) -> Iterator[tuple[str, str]]:
+    """Yield (key, what it takes of a host): the folder and the systemd unit."""
+    if isinstance(values.get("app_path"), str):
+        yield "app_path", values["app_path"]
+    if isinstance(values.get("systemd_service"), str):
+        yield "systemd_service", values["systemd_service"]
+    elif isinstance(values.get("service_name"), str) and "app_path" in values:
+        yield "service_name", f"{values['service_name']}.service"

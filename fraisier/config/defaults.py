@@ -21,9 +21,14 @@ def fill(value: Any, schema: Schema, root: Schema | None = None) -> Any:
         return _mapping(value, schema, root)
     if isinstance(value, list):
         return [fill(item, schema.get("items", {}), root) for item in value]
-    if isinstance(value, float) and schema.get("type") == "integer":
+    if isinstance(value, float) and value.is_integer() and _only_whole(schema):
         return int(value)
     return value
+
+
+def _only_whole(schema: Schema) -> bool:
+    types = schema.get("type", ())
+    return "integer" in types and "number" not in types
 
 
 def _mapping(value: Mapping[str, Any], schema: Schema, root: Schema) -> dict[str, Any]:

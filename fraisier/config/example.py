@@ -13,39 +13,39 @@ fraises:
   my_api:
     type: api
     description: The public API
-    git_provider: github # or gitlab, bitbucket; for others write a whole URL in git_repo
+    git_provider: github  # or gitlab, bitbucket; for others write a whole URL in git_repo
     git_repo: my-org/my-api
-    git_branch: main # its newest commit is deployed when no version is named
+    git_branch: main  # its newest commit is deployed when no version is named
 
     environments:
       production:
-        provider: bare_metal # systemd services on hosts that SSH reaches
-        strategy: rolling # a few hosts at a time; recreate: all at once
+        provider: bare_metal  # systemd services on hosts that SSH reaches
+        strategy: rolling  # a few hosts at a time; recreate: all at once
         strategy_config:
-          max_parallel: 1 # hosts changed at once: a number, or "50%"
-          healthy_deadline: 60 # seconds within which a changed host must be healthy
-        auto_rollback: true # a failed deployment puts back what served before
+          max_parallel: 1  # hosts changed at once: a number, or "50%"
+          healthy_deadline: 60  # seconds within which a changed host must be healthy
+        auto_rollback: true  # a failed deployment puts back what served before
 
         provider_config:
           hosts:
             - hostname: production-1.example.com
               port: 22
-              username: deploy # may use sudo without a password
+              username: deploy  # may use sudo without a password
               ssh_key_path: ~/.ssh/fraisier
 
           service_name: my-api
           systemd_service: my-api.service
-          app_path: /opt/my-api # releases/, shared/ and current live below it
-          service_user: my-api # builds and runs the service; must exist on the hosts
+          app_path: /opt/my-api  # releases/, shared/ and current live below it
+          service_user: my-api  # builds and runs the service; must exist on the hosts
 
-          build: # run in the new release before it serves
+          build:  # run in the new release before it serves
             - python3 -m venv .venv
             - .venv/bin/pip install -r requirements.txt
           # exec: [bin/start.sh] # without it, an existing systemd unit is left as it is
 
           health_check:
-            type: http # or tcp, exec, systemd
-            url: http://localhost:8000/health # asked on the host itself
+            type: http  # or tcp, exec, systemd
+            url: http://localhost:8000/health  # asked on the host itself
             timeout: 10
 
           env_vars:

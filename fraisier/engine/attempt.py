@@ -97,12 +97,8 @@ class Attempt:
             if changes:
                 facts.append(Fact("deployment.host_completed", name, _told(host, verb)))
         states = [self._hosts[name] for name in outcome.hosts]
-        found = [
-            state.placement(good=changes and outcome.hosts[state.name].ok)
-            for state in states
-            if changes
-        ]
-        self._store_and_tell(facts, states, [placement for placement in found if placement])
+        found = [placement for state in states if (placement := state.placement())]
+        self._store_and_tell(facts, states, found)
 
     def _record(self, facts: Sequence[Fact]) -> None:
         self._store_and_tell(facts, (), ())
@@ -120,7 +116,8 @@ class Attempt:
 
     def _end_badly(self, outcome: Outcome) -> Status:
         error = outcome.first_error()
-        why = f"{error['message']} [{error['code']}]"
+        where = f"{error['host']}: " if "host" in error else ""
+        why = f"{where}{error['message'].removeprefix(where)} [{error['code']}]"
         stopped = outcome.ended == "cancelled"
         end = Status.CANCELLED if stopped else Status.FAILED
         self._look_at([name for name, state in self._hosts.items() if state.unsure])

@@ -22,6 +22,7 @@ class HostState:
     previous_known: bool = False
     release: str | None = None
     version: str | None = None
+    good: bool = False
     moved: bool = False
     unsure: bool = False
     state: str = "pending"
@@ -40,6 +41,7 @@ class HostState:
             fence=result.get("fence", self.fence) if verb != "probe" else self.fence,
             release=release.get("id") if told else self.release,
             version=release.get("version") if told else self.version,
+            good=release.get("status") == "good" if told else self.good,
             moved=known.moved or (verb in ("deploy", "restore") and bool(result.get("switched"))),
             unsure=outcome.state == "unknown" and verb != "preflight",
             state=_state(verb, outcome, self.state),
@@ -72,18 +74,24 @@ class HostState:
         error = dict(self.error) if self.error else None
         return HostRecord(self.name, self.state, self.release, self.previous, error)
 
-    def placement(self, *, good: bool) -> Placement | None:
-        """Return what the host runs, if it said so."""
+    def placement(self) -> Placement | None:
+        """Return what the host runs, if it has told."""
         if self.fence is None:
             return None
-        return Placement(self.name, self.fence, self.release, self.version, good, now())
+        return Placement(self.name, self.fence, self.release, self.version, self.good, now())
 
 
 def first_state(name: str, placement: Placement | None) -> HostState:
     """Return a host's state before the attempt, from what the records remember."""
     if placement is None:
         return HostState(name, expected=0)
-    return HostState(name, expected=placement.fence, release=placement.release)
+    return HostState(
+        name,
+        expected=placement.fence,
+        release=placement.release,
+        version=placement.version,
+        good=placement.good,
+    )
 
 
 def _state(verb: str, outcome: HostOutcome, before: str) -> str:

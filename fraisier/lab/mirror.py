@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def of_this_machine(suite: str, root: Path = Path("/")) -> str | None:
 def uris(text: str, suite: str) -> Iterator[str]:
     """Every archive in `text`, one-line or deb822, that serves exactly `suite`."""
     for line in text.splitlines():
-        words = [word for word in line.split() if not word.startswith(("[", "signed-by"))]
+        words = re.sub(r"\[.*?\]", " ", line).split()
         if words[:1] == ["deb"] and words[2:3] == [suite]:
             yield words[1]
     for stanza in text.split("\n\n"):

@@ -1,0 +1,54 @@
+# One command each; every one does its own set-up. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: help install system demo test check lint unit serve docs bench clean
+.DEFAULT_GOAL := help
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Install Fraisier and its tools into .venv
+
+$(STAMP): pyproject.toml constraints.txt
+	@scripts/system-packages base
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+system:
+	@scripts/system-packages base lab
+
+demo: system install ## Deploy the example to a real systemd host here, upgrade it, break it
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
+
+test: system check ## Run every test, on real hosts
+	$(BIN)/pytest --ignore tests/bench --ignore tests/unit
+
+check: install lint unit ## Lint, type-check and run the unit tests (under a minute)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint --offline --strict -q
+
+unit: install
+	$(BIN)/pytest -q tests/unit
+
+serve: install
+	@$(BIN)/fraisier serve
+
+docs: install ## Write the generated parts of the documentation, and check all of it
+	$(BIN)/python scripts/generate-docs
+	$(BIN)/pytest -q tests/unit/docs
+
+bench: system install ## Measure a deployment beside a hand-written script, plain tasks and pyinfra
+	$(BIN)/python tests/bench/run.py
+
+clean: ## Remove the virtual environment and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .ansible

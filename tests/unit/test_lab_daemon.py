@@ -1,0 +1,91 @@
+"""When the lab starts dockerd by hand, and what it says when it must not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fraisier.domain.errors import LabError
+from fraisier.lab.daemon import remove_if_stale, why_not_ours
+from fraisier.lab.engine import pipe, run
+
+OURS: dict[str, Any] = {
+    "client": True,
+    "daemon": True,
+    "root": True,
+    "init": "sh",
+    "elsewhere": "",
+}
+
+
+def test_root_without_systemd_may_start_an_installed_engine() -> None:
+    assert why_not_ours("Cannot connect", **OURS) == ""
+
+
+@pytest.mark.parametrize(
+    ("refusal", "change", "advice"),
+    [
+        ("", {"client": False}, "scripts/system-packages lab"),
+        ("", {"daemon": False}, "scripts/system-packages lab"),
+        ("", {"init": "systemd"}, "systemctl enable --now docker"),
+        ("", {"root": False}, "as root"),
+        ("", {"elsewhere": "tcp://away:2375"}, "DOCKER_HOST is tcp://away:2375"),
+        ("permission denied while trying", {"root": False}, "group docker"),
+    ],
+)
+def test_otherwise_the_reader_is_told_what_to_do(
+    refusal: str, change: dict[str, Any], advice: str
+) -> None:
+    assert advice in why_not_ours(refusal, **{**OURS, **change})
+
+
+@pytest.mark.parametrize("content", ["999999999\n", "not a pid\n", ""])
+def test_a_pid_file_of_a_dead_process_is_removed(tmp_path: Path, content: str) -> None:
+    pid_file = tmp_path / "docker.pid"
+    pid_file.write_text(content)
+    assert remove_if_stale(pid_file, "dockerd")
+    assert not pid_file.exists()
+
+
+def test_a_pid_file_whose_number_went_to_another_program_is_removed(tmp_path: Path) -> None:
+    pid_file = tmp_path / "docker.pid"
+    pid_file.write_text(str(os.getpid()))
+    assert remove_if_stale(pid_file, "dockerd")
+
+
+def test_a_pid_file_of_the_living_program_is_left(tmp_path: Path) -> None:
+    pid_file = tmp_path / "docker.pid"
+    pid_file.write_text(str(os.getpid()))
+    own_name = Path("/proc/self/comm").read_text().strip()
+    assert not remove_if_stale(pid_file, own_name)
+    assert pid_file.exists()
+
+
+def test_no_pid_file_is_nothing_to_remove(tmp_path: Path) -> None:
+    assert not remove_if_stale(tmp_path / "docker.pid", "dockerd")
+
+
+def test_a_failed_command_is_named_with_its_last_words() -> None:
+    with pytest.raises(LabError, match=r"`sh -c .*` failed: no such thing"):
+        run(("sh", "-c", "echo no such thing >&2; exit 3"))
+
+
+def test_a_program_that_is_not_installed_says_how_to_get_it() -> None:
+    with pytest.raises(LabError, match="no-such-program is not installed") as missing:
+        run(("no-such-program",))
+    assert "scripts/system-packages" in missing.value.hint
+
+
+def test_a_command_that_does_not_end_is_ended() -> None:
+    with pytest.raises(LabError, match="did not end within"):
+        run((sys.executable, "-c", "import signal; signal.pause()"), timeout=0.5)
+
+
+@pytest.mark.parametrize(("producer", "consumer"), [("false", "cat"), ("true", "false")])
+def test_a_pipe_fails_when_either_side_fails(producer: str, consumer: str) -> None:
+    with pytest.raises(LabError, match="`false` failed"):
+        pipe((producer,), (consumer,))
