@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ansible_collections.fraisier.deploy.plugins.module_utils import git
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
-
 from fraisier.domain.errors import FraisierError, UsageError, VersionNotFound
 
 ERRORS: dict[str, type[FraisierError]] = {

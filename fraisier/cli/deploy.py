@@ -59,6 +59,7 @@ def deploy(
         force=force,
         idempotency_key=idempotency_key,
     )
+    context.application.runner.prepare()
     _carry_out(context, context.application.deployments.deploy(wish), timeout)
 
 
@@ -94,6 +95,7 @@ def rollback(
         force=force,
         reason=reason,
     )
+    context.application.runner.prepare()
     _carry_out(context, context.application.deployments.rollback(wish), timeout)
 
 

@@ -79,19 +79,23 @@ def _check_hosts(values: Values, path: Path, report: Report, provider: Provider 
     hosts = values.get("hosts")
     if not isinstance(hosts, list):
         return
-    seen: dict[tuple[str, Any], int] = {}
+    addresses: dict[str, int] = {}
+    names: dict[str, int] = {}
     for at, host in enumerate(hosts):
         if not isinstance(host, Mapping) or not isinstance(host.get("hostname"), str):
             continue
-        _check_ssh_file(host, (*path, "hosts", at), "ssh_key_path", report)
-        port = host.get("port", 22)
-        for key in (("address", f"{host['hostname']}:{port}"), ("name", _host_name(host))):
-            if key in seen and (key[0] == "address" or "name" in host):
-                message = f"{key[1]} is in the list already, as hosts[{seen[key]}]"
-                report.add(
-                    (*path, "hosts", at, "name" if key[0] == "name" else "hostname"), message
-                )
-            seen.setdefault(key, at)
+        where = (*path, "hosts", at)
+        _check_ssh_file(host, where, "ssh_key_path", report)
+        address = f"{host['hostname']}:{host.get('port', 22)}"
+        name = str(host.get("name", host["hostname"]))
+        if address in addresses:
+            first = f"hosts[{addresses[address]}]"
+            report.add((*where, "hostname"), f"{address} is in the list already, as {first}")
+        elif name in names:
+            message = f"{name} is the name of hosts[{names[name]}] already; give one another `name`"
+            report.add((*where, "name" if "name" in host else "hostname"), message)
+        addresses.setdefault(address, at)
+        names.setdefault(name, at)
     _check_service_user(values, hosts, path, report, provider)
 
 
@@ -100,10 +104,6 @@ def _check_ssh_file(values: Values, path: Path, key: str, report: Report) -> Non
     name = values.get(key)
     if isinstance(name, str) and (not name.isprintable() or set(name) & set("\"'\\%$")):
         report.add((*path, key), "must be a path without quotes, backslashes, % and $")
-
-
-def _host_name(host: Values) -> Any:
-    return host.get("name", host["hostname"])
 
 
 def _check_service_user(

@@ -187,6 +187,8 @@ class _Walk:
         return None
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        if "\0" in node.value:
+            self._report.settle(path, "must not hold a NUL character")
         if node.tag in _TEXT_TAGS:
             return str(node.value)
         if node.tag == "!vault":

@@ -14,6 +14,8 @@ NAME_RULE = "a name: a letter first, then letters, digits, - and _, at most 63 c
 #: What git-check-ref-format allows, told as a pattern.
 GIT_BRANCH = r"^(?![-/.])(?!.*(\.\.|//|@\{|/\.))[^\x00-\x20\x7f~^:?*\[\\]+(?<!\.lock)(?<![/.])$"
 GIT_PROVIDERS = ("github", "gitlab", "gitea", "forgejo", "bitbucket", "git")
+#: A week, in seconds: no deployment is meant to take longer.
+LONGEST = 7 * 24 * 3600
 INVENTORY_PLUGIN = "fraisier.deploy.fraises"
 
 #: `x-` keys are the user's own, on every level of ours.
@@ -52,6 +54,7 @@ STRATEGY_CONFIG = mapping_of(
             "description": "How many hosts may change at once: a number, or a percentage of them.",
             "type": ["integer", "string"],
             "minimum": 1,
+            "maximum": 9999,
             "pattern": "^([1-9][0-9]{0,3}|[1-9][0-9]?%|100%)$",
             "patternErrorMessage": 'a number of hosts from 1, or a percentage such as "50%"',
             "default": 1,
@@ -60,17 +63,20 @@ STRATEGY_CONFIG = mapping_of(
             "description": "Seconds a changed host must stay healthy before it counts as good.",
             "type": "number",
             "minimum": 0,
+            "maximum": LONGEST,
         },
         "healthy_deadline": {
             "description": "Seconds within which a changed host must have become healthy.",
             "type": "number",
             "exclusiveMinimum": 0,
+            "maximum": LONGEST,
             "default": 60,
         },
         "progress_deadline": {
             "description": "Seconds for the whole way out; the way back has as many of its own.",
             "type": "number",
             "exclusiveMinimum": 0,
+            "maximum": LONGEST,
             "default": 600,
         },
     },

@@ -61,8 +61,6 @@ def as_text(value: str | bool | int | float) -> str:
 
 
 def _value_problem(value: Any, written: str | None) -> str | None:
-    if isinstance(value, str):
-        return "must not hold a NUL character" if "\0" in value else None
     if isinstance(value, bool | int | float):
         different = written is not None and written != as_text(value)
         return "YAML does not read this as it is written: put it in quotes" if different else None
@@ -76,7 +74,7 @@ def _reference_problem(reference: SecretReference) -> str | None:
     inline = reference.name.startswith(VAULT_HEADER)
     if reference.kind == "vault" and "\n" in reference.name and not inline:
         return f"{{vault: …}} must hold text that starts with {VAULT_HEADER}, or name a file"
-    if not reference.name or "\0" in reference.name:
+    if not reference.name:
         return f"{{{reference.kind}: …}} is empty"
     return None
 

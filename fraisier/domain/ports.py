@@ -93,6 +93,9 @@ class Store(Protocol):
 class Runner(Protocol):
     """Runs one playbook to its end and leaves nothing behind."""
 
+    def prepare(self) -> None:
+        """Get ready for a run that will come soon; optional, and only for speed."""
+
     def run(
         self,
         work: Work,

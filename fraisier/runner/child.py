@@ -1,8 +1,8 @@
 """The process of one run: ansible-runner with a clean environment, its events as lines of JSON.
 
-Usage: `python -m fraisier.runner.child FOLDER`. It reads FOLDER/arguments.json and writes to
-descriptor 1; it ends its whole tree of processes before it ends, also when it is told to stop or
-when its parent dies.
+Usage: `python -m fraisier.runner.child FOLDER`. It reads one line of JSON from descriptor 0 and
+writes events to descriptor 1; it ends its whole tree of processes before it ends, also when it is
+told to stop or when its parent dies.
 """
 
 from __future__ import annotations
@@ -10,38 +10,52 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
-from fraisier.runner.containment import become_subreaper, die_with_parent, end_descendants
+from fraisier.runner.containment import become_subreaper, die_with_parent, end_descendants, reap
 
 
-def main(folder: Path) -> None:
-    """Run what the folder describes and report it."""
+def main(folder: str) -> None:
+    """Run what arrives and report it."""
     become_subreaper()
     die_with_parent()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: _stop(folder))
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # nothing but events may reach the pipe
-    arguments = json.loads((folder / "arguments.json").read_text())
 
-    import ansible_runner  # here, so that the parent can be told to stop while it loads
+    import ansible_runner  # here, so that the parent can already tell us to stop
+
+    line = sys.stdin.readline()
+    if not line:
+        return
+    work = json.loads(line)
+    for command in work["ssh"]:
+        _connect(command)
 
     def tell(event: dict[str, Any]) -> bool:
-        report.write(json.dumps({"event": event}) + "\n")
+        report.write(json.dumps(event) + "\n")
         return False  # ansible-runner then keeps no file of it
 
-    run = ansible_runner.run(**arguments, event_handler=tell, cancel_callback=lambda: False)
-    end_descendants(str(folder))
-    report.write(json.dumps({"end": {"status": run.status, "rc": run.rc}}) + "\n")
+    ansible_runner.run(**work["arguments"], event_handler=tell, cancel_callback=lambda: False)
+    end_descendants(folder)
+    reap()
 
 
-def _stop(folder: Path) -> NoReturn:
+def _connect(command: list[str]) -> None:
+    """Open a shared SSH connection while Ansible loads; if it fails, Ansible finds out why."""
+    subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _stop(folder: str) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    end_descendants(str(folder))
+    end_descendants(folder)
+    reap()
     os._exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1])

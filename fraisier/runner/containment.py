@@ -56,6 +56,13 @@ def end_descendants(mark: str, grace: float = GRACE_SECONDS) -> None:
         time.sleep(0.01)
 
 
+def reap() -> None:
+    """Collect every child that has ended; only for a process that waits for none of them."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
+
+
 def marked(mark: str) -> list[int]:
     """Return this process's living descendants whose environment says `FRAISIER_RUN=mark`."""
     wanted = f"FRAISIER_RUN={mark}".encode()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "fraisier-run-"
@@ -20,15 +18,13 @@ def base() -> Path:
     return Path(tempfile.gettempdir())
 
 
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """Make a folder that only this user can read, and remove it whatever happens."""
+def make_folder() -> Path:
+    """Make a folder that only this user can read, with the rooms a run needs."""
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base()))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=False)
+    for name in ("project", "ssh", "tmp", "home"):
+        (folder / name).mkdir(mode=0o700)
+    return folder
 
 
 def sweep() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import ansible_collections.fraisier.deploy as collection
-
 from fraisier.domain.catalogue import Host
 from fraisier.domain.plan import Work
 from fraisier.domain.secret import Secret
@@ -18,6 +18,7 @@ from fraisier.runner.unsafe import unsafe_yaml
 #: What a run may see of our environment. Everything else, database URLs and tokens included, stays.
 ALLOWED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER")
 CONNECT_SECONDS = 10
+CONNECT_AHEAD = 16
 SSH_OPTIONS = {
     "BatchMode": "yes",
     "ConnectTimeout": str(CONNECT_SECONDS),
@@ -31,16 +32,15 @@ SSH_OPTIONS = {
 
 @dataclass(frozen=True)
 class Invocation:
-    """Files to write below the private folder, the environment, and ansible-runner's arguments."""
+    """Files to write below the private folder, ansible-runner's arguments, and the commands that
+    open the SSH connections which Ansible will then find and share."""
 
     files: Mapping[str, str]
-    environment: Mapping[str, str]
     arguments: Mapping[str, Any]
+    connections: list[list[str]]
 
 
-def invocation(
-    work: Work, secrets: Mapping[str, Secret], folder: Path, environ: Mapping[str, str]
-) -> Invocation:
+def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invocation:
     """Describe the run of `work` in `folder`."""
     request = {
         **work.request,
@@ -52,17 +52,27 @@ def invocation(
             "request.yml": unsafe_yaml({"fraisier_request": request, "fraisier_hosts": "all"}),
             "ansible.cfg": "",
         },
-        environment=_environment(work, folder, environ),
         arguments={
             "private_data_dir": str(folder),
             "playbook": work.playbook,
             "inventory": str(folder / "inventory.yml"),
-            "cmdline": f"-e @{folder / 'request.yml'}",
+            "cmdline": f"--forks {max(5, len(work.hosts))} -e @{folder / 'request.yml'}",
             "quiet": True,
             "suppress_env_files": True,
             "settings": {"pexpect_timeout": 1, "suppress_ansible_output": True},
         },
+        connections=[_connection(host, folder) for host in work.hosts[:CONNECT_AHEAD]],
     )
+
+
+def _connection(host: Host, folder: Path) -> list[str]:
+    options = [f"-o{name}={value}" for name, value in SSH_OPTIONS.items()]
+    user = ["-l", host.username] if host.username else []
+    key = ["-i", host.ssh_key_path] if host.ssh_key_path else []
+    return [
+        "ssh", *options, *shlex.split(_ssh_arguments(host)), f"-oControlPath={folder}/ssh/%C",
+        *user, *key, "-p", str(host.port), "-N", "--", host.address,
+    ]  # fmt: skip
 
 
 def collections_root() -> Path:
@@ -96,7 +106,8 @@ def _ssh_arguments(host: Host) -> str:
     return " ".join(options)
 
 
-def _environment(work: Work, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return all that the child process and Ansible get to see of the environment."""
     arguments = " ".join(f"-o {name}={value}" for name, value in SSH_OPTIONS.items())
     user_collections = Path(environ.get("HOME", "/")) / ".ansible/collections"
     return {
@@ -107,13 +118,13 @@ def _environment(work: Work, folder: Path, environ: Mapping[str, str]) -> dict[s
         "ANSIBLE_COLLECTIONS_PATH": f"{collections_root()}:{user_collections}",
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_DEPRECATION_WARNINGS": "False",
-        "ANSIBLE_FORKS": str(max(5, len(work.hosts))),
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_SSH_ARGS": arguments,
+        "ANSIBLE_SSH_CONTROL_PATH": "%(directory)s/%%C",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "ssh"),
         "ANSIBLE_TIMEOUT": str(CONNECT_SECONDS),
         "ANSIBLE_USE_PERSISTENT_CONNECTIONS": "False",

@@ -64,6 +64,9 @@ class ScriptedRunner:
         self.works: list[Work] = []
         self.before_step: Callable[[Work], None] = lambda _work: None
 
+    def prepare(self) -> None:
+        """Need nothing."""
+
     def run(
         self,
         work: Work,

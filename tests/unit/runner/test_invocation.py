@@ -7,7 +7,7 @@ from pathlib import Path
 from fraisier.domain.catalogue import Host
 from fraisier.domain.plan import Work
 from fraisier.domain.secret import Secret
-from fraisier.runner.invocation import collections_root, invocation
+from fraisier.runner.invocation import collections_root, environment, invocation
 from support.fakes import make_target
 
 HOST = Host("web-1", "10.0.0.1", 2222, "deploy", "/k", "/known hosts")
@@ -16,28 +16,28 @@ HOST = Host("web-1", "10.0.0.1", 2222, "deploy", "/k", "/known hosts")
 def make(**environ: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the files and the environment of a run."""
     work = Work("dep_1", "deploy", "p", (HOST,), True, {"a": "b"}, {}, 60)
-    found = invocation(work, {"TOKEN": Secret("s3cret")}, Path("/run/x"), environ)
-    return dict(found.files), dict(found.environment)
+    found = invocation(work, {"TOKEN": Secret("s3cret")}, Path("/run/x"))
+    return dict(found.files), environment(Path("/run/x"), environ)
 
 
 def test_only_allowed_variables_reach_ansible() -> None:
-    _, environment = make(HOME="/h", FRAISIER_TOKEN="t", DATABASE_URL="d", ANSIBLE_CONFIG="/evil")
-    assert environment["HOME"] == "/h"
-    assert environment["ANSIBLE_CONFIG"] == "/run/x/ansible.cfg"
-    assert not {"FRAISIER_TOKEN", "DATABASE_URL"} & set(environment)
+    _, seen = make(HOME="/h", FRAISIER_TOKEN="t", DATABASE_URL="d", ANSIBLE_CONFIG="/evil")
+    assert seen["HOME"] == "/h"
+    assert seen["ANSIBLE_CONFIG"] == "/run/x/ansible.cfg"
+    assert not {"FRAISIER_TOKEN", "DATABASE_URL"} & set(seen)
 
 
 def test_host_keys_are_always_checked_against_the_pinned_ones() -> None:
-    files, environment = make()
-    assert environment["ANSIBLE_HOST_KEY_CHECKING"] == "True"
-    assert "StrictHostKeyChecking=yes" in environment["ANSIBLE_SSH_ARGS"]
+    files, seen = make()
+    assert seen["ANSIBLE_HOST_KEY_CHECKING"] == "True"
+    assert "StrictHostKeyChecking=yes" in seen["ANSIBLE_SSH_ARGS"]
     assert "UserKnownHostsFile=" in files["inventory.yml"]
 
 
 def test_a_secret_is_in_the_request_file_and_nowhere_else() -> None:
-    files, environment = make()
+    files, seen = make()
     assert "s3cret" in files.pop("request.yml")
-    assert "s3cret" not in f"{files} {environment}"
+    assert "s3cret" not in f"{files} {seen}"
 
 
 def test_our_own_collection_is_the_one_that_is_used() -> None:
