@@ -25,6 +25,55 @@ fraises:
           app_path: /opt/my-api
 """
 
+FULL = """\
+plugin: fraisier.deploy.fraises
+x-hosts:
+  port: &port 2200
+fraises:
+  my_api:
+    type: api
+    description: The public API
+    git_provider: github
+    git_repo: my-org/my-api
+    git_branch: release/2
+    x-owner: the platform team
+    environments:
+      production:
+        provider: bare-metal
+        strategy: recreate
+        strategy_config: {max_parallel: 50%, min_healthy_time: 5, progress_deadline: 300}
+        auto_rollback: false
+        on_busy: reject
+        region: eu-west-1
+        provider_config:
+          hosts:
+            - hostname: 10.0.0.1
+              name: one
+              port: *port
+              username: deploy
+              ssh_key_path: keys/id
+              x-rack: 4
+            - {hostname: 10.0.0.2, ssh_key_path: ~/.ssh/id}
+          known_hosts: ./known_hosts
+          service_name: my-api
+          systemd_service: api.service
+          app_path: /opt/my-api
+          build: ["make $${HOME}", [make, install]]
+          build_timeout: ${BUILD_TIMEOUT:-60}
+          exec: [bin/start.sh]
+          become: false
+          shared: [uploads]
+          health_check: {type: tcp, port: 8000}
+          env_vars:
+            LOG_LEVEL: ${LEVEL:-info}
+            DEBUG: true
+            WORKERS: 4
+            URL: {env: MY_API_URL}
+            KEY: {file: ./key}
+            CERT: {vault: cert.vault}
+          keep_releases: 3
+"""
+
 BOAT = """\
 name: boat
 description: Ships it.

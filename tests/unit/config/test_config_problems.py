@@ -112,7 +112,11 @@ NOT_YET = "not supported by this version of Fraisier (0.1.0)"
         ),
         (
             {HOSTS: "hosts: [{hostname: a, username: b}, {hostname: b, name: a}]"},
-            f"9: {CONFIG}.hosts[1].name: a is in the list already, as hosts[0]",
+            f"9: {CONFIG}.hosts[1].name: a is the name of hosts[0] already; give one another",
+        ),
+        (
+            {HOSTS: "hosts: [{hostname: a, username: b}, {hostname: a, port: 23}]"},
+            f"9: {CONFIG}.hosts[1].hostname: a is the name of hosts[0] already; give one another",
         ),
         (
             {HOSTS: "hosts: [{hostname: a, username: b, ssh_key_path: '%h'}]"},
@@ -203,6 +207,7 @@ def test_a_problem_is_told_with_line_path_and_what_to_do(
         ('env_vars: {"A\\n": x}', 'env_vars["A\\x0a"]: is no name for an environment variable'),
         ("env_vars: {FRAISIER_VERSION: x}", "env_vars.FRAISIER_VERSION: is set by Fraisier itself"),
         ('env_vars: {A: "x\\0"}', "env_vars.A: must not hold a NUL character"),
+        ('build: ["a\\0"]', "build[0]: must not hold a NUL character"),
         ("env_vars: {A: 1.10}", "env_vars.A: YAML does not read this as it is written: put it in"),
         ("env_vars: {A: no}", "env_vars.A: YAML does not read this as it is written: put it in"),
         ("env_vars: {A: 12:30}", "env_vars.A: YAML does not read this as it is written: put it in"),
@@ -225,6 +230,8 @@ def test_a_problem_of_provider_config_is_told(files: Files, added: str, problem:
         ("max_parallel: 0", "max_parallel: must be at least 1, got 0"),
         ("max_parallel: 150%", "max_parallel: expected a number of hosts from 1, or a percentage"),
         ("max_parallel: 1.5", "max_parallel: expected an integer or a string, got 1.5 (a number)"),
+        ("max_parallel: 10000", "max_parallel: must be at most 9999, got 10000"),
+        ("progress_deadline: 604801", "progress_deadline: must be at most 604800, got 604801"),
         ("progress_deadline: 0", "progress_deadline: must be more than 0, got 0"),
         ("healthy_deadline: soon", 'healthy_deadline: expected a number, got "soon" (a string)'),
         ("min_healthy_time: 60", "min_healthy_time: must be less than healthy_deadline (60)"),
