@@ -23,6 +23,6 @@ class GitRepositories:
         Raises UsageError, VersionNotFound, or FraisierError where the repository does not answer.
         """
         try:
-            return str(git.resolve(repository, version or branch))
+            return str(git.resolve(repository, branch if version is None else version))
         except Failure as failure:
             raise ERRORS.get(failure.code, FraisierError)(failure.message, failure.hint) from None

@@ -13,7 +13,7 @@ import ansible_collections.fraisier.deploy as collection
 from fraisier.domain.catalogue import Host
 from fraisier.domain.plan import Work
 from fraisier.domain.secret import Secret
-from fraisier.runner.unsafe import unsafe_yaml
+from fraisier.runner.unsafe import unsafe_json
 
 #: What a run may see of our environment. Everything else, database URLs and tokens included, stays.
 ALLOWED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER")
@@ -48,15 +48,15 @@ def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invoc
     }
     return Invocation(
         files={
-            "inventory.yml": unsafe_yaml(_inventory(work)),
-            "request.yml": unsafe_yaml({"fraisier_request": request, "fraisier_hosts": "all"}),
+            "inventory.json": unsafe_json(_inventory(work)),
+            "request.json": unsafe_json({"fraisier_request": request, "fraisier_hosts": "all"}),
             "ansible.cfg": "",
         },
         arguments={
             "private_data_dir": str(folder),
             "playbook": work.playbook,
-            "inventory": str(folder / "inventory.yml"),
-            "cmdline": f"--forks {max(5, len(work.hosts))} -e @{folder / 'request.yml'}",
+            "inventory": str(folder / "inventory.json"),
+            "cmdline": f"--forks {max(5, len(work.hosts))} -e @{folder / 'request.json'}",
             "quiet": True,
             "suppress_env_files": True,
             "settings": {"pexpect_timeout": 1, "suppress_ansible_output": True},

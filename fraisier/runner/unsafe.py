@@ -1,4 +1,8 @@
-"""YAML in which every string is `!unsafe`: Ansible will never read a template in it."""
+"""JSON in which every string is marked unsafe: Ansible will never read a template in it.
+
+ansible-core reads `{"__ansible_unsafe": "text"}` in a JSON file as text that is not trusted. (Its
+YAML tag `!unsafe` would turn text such as "1.10" or "no" into a number or a boolean.)
+"""
 
 from __future__ import annotations
 
@@ -9,30 +13,26 @@ from typing import Any
 from fraisier.domain.errors import RunnerError
 
 
-def unsafe_yaml(value: Any) -> str:
-    """Write plain data (mappings, lists, text, numbers, booleans, None) as one line of YAML."""
+def unsafe_json(value: Any) -> str:
+    """Write plain data (mappings, lists, text, numbers, booleans, None); raise RunnerError."""
+    return json.dumps(_marked(value), allow_nan=False)
+
+
+def _marked(value: Any) -> Any:
     if isinstance(value, Mapping):
-        pairs = (f"{_scalar(str(key))}: {unsafe_yaml(item)}" for key, item in value.items())
-        return "{" + ", ".join(pairs) + "}"
+        return {str(key): _marked(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(unsafe_yaml(item) for item in value) + "]"
+        return [_marked(item) for item in value]
     if isinstance(value, str):
-        return f"!unsafe {_scalar(value)}"
+        return {"__ansible_unsafe": _whole(value)}
     if value is None or isinstance(value, bool | int | float):
-        return json.dumps(value, allow_nan=False)
+        return value
     raise TypeError(f"not plain data: {type(value).__name__}")
 
 
-def _scalar(text: str) -> str:
+def _whole(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
         raise RunnerError("a value holds half of a character (a lone surrogate)") from None
-    return "".join(_escaped(character) for character in json.dumps(text, ensure_ascii=False))
-
-
-def _escaped(character: str) -> str:
-    # JSON leaves these as they are; YAML refuses or folds them
-    if character in "\x7f\x85\u2028\u2029\ufeff\ufffe\uffff" or "\x80" <= character <= "\x9f":
-        return f"\\u{ord(character):04x}"
-    return character
+    return text

@@ -119,6 +119,18 @@ class Watch:
 
     fewest: int = 10**6
     looks: int = 0
+    changes: list[tuple[float, list[str | None]]] = field(default_factory=list)
+
+    def saw(self, versions: list[str | None]) -> None:
+        """Note what each host answered."""
+        self.looks += 1
+        self.fewest = min(self.fewest, sum(version is not None for version in versions))
+        if not self.changes or self.changes[-1][1] != versions:
+            self.changes.append((time.monotonic(), versions))
+
+    def story(self) -> str:
+        """Return the changes seen, for the message of a failed test."""
+        return "\n".join(f"{at:.2f} {[v and v[:7] for v in seen]}" for at, seen in self.changes)
 
 
 @contextmanager
@@ -128,9 +140,7 @@ def watched(hosts: Sequence[LabHost]) -> Iterator[Watch]:
 
     def poll() -> None:
         while not stop.is_set():
-            healthy = sum(served(host.address) is not None for host in hosts)
-            watch.fewest = min(watch.fewest, healthy)
-            watch.looks += 1
+            watch.saw([served(host.address) for host in hosts])
             stop.wait(0.02)
 
     thread = threading.Thread(target=poll)

@@ -31,12 +31,12 @@ def test_host_keys_are_always_checked_against_the_pinned_ones() -> None:
     files, seen = make()
     assert seen["ANSIBLE_HOST_KEY_CHECKING"] == "True"
     assert "StrictHostKeyChecking=yes" in seen["ANSIBLE_SSH_ARGS"]
-    assert "UserKnownHostsFile=" in files["inventory.yml"]
+    assert "UserKnownHostsFile=" in files["inventory.json"]
 
 
 def test_a_secret_is_in_the_request_file_and_nowhere_else() -> None:
     files, seen = make()
-    assert "s3cret" in files.pop("request.yml")
+    assert "s3cret" in files.pop("request.json")
     assert "s3cret" not in f"{files} {seen}"
 
 

@@ -2,59 +2,61 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from fraisier.domain.errors import RunnerError
-from fraisier.runner.unsafe import unsafe_yaml
+from fraisier.runner.unsafe import unsafe_json
 
 PYTHON = f"ansible_python_interpreter={sys.executable}"
 ODD = [
     "", " ", "a: b", "# no comment", "- x", "{{ 7*7 }}", "{% if 1 %}", "!!python/object", "null",
-    "1", "yes", "tab\tnew\nline\r", "quote\"'\\", "é €  \U0001f353", "\x7f\x85\u2028\ufeff", "%a",
+    "1", "1.10", "yes", "no", "0o17", "12:30", "2026-11-23", "0" * 39 + "1", "1" * 20 + "e" + "1",
+    "tab\tnew\nline\r", "quote\"'\\", "é €  \U0001f353", "\x7f\x85\u2028\ufeff", "%a",
 ]  # fmt: skip
-
-
-class Loader(yaml.SafeLoader):
-    """Reads `!unsafe` as text."""
-
-
-Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
-
-
-def test_every_value_is_read_back_as_it_was() -> None:
-    data = {"text": ODD, "number": 7, "float": 1.5, "yes": True, "none": None, "nested": {"a": []}}
-    assert yaml.load(unsafe_yaml(data), Loader) == data
+PLAY = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  tasks:
+    - ansible.builtin.copy:
+        content: "{{ [request, odd_host] | to_json }}"
+        dest: "{{ out }}"
+        mode: "0600"
+"""
 
 
 def test_each_string_is_marked_unsafe() -> None:
-    assert unsafe_yaml({"a": ["{{ x }}"]}) == '{"a": [!unsafe "{{ x }}"]}'
+    assert unsafe_json({"a": ["{{ x }}"]}) == '{"a": [{"__ansible_unsafe": "{{ x }}"}]}'
 
 
 def test_half_a_character_and_strange_types_are_refused() -> None:
     with pytest.raises(RunnerError, match="surrogate"):
-        unsafe_yaml("\ud800")
+        unsafe_json("\ud800")
     with pytest.raises(TypeError):
-        unsafe_yaml({1, 2})
+        unsafe_json({1, 2})
 
 
-def test_ansible_itself_evaluates_none_of_it(tmp_path: Path) -> None:
+def test_ansible_reads_every_value_as_it_was_and_evaluates_none(tmp_path: Path) -> None:
     trap = "{{ lookup('pipe', 'touch " + str(tmp_path / "trap") + "') }}"
-    (tmp_path / "vars.yml").write_text(unsafe_yaml({"request": {"version": trap}}))
-    (tmp_path / "play.yml").write_text(
-        "- hosts: localhost\n  gather_facts: false\n  connection: local\n  tasks:\n"
-        "    - ansible.builtin.copy:\n"
-        '        content: "{{ request.version }}"\n'
-        f"        dest: {tmp_path / 'out'}\n        mode: '0600'\n"
-    )
+    request = {"odd": [*ODD, trap], "number": 7, "yes": True, "none": None, "empty": {"a": []}}
+    hosts = {"here": {"odd_host": [*ODD, trap]}}
+    (tmp_path / "vars.json").write_text(unsafe_json({"request": request}))
+    (tmp_path / "hosts.json").write_text(unsafe_json({"all": {"hosts": hosts}}))
+    (tmp_path / "play.yml").write_text(PLAY)
     playbook = Path(sys.executable).parent / "ansible-playbook"
-    subprocess.run(
-        [playbook, "-i", "localhost,", "-e", PYTHON, "-e", "@vars.yml", "play.yml"],
-        cwd=tmp_path, check=True, capture_output=True,
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [
+            playbook, "-i", "hosts.json", "-e", PYTHON, "-e", f"out={out}", "-e", "@vars.json",
+            "play.yml",
+        ],
+        cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
-    assert (tmp_path / "out").read_text() == trap
+    assert done.returncode == 0, done.stdout
+    assert json.loads(out.read_text()) == [request, [*ODD, trap]]
     assert not (tmp_path / "trap").exists()

@@ -1,0 +1,94 @@
+"""Scenarios on real hosts, each asserting what the hosts and their clients say.
+
+They are functions so that a mutation test can run them against a Fraisier with a part taken out.
+"""
+
+from __future__ import annotations
+
+from support.target import APP_PATH, Target, until, watched
+
+
+def first_deployment(target: Target) -> str:
+    """Deploy a good version to hosts that have none; return its SHA."""
+    sha = target.repository.commit("good")
+    result = target.deploy()
+    assert result.code == 0, result.said
+    for host in target.hosts:
+        assert target.served(host) == sha
+        assert target.unit_state(host) == "active"
+        assert target.current(host).startswith("releases/")
+        assert target.inside(host, "ps -o user= -C python3").split() == ["app"]
+    assert target.last()["status"] == "success"
+    return sha
+
+
+def bad_release(target: Target, behaviour: str = "http500") -> None:
+    """Deploy a version that is not well after a good one: the good one must serve again."""
+    good = first_deployment(target)
+    before = {host.name: target.current(host) for host in target.hosts}
+    bad = target.repository.commit(behaviour)
+    result = target.deploy("--version", bad)
+    assert result.code == 5, result.said
+    assert target.last()["status"] == "rolled_back"
+    for host in target.hosts:
+        assert target.served(host) == good
+        assert target.current(host) == before[host.name]
+        assert target.unit_state(host) == "active"
+
+
+def roll_out_with_a_bad_second_host(fleet: Target) -> None:
+    """Of three hosts the second cannot run the new version: all three end on the old one."""
+    good = first_deployment(fleet)
+    bad = fleet.repository.commit("good", {"note": "bad on the second host only"})
+    second = fleet.hosts[1]
+    fleet.inside(second, f"echo '{bad} http500' > /etc/fraisier-test-behaviour")
+    with watched(fleet.hosts) as watch:
+        result = fleet.deploy("--version", bad)
+    assert result.code == 5, result.said
+    assert fleet.last()["status"] == "rolled_back"
+    assert [fleet.served(host) for host in fleet.hosts] == [good] * 3
+    assert watch.looks > 20
+    assert watch.fewest >= 2, watch.story()
+    third = fleet.hosts[2]
+    assert bad[:7] not in "".join(fleet.releases(third)), "the third host should not be touched"
+
+
+def held_by_another_installation(target: Target) -> None:
+    """A host that another installation is working on is left alone."""
+    good = first_deployment(target)
+    newer = target.repository.commit("good", {"note": "newer"})
+    path = f"{APP_PATH}/.fraisier/fence.json"
+    edit = (
+        "import json,sys,time; p=sys.argv[1]; d=json.load(open(p));"
+        "d.update(installation='ins_other', deployment='dep_other', released=False,"
+        "deadline=time.clock_gettime(time.CLOCK_BOOTTIME)+600); json.dump(d, open(p, 'w'))"
+    )
+    target.inside(target.hosts[0], f'python3 -c "{edit}" {path}')
+    result = target.deploy()
+    assert result.code == 5, result.said
+    assert "dep_other" in result.said
+    assert target.served(target.hosts[0]) == good
+    forced = target.deploy("--force")
+    assert forced.code == 0, forced.said
+    assert target.served(target.hosts[0]) == newer
+
+
+def cancelled_by_ctrl_c(target: Target) -> None:
+    """Ctrl-C in the middle of a build: nothing goes on, the old release serves."""
+    import signal
+
+    good = first_deployment(target)
+    host = target.hosts[0]
+    target.configure(build=["touch /tmp/building; sleep 60; touch /tmp/built"])
+    target.repository.commit("good", {"note": "slow to build"})
+    process = target.fraisier.start("deploy", "my_api", "production")
+    until(lambda: target.inside(host, "test -e /tmp/building && echo yes || true") == "yes")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 9, out + err
+    assert target.last()["status"] == "cancelled"
+    assert target.inside(host, "pgrep -f '[s]leep 60' || true") == ""
+    assert target.inside(host, "ls /tmp/built 2>/dev/null || true") == ""
+    assert target.served(host) == good
+    assert len(target.releases(host)) == 1
+    target.inside(host, "rm -f /tmp/building")
