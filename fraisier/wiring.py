@@ -12,7 +12,7 @@ from typing import Any
 from fraisier.config.settings import Settings
 from fraisier.domain.catalogue import Catalogue, Provider, Target
 from fraisier.domain.ports import Repositories, Runner, Store
-from fraisier.domain.secret import Secret, SecretReference
+from fraisier.domain.secret import Secret
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.worker import Worker
 
@@ -84,11 +84,11 @@ class Application:
 
     def secrets_of(self, target: Target) -> str:
         """Resolve every secret of a target and say their names; raise where one is missing."""
-        return ", ".join(self._resolve(target.service.get("secret_references", {}))) or "none"
+        found = self._resolve(target.service.get("secret_references", {}), required=True)
+        return ", ".join(found) or "none"
 
-    def _resolve(self, references: Mapping[str, Any]) -> Mapping[str, Secret]:
+    def _resolve(self, references: Mapping[str, Any], required: bool) -> Mapping[str, Secret]:
         from fraisier.config.secrets import resolve_all
 
-        parsed = {name: SecretReference.parse(value) for name, value in references.items()}
-        known = {name: found for name, found in parsed.items() if found is not None}
-        return resolve_all(known, environ=os.environ, base=Path(self.catalogue.path).parent)
+        base = Path(self.catalogue.path).parent
+        return resolve_all(references, required=required, base=base)

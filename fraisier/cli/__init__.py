@@ -53,7 +53,7 @@ class Commands(click.Group):
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-c", "--config", "config_path", metavar="FILE", help="The fraises.yaml to use.")
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
-@click.option("-v", "--verbose", count=True, help="Show more: each task as it runs.")
+@click.option("-v", "--verbose", count=True, help="Show what the build said; twice: each task.")
 @click.option("--no-color", is_flag=True, help="Print without colours.")
 @click.version_option(__version__, prog_name="fraisier")
 @click.pass_context

@@ -26,7 +26,7 @@ def target_arguments(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @target_arguments
-@click.option("--version", help="Branch, tag or commit; default: the newest of git_branch.")
+@click.option("--version", help="Branch, tag or full SHA; default: the newest of git_branch.")
 @click.option("--strategy", help="recreate or rolling; default: as configured.")
 @click.option("--health-check-delay", type=click.FloatRange(0, 3600), metavar="SECONDS",
               help="Wait this long before the first health check.")  # fmt: skip

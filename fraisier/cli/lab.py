@@ -86,7 +86,7 @@ def status(context: Context) -> None:
 
     found = labs.status()
     text = _table(found) if found else "no lab is up; start one with: fraisier lab up --hosts 1"
-    context.emit([_lab_data(each) for each in found], text)
+    context.emit({"labs": [_lab_data(each) for each in found]}, text)
 
 
 def _is_given(option: str) -> bool:

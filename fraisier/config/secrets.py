@@ -42,10 +42,11 @@ def resolve_all(
     *,
     environ: Mapping[str, str] = os.environ,
     base: Path,
+    required: bool = True,
 ) -> dict[str, Secret]:
     """Return every secret by name, or raise ConfigurationError that names all without a value.
 
-    References may be as a target's `secret_references` has them: `{"TOKEN": {"env": "MY_TOKEN"}}`.
+    Where they are not `required`, those without a value are left out instead. References may be as a target's `secret_references` has them: `{"TOKEN": {"env": "MY_TOKEN"}}`.
     """
     found: dict[str, Secret] = {}
     problems: list[Problem] = []
@@ -57,7 +58,7 @@ def resolve_all(
             found[name] = Secret(_value(reference, environ, base))
         except _Unresolved as error:
             problems.append(Problem("secrets", 0, name, str(error)))
-    if problems:
+    if problems and required:
         raise ConfigurationError(problems, _HINT)
     return found
 

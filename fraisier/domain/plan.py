@@ -71,7 +71,9 @@ def way_back(target: Target, failed: Sequence[str], moved: Sequence[str]) -> lis
 class Work:
     """One invocation of a playbook: who, what, and how long it may take (seconds).
 
-    `request` is plain data for the playbook; `secrets` maps variable names to references.
+    `request` is plain data for the playbook; `secrets` maps variable names to references. Where
+    they are not `required`, those that have no value are left out: the way back needs none of
+    them, but what it says must not show those that are known.
     """
 
     deployment_id: str
@@ -82,3 +84,4 @@ class Work:
     request: Mapping[str, Any]
     secrets: Mapping[str, Any]
     timeout: float
+    secrets_required: bool = True

@@ -86,8 +86,9 @@ class Attempt:
             hosts=tuple(host for host in self._target.hosts if host.name in step.hosts),
             become=self._target.become,
             request=request_for(self._deployment, self._installation, fences, **more),
-            secrets=secret_references(self._deployment) if step.verb == "deploy" else {},
+            secrets=secret_references(self._deployment),
             timeout=max(1.0, deadline - time.monotonic()),
+            secrets_required=step.verb in ("preflight", "deploy"),
         )
 
     def _take_in(self, verb: str, outcome: Outcome) -> None:

@@ -33,7 +33,7 @@ class HostState:
         result = outcome.result
         known = self._with_previous(verb, result)
         if verb == "probe" and outcome.ok:
-            known = self._seen(result.get("release") or {}, deployment_id)
+            known = self._seen(result, deployment_id)
         release = result.get("release") or {}
         told = "release" in result
         return replace(
@@ -48,14 +48,17 @@ class HostState:
             error=outcome.error or self.error,
         )
 
-    def _seen(self, release: Mapping[str, Any], deployment_id: str) -> HostState:
+    def _seen(self, result: Mapping[str, Any], deployment_id: str) -> HostState:
         """Judge a host that fell silent by what it serves now."""
+        release = result.get("release") or {}
         if self.previous_known or self.release is not None:
             before = self.previous if self.previous_known else self.release
             moved = self.moved or release.get("id") != before
             return replace(self, previous=before, previous_known=True, moved=moved)
         if release.get("deployment") == deployment_id:
-            return replace(self, moved=True)
+            good = [r for r in result.get("releases") or () if r["status"] == "good"]
+            nothing_before = not [r for r in good if r["id"] != release.get("id")]
+            return replace(self, moved=True, previous_known=nothing_before)
         return replace(self, previous=release.get("id"), previous_known=True)
 
     def _with_previous(self, verb: str, result: Mapping[str, Any]) -> HostState:

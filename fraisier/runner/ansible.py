@@ -17,11 +17,14 @@ from fraisier.runner.process import Process
 from fraisier.runner.redaction import Redactor
 from fraisier.runner.translation import Translation
 
-Resolver = Callable[[Mapping[str, Any]], Mapping[str, Secret]]
+Resolver = Callable[[Mapping[str, Any], bool], Mapping[str, Secret]]
 
 
 class AnsibleRunner:
-    """Runs playbooks. `resolve` turns references into secrets, as late as that can be."""
+    """Runs playbooks. `resolve` turns references into secrets, as late as that can be.
+
+    Its second argument says whether each must have a value.
+    """
 
     def __init__(self, resolve: Resolver, environ: Mapping[str, str] = os.environ) -> None:
         self._resolve = resolve
@@ -48,7 +51,7 @@ class AnsibleRunner:
         cancelled: Callable[[], bool],
     ) -> Outcome:
         """Run the work to its end, or end it when cancelled or out of time; raise RunnerError."""
-        secrets = self._resolve(work.secrets)
+        secrets = self._resolve(work.secrets, work.secrets_required)
         redactor = Redactor(secrets.values())
         translation = Translation(work)
         self.prepare()

@@ -1,0 +1,184 @@
+# Copyright (c) 2026 The Fraisier authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules' options mean, written once."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Options that describe a service, and the fence that protects it."""
+
+    DOCUMENTATION = r"""
+options:
+  service:
+    description: The service, in the shape of the role's O(service) argument.
+    type: dict
+    required: true
+    suboptions:
+      fraise:
+        description: The name of the service in fraises.yaml.
+        type: str
+        required: true
+      environment:
+        description: The name of the environment it runs in.
+        type: str
+        required: true
+      repository:
+        description: The git repository, an https, http or ssh URL or a path on the host.
+        type: str
+        required: true
+      branch:
+        description: The branch deployed by default; the module does not use it.
+        type: str
+      app_path:
+        description: The folder that holds the releases.
+        type: str
+        required: true
+      service_name:
+        description: The name of the service on the host.
+        type: str
+        required: true
+      systemd_service:
+        description: The unit; O(service.service_name) with C(.service) when left out.
+        type: str
+      service_user:
+        description: The user that the service and its build commands run as.
+        type: str
+        required: true
+      build:
+        description: Build commands; strings go through sh, lists do not.
+        type: list
+        elements: raw
+        default: []
+      build_timeout:
+        description: Seconds that all build commands together may take.
+        type: float
+        default: 1800
+      exec:
+        description: The command of the unit to write; an existing unit is used when left out.
+        type: list
+        elements: str
+      env_vars:
+        description: Environment variables that are no secrets.
+        type: dict
+        default: {}
+      secret_references:
+        description: Accepted so that one value serves all; the module does not use it.
+        type: dict
+        default: {}
+      shared:
+        description: Relative paths that all releases share.
+        type: list
+        elements: str
+        default: []
+      health_check:
+        description: How to see that the service is well; its unit alone when left out.
+        type: dict
+        suboptions:
+          type:
+            description: What is asked.
+            type: str
+            choices: [http, tcp, exec, systemd]
+            required: true
+          url:
+            description: For http, the URL.
+            type: str
+          method:
+            description: For http, the method.
+            type: str
+            choices: [GET, HEAD, POST, OPTIONS]
+            default: GET
+          headers:
+            description: For http, more headers.
+            type: dict
+            default: {}
+          status:
+            description: For http, a status or a list of them; any 2xx when left out.
+            type: raw
+          body:
+            description: For http, a text that the body must contain.
+            type: str
+          validate_certs:
+            description: For https, check the certificate.
+            type: bool
+            default: true
+          host:
+            description: For tcp, the host.
+            type: str
+            default: localhost
+          port:
+            description: For tcp, the port.
+            type: int
+          command:
+            description: For exec, a string for sh or a list.
+            type: raw
+          timeout:
+            description: Seconds one try may take, whatever the other side does.
+            type: float
+            default: 10
+          delay:
+            description: Seconds before the first try.
+            type: float
+            default: 0
+          interval:
+            description: The longest pause between tries, in seconds.
+            type: float
+            default: 1
+          retries:
+            description: How often to try again; until the deadline when left out.
+            type: int
+      keep_releases:
+        description: How many releases to keep, at least 2.
+        type: int
+        default: 5
+      min_healthy_time:
+        description: Seconds it must stay healthy; 2 where only the unit is watched, else 0.
+        type: float
+      healthy_deadline:
+        description: Seconds by when it must have become healthy.
+        type: float
+        default: 60
+  secret_environment:
+    description: Environment variables that are secrets. Texts under 4 characters are not hidden.
+    type: dict
+    default: {}
+  fence:
+    description: Who works on the application, so that two never do at once.
+    type: dict
+    required: true
+    suboptions:
+      installation:
+        description: The control plane, or V(ansible) for plain Ansible.
+        type: str
+        required: true
+      deployment:
+        description: The deployment this belongs to.
+        type: str
+        required: true
+      expected:
+        description: The highest number the installation has recorded for this host.
+        type: int
+      number:
+        description: The number an earlier step of the same deployment took.
+        type: int
+      force:
+        description: Take the fence from whoever holds it.
+        type: bool
+        default: false
+      takeover:
+        description: End a module of the same installation that still runs on the host.
+        type: bool
+        default: true
+      wait:
+        description: Seconds to wait for a run that holds the fence.
+        type: float
+        default: 10
+      lease:
+        description: Seconds after which others may take a fence that was not released.
+        type: float
+        default: 3600
+"""
+
+    RETURN = r"""
+"""

@@ -1,0 +1,160 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""Running other programs: argument lists, a user, a time limit, bounded output, no survivors."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import selectors
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Mapping, Sequence
+
+from .failure import Failure
+
+HALF = 32 * 1024  # bytes kept of the beginning and of the end of a command's output
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class User:
+    """An account of the host, as the password database has it."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that ended: `code` is its exit status, -1 when its time ran out."""
+
+    code: int
+    output: str
+    timed_out: bool = False
+
+
+def find_user(name: str) -> User:
+    """Return an account by name, or raise Failure `user_missing`."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise Failure(
+            "user_missing",
+            f'there is no user "{name}" on the host',
+            f"create it (useradd --system {name}), or name another service_user",
+        ) from None
+    return User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def user_of(uid: int) -> User | None:
+    """Return an account by number; None when the password database has none."""
+    try:
+        return find_user(pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return None
+
+
+class Bounded:
+    """Bytes of which the first and the last HALF are kept."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._tail = b""
+        self._dropped = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take more output."""
+        room = HALF - len(self._head)
+        self._head += chunk[:room]
+        self._tail += chunk[max(room, 0) :]
+        if len(self._tail) > HALF:
+            self._dropped += len(self._tail) - HALF
+            self._tail = self._tail[-HALF:]
+
+    def text(self) -> str:
+        """Return what was kept, with a mark where something is missing."""
+        gap = f"\n[... {self._dropped} bytes left out ...]\n".encode() if self._dropped else b""
+        return (self._head + gap + self._tail).decode("utf-8", "replace")
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str | None = None,
+    user: User | None = None,
+    stdin: int | None = subprocess.DEVNULL,
+    stderr: int = subprocess.STDOUT,
+) -> subprocess.Popen[bytes]:
+    """Start a program as the leader of a process group, as `user` when that is another account."""
+
+    def own_group_as_user() -> None:
+        os.setpgid(0, 0)
+        os.umask(0o022)
+        if user is not None and user.uid != os.geteuid():
+            os.initgroups(user.name, user.gid)
+            os.setgid(user.gid)
+            os.setuid(user.uid)
+
+    return subprocess.Popen(
+        list(argv), env=dict(env), cwd=cwd, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr,
+        preexec_fn=own_group_as_user,
+    )  # fmt: skip
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    timeout: float,
+    cwd: str | None = None,
+    user: User | None = None,
+) -> Finished:
+    """Run a program to its end or its time limit; what it leaves running is ended with it."""
+    try:
+        process = spawn(argv, env=env, cwd=cwd, user=user)
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        return Finished(127, f"{argv[0]}: {error.strerror}")
+    try:
+        return collect(process, timeout)
+    finally:
+        end_group(process)
+
+
+def collect(process: subprocess.Popen[bytes], timeout: float) -> Finished:
+    """Read a process's output until it ends or `timeout` seconds are over."""
+    output, limit = Bounded(), time.monotonic() + timeout
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
+        while True:
+            left = limit - time.monotonic()
+            if left <= 0:
+                return Finished(-1, output.text(), timed_out=True)
+            if selector.select(min(left, 0.1)):
+                chunk = os.read(process.stdout.fileno(), 65536)  # type: ignore[union-attr]
+                if not chunk:
+                    break
+                output.add(chunk)
+            elif process.poll() is not None:
+                break
+    try:
+        return Finished(process.wait(max(0.0, limit - time.monotonic())), output.text())
+    except subprocess.TimeoutExpired:
+        return Finished(-1, output.text(), timed_out=True)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of a process's group and reap the process."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()

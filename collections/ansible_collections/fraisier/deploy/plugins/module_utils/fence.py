@@ -1,0 +1,129 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""The fence of an application on its host: one holder at a time, and a number that only rises."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from dataclasses import asdict, replace
+from typing import Any
+
+from .fence_rules import Claim, Holder, held, next_number, stale
+from .files import read_json, write_json
+from .processes import boot_id, boot_time, end_session, session_members, start_time
+
+
+def read_holder(path: str) -> Holder | None:
+    """Return who holds the fence by its file; None when nobody ever did."""
+    data: dict[str, Any] | None = read_json(path)
+    if data is None:
+        return None
+    return Holder(**{name: data[name] for name in Holder.__dataclass_fields__})
+
+
+class Fence:
+    """The fence in a state folder. Its lock lasts until `close` or the process's end."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = os.path.join(folder, "fence.json")
+        self._lock_path = os.path.join(folder, "lock")
+        self._lock: int | None = None
+        self.holder: Holder | None = None
+
+    @property
+    def number(self) -> int:
+        """The number this run holds; 0 before it holds one."""
+        return self.holder.number if self.holder else 0
+
+    def acquire(self, claim: Claim) -> int:
+        """Take the fence for a claim and return its number; raises Failure when it is refused."""
+        self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            self._take_lock(claim)
+            previous = read_holder(self._path)
+            number = next_number(previous, claim, boot_id(), boot_time())
+            if previous is not None and previous.boot_id == boot_id():
+                end_session(previous.pid, previous.pid_start)
+            self.holder = _holder(claim, number)
+            write_json(self._path, asdict(self.holder))
+        except BaseException:
+            self.close()
+            raise
+        return number
+
+    def check(self) -> None:
+        """Raise Failure `fence_stale` unless this run still holds it. Call before changes."""
+        now = read_holder(self._path)
+        if self._lock is None or self.holder is None or now != self.holder:
+            raise stale(f"{now or 'nobody'} holds this host's fence now")
+
+    def release(self) -> None:
+        """Say that the deployment is done with this host; others need not wait for the deadline."""
+        self.check()
+        assert self.holder is not None
+        self.holder = replace(self.holder, released=True)
+        write_json(self._path, asdict(self.holder))
+
+    def close(self) -> None:
+        """Give the lock up."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _take_lock(self, claim: Claim) -> None:
+        limit = time.monotonic() + claim.wait
+        while not _try_lock(self._lock):
+            holder = read_holder(self._path)
+            if holder is not None and _may_end(holder, claim):
+                end_session(holder.pid, holder.pid_start)
+            if time.monotonic() > limit:
+                raise held(holder)
+            time.sleep(0.05)
+
+
+def stop_leftover(folder: str, installation: str, force: bool = False) -> bool:
+    """End a module of this installation that still runs on the host; say whether one did."""
+    holder = read_holder(os.path.join(folder, "fence.json"))
+    if holder is None or holder.boot_id != boot_id():
+        return False
+    if holder.installation != installation and not force:
+        return False
+    return end_session(holder.pid, holder.pid_start)
+
+
+def running(holder: Holder) -> bool:
+    """True while a process of the holder's run lives."""
+    if holder.boot_id != boot_id() or start_time(holder.pid) not in (None, holder.pid_start):
+        return False
+    return bool(session_members(holder.pid))
+
+
+def _may_end(holder: Holder, claim: Claim) -> bool:
+    ours = holder.installation == claim.installation and claim.takeover
+    return holder.boot_id == boot_id() and (ours or claim.force)
+
+
+def _try_lock(descriptor: int | None) -> bool:
+    assert descriptor is not None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(claim: Claim, number: int) -> Holder:
+    pid = os.getpid()
+    return Holder(
+        number=number,
+        installation=claim.installation,
+        deployment=claim.deployment,
+        pid=pid,
+        pid_start=start_time(pid) or 0,
+        boot_id=boot_id(),
+        taken_at=int(time.time()),
+        deadline=boot_time() + claim.lease,
+    )

@@ -1,0 +1,73 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""Which repositories and versions git may be asked for, and how they may be shown."""
+
+from __future__ import annotations
+
+import re
+
+from .failure import Failure
+
+SHA = re.compile(r"[0-9a-f]{40}\Z")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@#-]{0,199}\Z")
+_SCHEMES = ("https://", "http://", "ssh://")
+_SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*:[^-:\s][^:\s]*\Z")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def check_repository(repository: str) -> str | None:
+    """Say why git must not be given this repository; None when it may."""
+    if not repository or repository.startswith("-") or not repository.isprintable():
+        return "must be a URL or an absolute path, not empty, not starting with '-'"
+    if is_path(repository):
+        return "must not contain '..'" if ".." in repository.split("/") else None
+    if "::" in repository:
+        return "must not name a transport helper ('::')"
+    if repository.startswith(_SCHEMES):
+        rest = repository.split("://", 1)[1]
+        host = rest.split("/", 1)[0].rpartition("@")[2]
+        named = re.match(r"[A-Za-z0-9\[]", host) and not rest.startswith("-")
+        return None if named else "must name a host"
+    if "://" in repository:
+        return "must be an https, http or ssh URL, or a path written without file://"
+    return None if _SCP_LIKE.match(repository) else "must be an https, http or ssh URL, or a path"
+
+
+def check_version(version: str) -> str | None:
+    """Say why this cannot be the name of a commit, branch or tag; None when it can."""
+    bad = (not _VERSION.match(version), ".." in version, "//" in version, "@{" in version)
+    if any(bad) or version.endswith((".lock", "/", ".")):
+        return "must be a full commit SHA, a branch or a tag, such as main or v1.2.0"
+    return None
+
+
+def require_repository(repository: str) -> None:
+    """Raise Failure `repository_invalid` unless git may be given this repository."""
+    problem = check_repository(repository)
+    if problem:
+        raise Failure(
+            "repository_invalid", f"repository {show(repository)!r} {problem}", "correct git_repo"
+        )
+
+
+def require_version(version: str) -> None:
+    """Raise Failure `version_invalid` unless this can name a version."""
+    problem = check_version(version)
+    if problem:
+        raise Failure("version_invalid", f"version {version!r} {problem}", "name another version")
+
+
+def is_path(repository: str) -> bool:
+    """True when the repository is a folder of the machine git runs on."""
+    return repository.startswith("/")
+
+
+def protocols(repository: str) -> str:
+    """Return what GIT_ALLOW_PROTOCOL is to say for this repository."""
+    return "file" if is_path(repository) else "https:http:ssh"
+
+
+def show(text: str) -> str:
+    """Return text with the credentials of every URL in it left out."""
+    return _CREDENTIALS.sub("", text)

@@ -1,0 +1,101 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""Between Ansible and the verbs: turns options into a site, and every ending into one answer."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .failure import Failure, from_os_error
+from .options import claim
+from .processes import lead_session
+from .service import Service, from_options
+from .site import Site
+
+SHORTEST_SECRET = 4  # hiding shorter texts would hide numbers and words of every answer
+
+
+def conclude(module: AnsibleModule, failure: Failure, result: dict[str, Any]) -> None:
+    """End the module with a failure, in the shape that all modules use."""
+    module.fail_json(
+        msg=failure.message, code=failure.code, hint=failure.hint, step=failure.step, **result
+    )
+
+
+def service_of(module: AnsibleModule) -> Service:
+    """Return the service of a module's options, or end the module."""
+    secrets = {name: str(value) for name, value in module.params["secret_environment"].items()}
+    module.no_log_values = {text for text in module.no_log_values if len(text) >= SHORTEST_SECRET}
+    options = dict(module.params["service"])
+    options["env_vars"] = {name: str(value) for name, value in options["env_vars"].items()}
+    try:
+        return from_options(options, secrets)
+    except Failure as failure:
+        failure.step = "check options"
+        conclude(module, failure, {"changed": False})
+        raise
+
+
+def run_on_site(
+    module: AnsibleModule, work: Callable[[Site], dict[str, Any]], release: bool
+) -> None:
+    """Do a module's work on its site and end the module; all that `work` returns is added.
+
+    `release`: give the fence up at the end, so that nobody need wait for its deadline.
+    """
+    lead_session()
+    _stop_on_signals()
+    site = Site(service_of(module), claim(module.params["fence"]))
+    answer = _outcome(lambda: work(site))
+    if release:
+        _give_up(site)
+    if isinstance(answer, Failure):
+        conclude(module, answer, site.result())
+    else:
+        module.exit_json(**{**site.result(), **answer})
+
+
+def guarded(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
+    """Do work that needs no site, and end the module with what it returns or how it failed."""
+    answer = _outcome(work)
+    if isinstance(answer, Failure):
+        conclude(module, answer, {"changed": False})
+    else:
+        module.exit_json(**answer)
+
+
+def _outcome(work: Callable[[], dict[str, Any]]) -> dict[str, Any] | Failure:
+    try:
+        return work()
+    except Failure as failure:
+        return failure
+    except OSError as error:
+        known = from_os_error(error)
+        if known is None:
+            raise
+        return known
+
+
+def _give_up(site: Site) -> None:
+    if site.fence.holder is not None:
+        with suppress(Failure):  # somebody forced the fence away: it is not ours to release
+            site.fence.release()
+
+
+def _stop_on_signals() -> None:
+    def stop(number: int, _frame: object) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+        raise Failure(
+            "terminated",
+            f"the run was stopped by {signal.Signals(number).name}",
+            "a half-made release was removed; see what runs now, then deploy again",
+        )
+
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, stop)

@@ -1,0 +1,130 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""The service that a run is about: what the provider's configuration says, checked once."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Sequence
+
+from . import envfile, unit
+from .failure import Failure
+from .health import Check, parse
+from .paths import check_app_path, check_shared_path
+
+Command = Any  # a string for /bin/sh, or an argument list
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service on one host. Times in seconds; `env_vars` are plain, `secrets` are not."""
+
+    fraise: str
+    environment: str
+    repository: str
+    app_path: str
+    systemd_service: str
+    service_user: str
+    build: Sequence[Command]
+    build_timeout: float
+    exec: Sequence[str]
+    env_vars: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
+    shared: Sequence[str]
+    check: Check
+    keep_releases: int
+
+    @property
+    def writes_unit(self) -> bool:
+        """True when the unit is Fraisier's to write."""
+        return bool(self.exec)
+
+    def variables(self, version: str, release: str) -> dict[str, str]:
+        """Return what the service and its build commands find in their environment."""
+        return {
+            **self.env_vars,
+            **self.secrets,
+            "FRAISIER_FRAISE": self.fraise,
+            "FRAISIER_ENVIRONMENT": self.environment,
+            "FRAISIER_VERSION": version,
+            "FRAISIER_RELEASE": release,
+        }
+
+    def spec(self) -> dict[str, Any]:
+        """Return what makes two releases of one version the same; it holds no secret."""
+        return {
+            "repository": self.repository,
+            "systemd_service": self.systemd_service,
+            "service_user": self.service_user,
+            "build": [
+                command if isinstance(command, str) else list(command) for command in self.build
+            ],
+            "exec": list(self.exec),
+            "env_vars": dict(self.env_vars),
+            "shared": list(self.shared),
+        }
+
+    def unit_text(self, current: str, environment_file: str) -> str | None:
+        """Return the unit for a release; None when the unit is not ours to write."""
+        if not self.writes_unit:
+            return None
+        return unit.render(
+            description=f"{self.fraise} ({self.environment})",
+            user=self.service_user,
+            current=current,
+            environment=environment_file,
+            command=self.exec,
+        )
+
+
+def from_options(options: Mapping[str, Any], secrets: Mapping[str, str] | None) -> Service:
+    """Return a Service from the `service` option of a module; raises Failure `service_invalid`."""
+    service = Service(
+        fraise=options["fraise"],
+        environment=options["environment"],
+        repository=options["repository"],
+        app_path=options["app_path"],
+        systemd_service=options["systemd_service"] or f"{options['service_name']}.service",
+        service_user=options["service_user"],
+        build=tuple(options["build"] or ()),
+        build_timeout=options["build_timeout"],
+        exec=tuple(options["exec"] or ()),
+        env_vars=dict(options["env_vars"] or {}),
+        secrets=dict(secrets or {}),
+        shared=tuple(options["shared"] or ()),
+        check=parse(
+            options["health_check"], options["min_healthy_time"], options["healthy_deadline"]
+        ),
+        keep_releases=options["keep_releases"],
+    )
+    _check(service)
+    return service
+
+
+def argument_list(command: Command) -> list[str]:
+    """Return a build command as the argument list that is run: strings go to `/bin/sh -e`."""
+    if isinstance(command, str):
+        return ["/bin/sh", "-e", "-c", command]
+    return [str(argument) for argument in command]
+
+
+def shown(command: Command) -> str:
+    """Return a build command as a person would type it."""
+    return command if isinstance(command, str) else shlex.join(map(str, command))
+
+
+def _check(service: Service) -> None:
+    problems = [("app_path", check_app_path(service.app_path))]
+    problems += [(f"shared {path!r}", check_shared_path(path)) for path in service.shared]
+    if not unit.UNIT_NAME.match(service.systemd_service):
+        problems.append(("systemd_service", "must be a unit's name that ends in .service"))
+    if service.keep_releases < 2:
+        problems.append(("keep_releases", "must be at least 2: the current one and the last good"))
+    for name, value in {**service.env_vars, **service.secrets}.items():
+        if not envfile.NAME.match(name) or "\0" in str(value):
+            problems.append((f"env_vars {name!r}", "must have a plain name and no NUL character"))
+    for what, problem in problems:
+        if problem:
+            raise Failure("service_invalid", f"{what} {problem}", f"correct {what.split()[0]}")

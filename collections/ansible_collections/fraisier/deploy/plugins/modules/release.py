@@ -1,0 +1,179 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The Fraisier authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploys a version on a host, or goes back to an earlier release: all in one execution."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release
+short_description: Deploy a version of a service on a host, or restore an earlier release
+version_added: 0.1.0
+description:
+  - With O(state=deployed), fetches a commit, unpacks and builds it beside the running release,
+    switches C(current) in one rename, restarts the unit, passes the health gate and removes old
+    releases. Deploying what runs already changes nothing.
+  - With O(state=restored), switches back to a release on the disk, restarts and passes the gate.
+  - A run that fails leaves no half-made release. It does not go back by itself.
+options:
+  state:
+    description: What to do.
+    type: str
+    choices: [deployed, restored]
+    default: deployed
+  version:
+    description: The full commit SHA to deploy; or the version whose good release to restore.
+    type: str
+  to:
+    description: The id of the release to restore; the one that served before when left out.
+    type: str
+  nothing:
+    description: Go back to nothing; the service is stopped and C(current) removed.
+    type: bool
+    default: false
+  mark_bad:
+    description: Mark the release that is left as bad, no candidate for a later way back.
+    type: bool
+    default: false
+  release_fence:
+    description: Give the fence up at the end, good or bad.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - fraisier.deploy.service
+attributes:
+  check_mode:
+    description: Whether the module can say what it would do and do nothing.
+    support: full
+author:
+  - The Fraisier authors (@fraisier)
+"""
+
+EXAMPLES = r"""
+- name: Deploy a commit
+  fraisier.deploy.release:
+    version: 8f0c9f3d2a6b1e4c5d7f8a9b0c1d2e3f4a5b6c7d
+    service:
+      fraise: my_api
+      environment: production
+      repository: https://git.example.com/my-org/my-api.git
+      app_path: /opt/my-api
+      service_name: my-api
+      service_user: my-api
+      exec: [bin/serve]
+      health_check: {type: http, url: "http://localhost:8000/health"}
+    secret_environment:
+      DATABASE_URL: "{{ database_url }}"
+    fence: {installation: ansible, deployment: ansible-1}
+  become: true
+
+- name: Go back to the release that served before
+  fraisier.deploy.release:
+    state: restored
+    service: "{{ my_service }}"
+    fence: {installation: ansible, deployment: ansible-2}
+  become: true
+"""
+
+RETURN = r"""
+fence:
+  description: The number of the fence that this run held; 0 when it held none.
+  returned: always
+  type: int
+  sample: 7
+switched:
+  description: Whether C(current) names another release than before.
+  returned: always
+  type: bool
+release:
+  description: The release that C(current) names now, by C(id), C(version), C(status).
+  returned: always
+  type: dict
+previous:
+  description: The release that was current when the run began, by C(id), C(version), C(good).
+  returned: always
+  type: dict
+reused:
+  description: Whether a release that was on the disk already was used.
+  returned: always
+  type: bool
+gate:
+  description: How the health gate ended, by C(type), C(attempts), C(seconds), C(detail), C(passed).
+  returned: always
+  type: dict
+steps:
+  description: What was done, each by C(name), C(seconds) and C(changed).
+  returned: always
+  type: list
+  elements: dict
+log:
+  description: Output of commands and of the service, each by C(step) and C(text).
+  returned: always
+  type: list
+  elements: dict
+app_path:
+  description: The folder of the application.
+  returned: always
+  type: str
+code:
+  description: What went wrong, for programs.
+  returned: failure
+  type: str
+  sample: health_check_failed
+hint:
+  description: What to do next.
+  returned: failure
+  type: str
+step:
+  description: The step in which it went wrong.
+  returned: failure
+  type: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import deploy, restore
+from ..module_utils.options import service_options
+from ..module_utils.running import run_on_site
+from ..module_utils.site import Site
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **service_options(),
+            "state": {"type": "str", "choices": ["deployed", "restored"], "default": "deployed"},
+            "version": {"type": "str"},
+            "to": {"type": "str"},
+            "nothing": {"type": "bool", "default": False},
+            "mark_bad": {"type": "bool", "default": False},
+            "release_fence": {"type": "bool", "default": True},
+        },
+        required_if=[("state", "deployed", ("version",))],
+        supports_check_mode=True,
+    )
+    run_on_site(module, lambda site: work(site, module), module.params["release_fence"])
+
+
+def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
+    """Do what the state asks for."""
+    options = module.params
+    if options["state"] == "deployed":
+        (deploy.preview if module.check_mode else deploy.deploy)(site, options["version"])
+        return {}
+    wanted = restore.Wanted(
+        to=options["to"],
+        version=options["version"],
+        nothing=options["nothing"],
+        mark_bad=options["mark_bad"],
+    )
+    (restore.preview if module.check_mode else restore.restore)(site, wanted)
+    return {}
+
+
+if __name__ == "__main__":
+    main()

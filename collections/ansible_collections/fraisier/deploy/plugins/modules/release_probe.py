@@ -1,0 +1,111 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The Fraisier authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says what is true on a host: what is current, what runs, who holds the fence."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_probe
+short_description: See which release of a service a host runs
+version_added: 0.1.0
+description:
+  - Looks at the releases, at the service's process and at the fence, and changes nothing.
+  - With O(stop=true), first ends a module of the same installation that still runs on the host.
+options:
+  app_path:
+    description: The folder that holds the releases.
+    type: str
+    required: true
+  systemd_service:
+    description: The unit of the service.
+    type: str
+    required: true
+  stop:
+    description: End a run of O(installation) that is still under way, and wait until it is gone.
+    type: bool
+    default: false
+  installation:
+    description: The installation whose run is ended.
+    type: str
+attributes:
+  check_mode:
+    description: Whether the module can say what it would do and do nothing.
+    support: full
+author:
+  - The Fraisier authors (@fraisier)
+"""
+
+EXAMPLES = r"""
+- name: See what runs
+  fraisier.deploy.release_probe:
+    app_path: /opt/my-api
+    systemd_service: my-api.service
+  become: true
+"""
+
+RETURN = r"""
+release:
+  description: The release that C(current) names; null for none.
+  returned: success
+  type: dict
+running:
+  description: The release whose process runs, V(unknown), or null when nothing runs.
+  returned: success
+  type: str
+unit:
+  description: The unit, by C(name), C(active_state), C(sub_state), C(main_pid), C(n_restarts).
+  returned: success
+  type: dict
+fence:
+  description: Who holds the fence; null when nobody ever did.
+  returned: success
+  type: dict
+releases:
+  description: All releases, newest first, each by C(id), C(version), C(status), C(deployed_at).
+  returned: success
+  type: list
+  elements: dict
+stopped:
+  description: Whether a run was ended.
+  returned: success
+  type: bool
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.fence import stop_leftover
+from ..module_utils.probe import probe
+from ..module_utils.releases import Layout
+from ..module_utils.running import guarded
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "app_path": {"type": "str", "required": True},
+            "systemd_service": {"type": "str", "required": True},
+            "stop": {"type": "bool", "default": False},
+            "installation": {"type": "str"},
+        },
+        required_if=[("stop", True, ("installation",))],
+        supports_check_mode=True,
+    )
+    guarded(module, lambda: work(module.params, module.check_mode))
+
+
+def work(options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Look, after ending a leftover where that is asked for."""
+    layout = Layout(options["app_path"])
+    wanted = options["stop"] and not check_mode
+    stopped = wanted and stop_leftover(layout.state, options["installation"])
+    found = probe(layout, options["systemd_service"])
+    return {"changed": stopped, "stopped": stopped, **found}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+# Copyright (c) 2026 The Fraisier authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads fraises.yaml for plain Ansible: which services run where, as hosts and variables."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from ..module_utils.git_url import check_repository
+from ..module_utils.paths import check_app_path, check_shared_path
+from .schema import fill, is_encrypted, problems
+
+PROVIDER = "bare_metal"
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\Z")
+_VARIABLE = re.compile(r"\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
+_REFERENCES = ("env", "file", "vault")
+_SAME_NAME = (
+    "app_path", "service_name", "build", "build_timeout", "exec", "shared", "health_check",
+    "keep_releases",
+)  # fmt: skip
+
+
+class ConfigurationError(Exception):
+    """The file cannot be used; the message has every problem found."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A service in an environment: its hosts' connection variables by name, and its own value."""
+
+    fraise: str
+    environment: str
+    hosts: Mapping[str, Mapping[str, Any]]
+    value: Mapping[str, Any]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The inventory groups of its hosts; `…_by_N` tells a play the size of its batches."""
+        names = (f"{self.fraise}_{self.environment}", f"fraise_{self.fraise}")
+        batch = str(self.value["max_parallel"]).replace("%", "_percent")
+        every = (*names, f"environment_{self.environment}", f"{names[0]}_by_{batch}")
+        return tuple(name.replace("-", "_") for name in every)
+
+
+def read_targets(
+    data: Mapping[str, Any], schema: Mapping[str, Any], folder: str, environ: Mapping[str, str]
+) -> list[Target]:
+    """Return the targets that this collection's provider deploys; raises ConfigurationError.
+
+    `schema` is that of provider_config; relative paths start at `folder`.
+    """
+    found: list[Target] = []
+    wrong: list[str] = []
+    data = _expand(data, environ, wrong)
+    fraises = data.get("fraises")
+    for name, fraise in (fraises if isinstance(fraises, Mapping) else {}).items():
+        environments = fraise.get("environments") if isinstance(fraise, Mapping) else None
+        for environment, values in (environments or {}).items():
+            path = f"fraises.{name}.environments.{environment}"
+            provider = str(values.get("provider", "")).replace("-", "_")
+            if str(name).startswith("x-") or provider != PROVIDER:
+                continue
+            problem = _problems(str(name), str(environment), fraise, values, schema, path)
+            wrong += problem
+            if not problem:
+                found.append(_target(str(name), str(environment), fraise, values, schema, folder))
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
+    return found
+
+
+def _problems(
+    name: str, environment: str, fraise: Any, values: Any, schema: Mapping[str, Any], path: str
+) -> list[str]:
+    config = values.get("provider_config", {})
+    wrong = [f"{path}: {word!r} is no name" for word in (name, environment) if not NAME.match(word)]
+    wrong += problems(config, schema, f"{path}.provider_config")
+    if not isinstance(fraise.get("git_repo"), str):
+        wrong.append(f'fraises.{name}: "git_repo" is missing')
+    if not wrong:
+        checks = [("app_path", check_app_path(config["app_path"]))]
+        checks += [("shared", check_shared_path(shared)) for shared in config.get("shared", ())]
+        wrong += [f"{path}.provider_config.{key}: {why}" for key, why in checks if why]
+    return wrong
+
+
+def _target(
+    name: str, environment: str, fraise: Any, values: Any, schema: Mapping[str, Any], folder: str
+) -> Target:
+    config = fill(values["provider_config"], schema)
+    pace = values.get("strategy_config") or {}
+    user = config.get("service_user") or config["hosts"][0].get("username")
+    if not user:
+        where = f"fraises.{name}.environments.{environment}.provider_config"
+        raise ConfigurationError(f"{where}.service_user: is missing; name the service's user")
+    plain, secret = _split(config["env_vars"], folder)
+    service = {
+        **{key: config.get(key) for key in _SAME_NAME},
+        "fraise": name,
+        "environment": environment,
+        "repository": _repository(fraise, folder),
+        "branch": fraise.get("git_branch", "main"),
+        "systemd_service": config.get("systemd_service") or f"{config['service_name']}.service",
+        "service_user": user,
+        "env_vars": plain,
+        "min_healthy_time": pace.get("min_healthy_time"),
+        "healthy_deadline": pace.get("healthy_deadline", 60),
+    }
+    rolling = values.get("strategy", "rolling") != "recreate"
+    value = {
+        "service": service,
+        "secret_references": secret,
+        "max_parallel": pace.get("max_parallel", 1) if rolling else "100%",
+        "auto_rollback": values.get("auto_rollback", True),
+    }
+    hosts = config["hosts"]
+    named = {str(h.get("name", h["hostname"])): _connection(h, config, folder) for h in hosts}
+    return Target(name, environment, named, value)
+
+
+def _split(variables: Mapping[str, Any], folder: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the plain variables as text, and references for those that are secrets."""
+    plain: dict[str, str] = {}
+    secret: dict[str, Any] = {}
+    for name, value in variables.items():
+        if is_encrypted(value):
+            secret[name] = {"vault": value}
+        elif isinstance(value, Mapping):
+            anchored = {"file": _path(value["file"], folder)} if "file" in value else dict(value)
+            secret[name] = anchored
+        else:
+            plain[name] = _text(value)
+    return plain, secret
+
+
+def _connection(host: Mapping[str, Any], config: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    known_hosts = config.get("known_hosts")
+    pinned = None
+    if known_hosts:
+        file = shlex.quote(f"UserKnownHostsFile={_path(known_hosts, folder)}")
+        pinned = f"-o {file} -o StrictHostKeyChecking=yes"
+    key = host.get("ssh_key_path")
+    variables = {
+        "ansible_host": host["hostname"],
+        "ansible_port": host["port"],
+        "ansible_user": host.get("username"),
+        "ansible_ssh_private_key_file": _path(key, folder) if key else None,
+        "ansible_ssh_common_args": pinned,
+        "ansible_python_interpreter": host["python"],
+        "ansible_become": config["become"],
+    }
+    return {name: value for name, value in variables.items() if value is not None}
+
+
+def _repository(fraise: Mapping[str, Any], folder: str) -> str:
+    written = str(fraise["git_repo"])
+    forge = _FORGES.get(fraise.get("git_provider", ""))
+    if forge and re.match(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+\Z", written):
+        return f"https://{forge}/{written[:-4] if written.endswith('.git') else written}.git"
+    local = written.startswith((".", "~", "/"))
+    repository = _path(written, folder) if local else written
+    problem = check_repository(repository)
+    if problem:
+        raise ConfigurationError(f"git_repo {problem}")
+    return repository
+
+
+def _path(path: str, folder: str) -> str:
+    return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _expand(value: Any, environ: Mapping[str, str], wrong: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _expand(item, environ, wrong) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, environ, wrong) for item in value]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+
+    def replacement(found: re.Match[str]) -> str:
+        escaped, name, default = found.groups()
+        if not escaped and name not in environ and default is None:
+            wrong.append(f"${{{name}}}: the environment variable {name} is not set")
+        return "${" if escaped else environ.get(name) or default or ""
+
+    return _VARIABLE.sub(replacement, value)

@@ -1,0 +1,141 @@
+"""Running programs: limits, bounded output, no survivors; and files that are never half."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fraisier.deploy.plugins.module_utils import commands, failure, files
+from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
+from ansible_collections.fraisier.deploy.plugins.module_utils.report import Report
+
+ENV = {"PATH": os.environ["PATH"]}
+
+
+def _sh(script: str, timeout: float = 10) -> commands.Finished:
+    return commands.run(["sh", "-c", script], env=ENV, timeout=timeout)
+
+
+def test_output_and_exit_status_come_back() -> None:
+    finished = _sh("echo out; echo err >&2; exit 3")
+    assert (finished.code, finished.output) == (3, "out\nerr\n")
+
+
+def test_nothing_of_our_environment_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTROLLER_SECRET", "x")
+    assert "CONTROLLER_SECRET" not in _sh("env").output
+
+
+def test_long_output_keeps_its_beginning_and_its_end() -> None:
+    finished = _sh("echo first; head -c 300000 /dev/zero | tr '\\0' a; echo; echo last")
+    assert finished.output.startswith("first\n")
+    assert finished.output.endswith("last\n")
+    assert "bytes left out" in finished.output
+    assert len(finished.output) < 2 * commands.HALF + 100
+
+
+def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
+    finished = _sh(f"sleep 600 & echo $! > {tmp_path}/pid; sleep 600", timeout=0.3)
+    assert finished.timed_out
+    _wait_until_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_child_left_behind_neither_delays_nor_survives(tmp_path: Path) -> None:
+    began = time.monotonic()
+    finished = _sh(f"sleep 600 & echo $! > {tmp_path}/pid; echo done")
+    assert finished.output == "done\n"
+    assert time.monotonic() - began < 5
+    _wait_until_gone(int((tmp_path / "pid").read_text()))
+
+
+def _wait_until_gone(pid: int) -> None:
+    limit = time.monotonic() + 5
+    while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
+        assert time.monotonic() < limit, f"process {pid} still lives"
+        os.sched_yield()
+
+
+def test_a_program_that_is_missing_is_an_ordinary_failure() -> None:
+    finished = commands.run(["/nonexistent"], env=ENV, timeout=1)
+    assert finished.code == 127
+    assert "No such file" in finished.output
+
+
+def test_a_user_that_is_missing_is_named() -> None:
+    with pytest.raises(Failure, match="no-such-user") as caught:
+        commands.find_user("no-such-user")
+    assert caught.value.code == "user_missing"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "disk_full"),
+        (errno.EDQUOT, "disk_full"),
+        (errno.EACCES, "permission_denied"),
+        (errno.EROFS, "read_only"),
+    ],
+)
+def test_what_the_system_refuses_becomes_an_expected_failure(number: int, code: str) -> None:
+    report = Report()
+    with pytest.raises(Failure) as caught, report.step("unpack"):
+        raise OSError(number, "no", "/opt/api/x")
+    assert (caught.value.code, caught.value.step) == (code, "unpack")
+    assert "/opt/api/x" in caught.value.message
+
+
+def test_a_defect_of_ours_stays_a_traceback() -> None:
+    with pytest.raises(IsADirectoryError), Report().step("unpack"):
+        raise OSError(errno.EISDIR, "no", "/x")
+
+
+def test_a_full_disk_is_seen_in_a_commands_output() -> None:
+    found = failure.disk_full("pip: [Errno 28] No space left on device\nmore")
+    assert found is not None
+    assert found.code == "disk_full"
+    assert failure.disk_full("all is well") is None
+
+
+def test_the_step_of_a_failure_is_the_innermost_and_its_output_is_kept() -> None:
+    report = Report()
+    with pytest.raises(Failure) as caught, report.step("outer"), report.step("inner"):
+        raise Failure("build_failed", "no", "", "the output")
+    assert caught.value.step == "inner"
+    assert report.log == [{"step": "inner", "text": "the output"}]
+
+
+def test_a_file_is_replaced_whole_and_with_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.write_atomic(str(path), "old\r\n")
+    files.write_atomic(str(path), "new\r\n", 0o640)
+    assert path.read_bytes() == b"new\r\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    files.write_atomic(str(path), "old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="full"):
+        files.write_atomic(str(path), "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_is_never_missing_while_it_moves(tmp_path: Path) -> None:
+    link = str(tmp_path / "current")
+    for target in ("releases/1", "releases/2"):
+        files.replace_link(link, target)
+        assert os.readlink(link) == target
+    assert os.listdir(tmp_path) == ["current"]

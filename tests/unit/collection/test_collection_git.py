@@ -1,0 +1,254 @@
+"""Which repositories and versions git may be asked for, and the mirror on a host."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fraisier.deploy.plugins.module_utils import git, git_url
+from ansible_collections.fraisier.deploy.plugins.module_utils.commands import Finished, User
+from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
+
+A, B = "a" * 40, "b" * 40
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "tag.gpgSign=false"]
+    argv = ["git", *identity, "-C", str(folder), *arguments]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    folder = tmp_path / "origin"
+    folder.mkdir()
+    _git(folder, "init", "--quiet", "--initial-branch=main")
+    (folder / "run").write_text("#!/bin/sh\n")
+    (folder / "run").chmod(0o755)
+    _commit(folder, "first")
+    _git(folder, "tag", "-a", "v1", "-m", "v1")
+    return folder
+
+
+def _commit(folder: Path, text: str) -> str:
+    (folder / "file").write_text(text)
+    _git(folder, "add", "--all")
+    _git(folder, "commit", "--quiet", "--message", text)
+    return _git(folder, "rev-parse", "HEAD")
+
+
+def _code(caught: pytest.ExceptionInfo[Failure]) -> str:
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        "https://git.example.com/a/b.git",
+        "ssh://git@git.example.com:2222/a/b.git",
+        "git@git.example.com:a/b.git",
+        "/srv/git/a.git",
+    ],
+)
+def test_ordinary_repositories_are_accepted(repository: str) -> None:
+    assert git_url.check_repository(repository) is None
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        "",
+        "--upload-pack=touch x",
+        "-oProxyCommand=x",
+        "ext::sh -c touch% x",
+        "ssh://-oProxyCommand=touch x/a",
+        "ssh://git@-oProxyCommand=x/a",
+        "-x@host:path",
+        "ssh://-oProxyCommand=x@host/a",
+        "host:-x",
+        "file:///srv/git",
+        "fd::17",
+        "a/b",
+        "../b",
+        "/srv/../etc",
+        "https://example.com/a\nb",
+    ],
+)
+def test_repositories_that_git_could_take_for_more_are_refused(repository: str) -> None:
+    assert git_url.check_repository(repository) is not None
+
+
+@pytest.mark.parametrize(
+    "version", ["main", "feature/x-1", "v1.2.0", A, "release@2", "refs/heads/main"]
+)
+def test_ordinary_versions_are_accepted(version: str) -> None:
+    assert git_url.check_version(version) is None
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "", "--upload-pack=x", "-x", "{{ 7*7 }}", "{%x%}", "refs/../x", "@{-1}", "a..b", "a b",
+        "a;id", "$(id)", "`id`", "a\nb", "main\n", "a:b", "a~1", "a^", "a*", "x.lock", "a//b",
+        "a" * 300,
+    ],
+)  # fmt: skip
+def test_versions_that_are_none_are_refused(version: str) -> None:
+    assert git_url.check_version(version) is not None
+
+
+def test_local_repositories_alone_may_use_the_file_protocol() -> None:
+    assert git.environment("/srv/git/a.git")["GIT_ALLOW_PROTOCOL"] == "file"
+    assert "file" not in git.environment("https://x/a")["GIT_ALLOW_PROTOCOL"]
+    assert git.environment("https://x/a")["GIT_TERMINAL_PROMPT"] == "0"
+
+
+def test_credentials_in_a_url_are_not_shown() -> None:
+    finished = Finished(128, "fatal: unable to access 'https://me:hunter2@x.example/a': no\n")
+    failure = git.unreachable("https://me:hunter2@x.example/a", finished)
+    shown = failure.message + failure.text + failure.hint
+    assert "hunter2" not in shown
+    assert "x.example" in shown
+
+
+def test_an_annotated_tag_means_the_commit_it_points_at() -> None:
+    text = f"warning: something\n{A}\trefs/tags/v1\n{B}\trefs/tags/v1^{{}}\n"
+    assert git.parse_ls_remote(text) == {"refs/tags/v1": B}
+
+
+def test_a_name_of_both_a_branch_and_a_tag_is_ambiguous_unless_they_agree() -> None:
+    refs = {"refs/heads/x": A, "refs/tags/x": B}
+    with pytest.raises(Failure) as caught:
+        git.pick("x", refs, "/r")
+    assert _code(caught) == "version_ambiguous"
+    assert git.pick("x", {"refs/heads/x": A, "refs/tags/x": A}, "/r") == A
+
+
+def test_branches_tags_and_commits_are_resolved_by_the_repository(origin: Path) -> None:
+    first = _git(origin, "rev-parse", "HEAD")
+    second = _commit(origin, "second")
+    assert git.resolve(str(origin), "main") == second
+    assert git.resolve(str(origin), "refs/heads/main") == second
+    assert git.resolve(str(origin), "v1") == first
+    assert git.resolve(str(origin), A) == A
+
+
+def test_a_branch_that_only_ends_in_the_name_is_another_one(origin: Path) -> None:
+    _git(origin, "branch", "feature/login")
+    with pytest.raises(Failure) as caught:
+        git.resolve(str(origin), "login")
+    assert _code(caught) == "version_not_found"
+
+
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [
+        ("nope", "version_not_found"),
+        ("--upload-pack=touch pwned", "version_invalid"),
+        ("{{ 7*7 }}", "version_invalid"),
+    ],
+)
+def test_a_version_that_is_not_there_is_refused(origin: Path, version: str, code: str) -> None:
+    with pytest.raises(Failure) as caught:
+        git.resolve(str(origin), version)
+    assert _code(caught) == code
+
+
+def test_a_repository_that_is_an_option_is_never_run(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    with pytest.raises(Failure) as caught:
+        git.resolve(f"--upload-pack=touch {mark}", "main")
+    assert _code(caught) == "repository_invalid"
+    assert not mark.exists()
+
+
+def test_a_repository_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="does not appear to be a git repository") as caught:
+        git.resolve(str(tmp_path / "nope"), "main")
+    assert _code(caught) == "repository_unreachable"
+
+
+def _mirror(tmp_path: Path, origin: Path) -> git.Mirror:
+    return git.Mirror(str(tmp_path / "mirror"), str(origin))
+
+
+def test_the_mirror_fetches_a_commit_once(tmp_path: Path, origin: Path) -> None:
+    sha, mirror = _commit(origin, "second"), _mirror(tmp_path, origin)
+    assert mirror.fetch(sha)
+    assert os.stat(mirror.path).st_mode & 0o777 == 0o700
+    origin.rename(tmp_path / "gone")
+    assert not mirror.fetch(sha)
+
+
+def test_the_mirror_follows_forced_and_deleted_branches(tmp_path: Path, origin: Path) -> None:
+    mirror = _mirror(tmp_path, origin)
+    _git(origin, "branch", "old")
+    mirror.fetch(_commit(origin, "second"))
+    _git(origin, "branch", "--delete", "--force", "old")
+    _git(origin, "reset", "--quiet", "--hard", "v1")
+    assert mirror.fetch(_commit(origin, "other second"))
+    assert _git(Path(mirror.path), "branch", "--list", "old") == ""
+
+
+def test_a_commit_that_the_repository_lacks_is_not_found(tmp_path: Path, origin: Path) -> None:
+    with pytest.raises(Failure) as caught:
+        _mirror(tmp_path, origin).fetch(A)
+    assert _code(caught) == "version_not_found"
+
+
+def _me() -> User:
+    entry = pwd.getpwuid(os.geteuid())
+    return User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def test_a_commit_is_unpacked_with_its_modes(tmp_path: Path, origin: Path) -> None:
+    sha, mirror = _git(origin, "rev-parse", "HEAD"), _mirror(tmp_path, origin)
+    mirror.fetch(sha)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    mirror.extract(sha, str(tree), _me())
+    assert sorted(os.listdir(tree)) == ["file", "run"]
+    assert os.access(tree / "run", os.X_OK)
+
+
+def test_hooks_in_the_mirror_are_never_run(tmp_path: Path, origin: Path) -> None:
+    mirror, mark = _mirror(tmp_path, origin), tmp_path / "ran"
+    mirror.fetch(_git(origin, "rev-parse", "HEAD"))
+    for name in ("reference-transaction", "post-update"):
+        hook = Path(mirror.path, "hooks", name)
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
+        hook.chmod(0o755)
+    mirror.fetch(_commit(origin, "second"))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "code"),
+    [
+        (".gitmodules", '[submodule "x"]\n', "submodules_unsupported"),
+        (".gitattributes", "*.bin filter=lfs diff=lfs\n", "lfs_unsupported"),
+        ("deep/in/.gitattributes", "*.bin filter=lfs\n", "lfs_unsupported"),
+    ],
+)
+def test_what_an_archive_would_leave_out_is_refused(
+    tmp_path: Path, origin: Path, path: str, text: str, code: str
+) -> None:
+    (origin / path).parent.mkdir(parents=True, exist_ok=True)
+    (origin / path).write_text(text)
+    sha, mirror = _commit(origin, "with more"), _mirror(tmp_path, origin)
+    mirror.fetch(sha)
+    with pytest.raises(Failure) as caught:
+        mirror.check_supported(sha)
+    assert _code(caught) == code
+
+
+def test_an_ordinary_commit_is_supported(tmp_path: Path, origin: Path) -> None:
+    (origin / ".gitattributes").write_text("*.txt text\n")
+    sha, mirror = _commit(origin, "attributes"), _mirror(tmp_path, origin)
+    mirror.fetch(sha)
+    mirror.check_supported(sha)
