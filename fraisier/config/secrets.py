@@ -46,7 +46,8 @@ def resolve_all(
 ) -> dict[str, Secret]:
     """Return every secret by name, or raise ConfigurationError that names all without a value.
 
-    Where they are not `required`, those without a value are left out instead. References may be as a target's `secret_references` has them: `{"TOKEN": {"env": "MY_TOKEN"}}`.
+    Where they are not `required`, those without a value are left out instead. References may be
+    as a target's `secret_references` has them: `{"TOKEN": {"env": "MY_TOKEN"}}`.
     """
     found: dict[str, Secret] = {}
     problems: list[Problem] = []

@@ -88,7 +88,7 @@ def test_status_lists_each_host_with_its_state_and_login(monkeypatch: pytest.Mon
 
 def test_status_as_json_is_nothing_but_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labs, "status", lambda: [MADE])
-    (data,) = json.loads(invoke("status", as_json=True).stdout)
+    (data,) = json.loads(invoke("status", as_json=True).stdout)["labs"]
     assert data["config"] == "/labs/demo/fraises.yaml"
     assert [host["address"] for host in data["hosts"]] == ["127.0.10.1", "127.0.10.22"]
 
