@@ -1,6 +1,7 @@
 # One command each; every one does its own set-up. `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
@@ -14,7 +15,7 @@ install: $(STAMP) ## Install Fraisier and its tools into .venv
 
 $(STAMP): pyproject.toml constraints.txt
 	@scripts/system-packages base
-	$(PYTHON) -m venv $(VENV)
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
@@ -38,14 +39,14 @@ lint: install
 	$(BIN)/ansible-lint --offline --strict -q
 
 unit: install
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n auto tests/unit
 
 serve: install
 	@$(BIN)/fraisier serve
 
 docs: install ## Write the generated parts of the documentation, and check all of it
 	$(BIN)/python scripts/generate-docs
-	$(BIN)/pytest -q tests/unit/docs
+	$(BIN)/pytest -q -n auto tests/unit/docs
 
 bench: system install ## Measure a deployment beside a hand-written script, plain tasks and pyinfra
 	$(BIN)/python tests/bench/run.py
