@@ -27,6 +27,7 @@ COMMANDS = {
     "logs": "look",
     "providers": "providers",
     "rollback": "deploy",
+    "serve": "serve",
     "show": "look",
     "status": "look",
     "unlock": "deploy",
