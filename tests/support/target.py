@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,13 +136,14 @@ class Watch:
 
 @contextmanager
 def watched(hosts: Sequence[LabHost]) -> Iterator[Watch]:
-    """Poll every host's health all the time until the block ends."""
+    """Ask every host at the same moment, again and again, until the block ends."""
     watch, stop = Watch(), threading.Event()
 
     def poll() -> None:
-        while not stop.is_set():
-            watch.saw([served(host.address) for host in hosts])
-            stop.wait(0.02)
+        with ThreadPoolExecutor(len(hosts)) as pool:
+            while not stop.is_set():
+                watch.saw(list(pool.map(served, [host.address for host in hosts])))
+                stop.wait(0.02)
 
     thread = threading.Thread(target=poll)
     thread.start()
