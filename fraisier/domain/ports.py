@@ -47,8 +47,8 @@ class Store(Protocol):
     def request(self, new: NewDeployment) -> Deployment:
         """Record an accepted request, or return the one with the same key; raise Refused."""
 
-    def claim(self, deployment_id: str) -> Deployment:
-        """Start the deployment if it is its turn; else return it as it stands."""
+    def claim(self, deployment_id: str) -> bool:
+        """Start the deployment if it is its turn; True only for the one caller that started it."""
 
     def blocker(self, deployment_id: str) -> Deployment | None:
         """Return what a pending deployment waits for, if anything."""

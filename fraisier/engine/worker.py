@@ -32,28 +32,23 @@ class Worker:
         cancelled: Callable[[], bool],
         waiting: Callable[[Deployment], None],
     ) -> Deployment:
-        """Bring one deployment to its end and return it as it then stands."""
-        claimed = self._claim(deployment, tell, cancelled, waiting)
-        if claimed.status is Status.IN_PROGRESS:
-            self._attempt(claimed, tell, cancelled)
-        return self._store.deployment(deployment.id)
+        """Bring one deployment to its end and return it as it then stands.
 
-    def _claim(
-        self,
-        deployment: Deployment,
-        tell: Listener,
-        cancelled: Callable[[], bool],
-        waiting: Callable[[Deployment], None],
-    ) -> Deployment:
-        known = self._store.events(deployment.id)
-        tell(known)
+        Where another process has begun it already, its end is waited for.
+        """
+        seen = 0
         told: str | None = None
         while True:
             self._store.abandon_dead()
-            claimed = self._store.claim(deployment.id)
-            if claimed.status is not Status.PENDING:
-                tell(self._store.events(deployment.id, after=len(known)))
-                return claimed
+            mine = self._store.claim(deployment.id)
+            events = self._store.events(deployment.id, after=seen)
+            seen += len(events)
+            tell(events)
+            if mine:
+                self._attempt(self._store.deployment(deployment.id), tell, cancelled)
+            now = self._store.deployment(deployment.id)
+            if now.status.terminal or (cancelled() and now.status is not Status.PENDING):
+                return now
             if cancelled():
                 tell(self._store.finish(deployment.id, Status.CANCELLED, "before it began"))
                 return self._store.deployment(deployment.id)

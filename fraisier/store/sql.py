@@ -116,12 +116,12 @@ class SqlStore(Reading):
                     reason = "a newer request took its place"
                     self._end(connection, deployment_from(row), Status.SUPERSEDED, reason)
 
-    def claim(self, deployment_id: str) -> Deployment:
-        """Start the deployment if nothing accepted earlier for its target is still live."""
+    def claim(self, deployment_id: str) -> bool:
+        """Start the deployment if it waits and nothing accepted earlier for its target is live."""
         with self._transaction() as connection:
             row = self._row(connection, deployment_id)
             if row.status != Status.PENDING.value or self._blocking(connection, row) is not None:
-                return deployment_from(row)
+                return False
             connection.execute(
                 update(deployments)
                 .where(deployments.c.id == deployment_id)
@@ -130,7 +130,7 @@ class SqlStore(Reading):
                 )
             )
             log.append(connection, deployment_id, [Fact("deployment.started")])
-            return self._deployment(connection, deployment_id)
+            return True
 
     def record(
         self,

@@ -46,6 +46,13 @@ def ask(store: SqlStore, **more: Any) -> Deployment:
     return store.request(NewDeployment(target=target, triggered_by="t", **{**values, **more}))
 
 
+def begin(store: SqlStore) -> Deployment:
+    """Record a request and start it."""
+    asked = ask(store)
+    assert store.claim(asked.id)
+    return store.deployment(asked.id)
+
+
 def test_a_request_is_recorded_with_its_configuration_and_first_event(store: SqlStore) -> None:
     asked = ask(store)
     assert store.deployment(asked.id) == asked
@@ -56,15 +63,17 @@ def test_a_request_is_recorded_with_its_configuration_and_first_event(store: Sql
 
 def test_only_one_deployment_of_a_target_is_live_and_order_is_kept(store: SqlStore) -> None:
     first, second, third = ask(store), ask(store), ask(store)
-    assert store.claim(third.id).status is Status.PENDING
-    assert store.claim(first.id).status is Status.IN_PROGRESS
-    assert store.claim(second.id).status is Status.PENDING
+    assert not store.claim(third.id)
+    assert store.claim(first.id)
+    assert not store.claim(first.id), "only one caller starts it"
+    assert not store.claim(second.id)
     blocker = store.blocker(second.id)
     assert blocker is not None
     assert blocker.id == first.id
     store.finish(first.id, Status.SUCCESS, "")
-    assert store.claim(third.id).status is Status.PENDING
-    assert store.claim(second.id).status is Status.IN_PROGRESS
+    assert not store.claim(third.id)
+    assert store.claim(second.id)
+    assert store.deployment(second.id).status is Status.IN_PROGRESS
 
 
 def test_the_database_itself_refuses_a_second_live_deployment(store: SqlStore) -> None:
@@ -76,18 +85,21 @@ def test_the_database_itself_refuses_a_second_live_deployment(store: SqlStore) -
 
 
 def test_claims_from_many_threads_start_a_deployment_once(store: SqlStore) -> None:
-    asked = ask(store)
-    threads = [threading.Thread(target=store.claim, args=(asked.id,)) for _ in range(8)]
+    asked, claims = ask(store), []
+    threads = [
+        threading.Thread(target=lambda: claims.append(store.claim(asked.id))) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert sorted(claims) == [False] * 7 + [True]
     types = [event.type for event in store.events(asked.id)]
     assert types == ["deployment.queued", "deployment.started"]
 
 
 def test_sequences_stay_gapless_with_many_writers(store: SqlStore) -> None:
-    asked = store.claim(ask(store).id)
+    asked = begin(store)
     facts = [Fact("log.line", "web-1", {"text": "x"})] * 3
 
     def write() -> None:
@@ -105,7 +117,7 @@ def test_sequences_stay_gapless_with_many_writers(store: SqlStore) -> None:
 
 
 def test_an_ended_deployment_never_changes_again(store: SqlStore) -> None:
-    asked = store.claim(ask(store).id)
+    asked = begin(store)
     store.finish(asked.id, Status.FAILED, "because")
     with pytest.raises(IllegalMove):
         store.finish(asked.id, Status.SUCCESS, "")
@@ -148,7 +160,7 @@ def test_what_a_dead_process_left_is_ended_and_holds_the_target(store: SqlStore)
 
 
 def test_hosts_and_placements_are_kept_as_last_said(store: SqlStore) -> None:
-    asked = store.claim(ask(store).id)
+    asked = begin(store)
     for release in ("r1", "r2"):
         record = HostRecord("web-1", "changed", release, None, {"code": "x"})
         placement = Placement("web-1", 7, release, "v1", True, 1)

@@ -200,3 +200,23 @@ def test_the_log_of_every_end_is_gapless_and_completed_once(tmp_path: Path) -> N
         assert [event.id for event in world.told] == [event.id for event in recorded]
         assert [e.type for e in recorded].count("deployment.completed") == 1
         assert recorded[-1].type == "deployment.completed"
+
+
+def test_a_deployment_that_another_process_began_is_waited_for_and_not_run_again(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path)
+    asked = world.deployments.deploy(_wish(version="v1", idempotency_key="k"))
+    assert world.store.claim(asked.id)
+    again = world.deployments.deploy(_wish(version="v1", idempotency_key="k"))
+    looks = iter(range(100))
+
+    def waiting() -> bool:
+        if next(looks) == 2:  # after the first look, the other process comes to its end
+            world.store.finish(asked.id, Status.SUCCESS, "by the other")
+        return False
+
+    ended = world.worker.carry_out(again, world.told.extend, waiting, lambda _blocker: None)
+    assert ended.id == asked.id
+    assert (ended.status, ended.reason) == (Status.SUCCESS, "by the other")
+    assert world.runner.works == []
