@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ansible_collections.fraisier.deploy.plugins.doc_fragments.service import ModuleDocFragment
-from ansible_collections.fraisier.deploy.plugins.module_utils.health import Check
+from ansible_collections.fraisier.deploy.plugins.module_utils.check import Check
 from ansible_collections.fraisier.deploy.plugins.module_utils.options import (
     FENCE,
     HEALTH_CHECK,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.check import Check
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
 from ansible_collections.fraisier.deploy.plugins.module_utils.gate import (
     Verdict,
     judge_unit,
     wait_until_healthy,
 )
-from ansible_collections.fraisier.deploy.plugins.module_utils.health import Check, parse
+from ansible_collections.fraisier.deploy.plugins.module_utils.health import parse
 from ansible_collections.fraisier.deploy.plugins.module_utils.systemd import UnitState, parse_show
 
 

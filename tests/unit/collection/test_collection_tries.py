@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ansible_collections.fraisier.deploy.plugins.module_utils.health import Check, Place, attempt
+from ansible_collections.fraisier.deploy.plugins.module_utils.check import Check
+from ansible_collections.fraisier.deploy.plugins.module_utils.health import Place, attempt
 
 Answer = Callable[[socket.socket, threading.Event], None]
 

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Callable
 
 from . import systemd
+from .check import Check
 from .failure import Failure
-from .health import Check, Place, attempt
+from .health import Place, attempt
 from .processes import start_time
 
 FIRST_PAUSE, GROWTH = 0.05, 1.5

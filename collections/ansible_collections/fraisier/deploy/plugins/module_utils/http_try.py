@@ -11,11 +11,9 @@ import ssl
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-if TYPE_CHECKING:
-    from .health import Check
+from .check import Check
 
 BODY_LIMIT = 1024 * 1024
 

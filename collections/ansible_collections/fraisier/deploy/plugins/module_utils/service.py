@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
 from . import envfile, unit
+from .check import Check
 from .failure import Failure
-from .health import Check, parse
+from .health import parse
 from .paths import check_app_path, check_shared_path
 
 Command = Any  # a string for /bin/sh, or an argument list
