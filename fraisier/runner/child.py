@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,10 @@ from fraisier.runner.containment import become_subreaper, die_with_parent, end_d
 
 def main(folder: str) -> None:
     """Run what arrives and report it."""
+    parent = os.getppid()
     become_subreaper()
     die_with_parent()
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: _stop(folder))
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: _stop(folder, parent))
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # nothing but events may reach the pipe
 
@@ -50,10 +52,12 @@ def _connect(command: list[str]) -> None:
     )
 
 
-def _stop(folder: str) -> NoReturn:
+def _stop(folder: str, parent: int) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     end_descendants(folder)
     reap()
+    if os.getppid() != parent:
+        shutil.rmtree(folder, ignore_errors=True)  # nobody else is left to wipe it
     os._exit(128 + signal.SIGTERM)
 
 

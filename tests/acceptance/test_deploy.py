@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import scenarios
 
+from fraisier.runner.folder import PREFIX, base
 from support.target import APP_PATH, Target, until, watched
 
 SECRET = "a-secret-that-must-stay-out-of-everything"
@@ -143,8 +146,11 @@ def test_a_command_that_is_killed_leaves_a_true_record_and_nothing_running(
     target.repository.commit("good", {"note": "slow"})
     process = target.fraisier.start("deploy", "my_api", "production")
     until(lambda: target.inside(host, "test -e /tmp/started && echo yes || true") == "yes")
+    assert _processes_of_run(process.pid)
     process.kill()
     process.communicate()
+    until(lambda: not _processes_of_run(process.pid), seconds=10)
+    assert not list(base().glob(f"{PREFIX}{process.pid}-*")), "its folder holds secrets"
     assert target.last()["status"] == "interrupted"
     refused = target.deploy()
     assert refused.code == 8, refused.said
@@ -171,6 +177,19 @@ def test_a_second_command_waits_for_the_first(target: Target) -> None:
     assert second.code == 0, second.said
     assert "waiting for dep_" in second.err
     assert "nothing was changed" in second.said
+
+
+def _processes_of_run(pid: int) -> list[int]:
+    """Return what runs on this machine for a command that had this pid."""
+    mark = f"FRAISIER_RUN={base()}/{PREFIX}{pid}-".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it has ended
+    return found
 
 
 def _live(target: Target) -> int:

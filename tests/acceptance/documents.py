@@ -1,0 +1,70 @@
+"""Runs the shell blocks of a document as its reader would: one session, on a real host."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.target import Target
+
+TOP = Path(__file__).resolve().parents[2]
+LIMIT_SECONDS = 120
+#: `make` would set up this very machine or run these very tests: its lines are read, not done.
+MAKE = 'make() {{ command make --directory {top} --dry-run "$@" > /dev/null; }}\n'
+
+
+@dataclass(frozen=True)
+class Session:
+    """A folder, a home and a host for the blocks of one document."""
+
+    folder: Path
+    home: Path
+    target: Target
+
+    @classmethod
+    def create(cls, target: Target, home: Path) -> Session:
+        """Make a home whose ssh reaches the target's host as the document's reader would."""
+        (home / "bin").mkdir(parents=True)
+        (home / ".ssh").mkdir(mode=0o700)
+        config = f"IdentityFile {target.lab.key}\nUserKnownHostsFile {target.lab.known_hosts}\n"
+        (home / ".ssh/config").write_text(config + "StrictHostKeyChecking yes\n")
+        # ssh finds its configuration through the user's account, not through HOME
+        script = f'#!/bin/sh\nexec {shutil.which("ssh")} -F "$HOME/.ssh/config" "$@"\n'
+        (home / "bin/ssh").write_text(script)
+        (home / "bin/ssh").chmod(0o755)
+        return cls(target.folder, home, target)
+
+    def run(self, blocks: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the blocks in one bash, which ends at the first line that fails."""
+        script = MAKE.format(top=shlex.quote(str(TOP))) + "\n".join(blocks)
+        return subprocess.run(
+            ["bash", "-euxo", "pipefail", "-c", script],
+            stdin=subprocess.DEVNULL,
+            cwd=self.folder,
+            env={**self.environment(), **variables},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Return what the reader's shell knows."""
+        address = self.target.hosts[0].address
+        kept = {
+            name: os.environ[name] for name in ("LANG", "USER", "LOGNAME") if name in os.environ
+        }
+        path = (self.home / "bin", Path(sys.executable).parent)
+        return {
+            **kept,
+            "PATH": ":".join([*map(str, path), os.environ["PATH"]]),
+            "HOME": str(self.home),
+            "PS4": "+ $SECONDS s: ",
+            "HOST": address,
+            "WEB_HOST": address,
+        }

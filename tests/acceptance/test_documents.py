@@ -1,0 +1,101 @@
+"""What the documents tell their readers to type works, on a real host."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from documents import TOP, Session
+
+from fraisier.config import load
+from support.pages import Block, Page, pages
+from support.target import Target
+
+EXAMPLE = TOP / "docs/examples/simple-web-service"
+PAGES = [page for page in pages() if next(page.blocks("bash"), None)]
+GUIDES = [page for page in PAGES if page.path.parent != EXAMPLE]
+
+
+def blocks_of(language: str) -> list[tuple[Page, Block]]:
+    """Return every block of a language with its document."""
+    return [(page, block) for page in pages() for block in page.blocks(language)]
+
+
+def is_whole(text: str) -> bool:
+    """True for YAML that is a whole fraises.yaml."""
+    data = yaml.safe_load(text)
+    return isinstance(data, dict) and "fraises" in data
+
+
+def name_of(value: object) -> str:
+    """Return how a document or a place in it is called in a report."""
+    return value.name if isinstance(value, Page) else str(getattr(value, "line", value))
+
+
+WHOLE = [(page, block) for page, block in blocks_of("yaml") if is_whole(block.text)]
+UNITS = [(page, block) for page, block in blocks_of("ini") if "ExecStart=" in block.text]
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=name_of)
+def test_the_shell_blocks_of_a_document_work(page: Page, target: Target, tmp_path: Path) -> None:
+    older = target.repository.commit("good", {"note": "older"})
+    target.repository.commit("good", {"note": "newer"})
+    session = Session.create(target, tmp_path / "home")
+    if "fraisier rollback" in page.text:
+        assert target.deploy("--version", older).code == 0
+    done = session.run(shell(page), OLDER_VERSION=older)
+    assert done.returncode == 0, f"{page.name}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_example_works_as_its_readme_says(target: Target, tmp_path: Path) -> None:
+    files = {name: (EXAMPLE / name).read_text() for name in ("app.py", "requirements.txt")}
+    sha = target.repository.commit("the example", files)
+    shutil.copy(EXAMPLE / "fraises.yaml", target.folder)
+    (target.folder / ".env").write_text(filled_in(target))
+    done = Session.create(target, tmp_path / "home").run(shell(Page(EXAMPLE / "README.md")))
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert target.served(target.hosts[0]) == sha
+
+
+def filled_in(target: Target) -> str:
+    """Return .env.example as a reader who has this host would leave it."""
+    mine = {
+        "WEB_HOST": target.hosts[0].address,
+        "WEB_SSH_KEY": str(target.lab.key),
+        "WEB_KNOWN_HOSTS": str(target.lab.known_hosts),
+        "GIT_REPO": str(target.repository.path),
+    }
+    lines = (EXAMPLE / ".env.example").read_text().splitlines()
+    kept = [line for line in lines if line.lstrip("# ").split("=")[0] not in mine]
+    return "\n".join([*kept, *(f"{name}={value}" for name, value in mine.items()), ""])
+
+
+def shell(page: Page) -> Sequence[str]:
+    """Return the text of a document's shell blocks."""
+    return [block.text for block in page.blocks("bash")]
+
+
+@pytest.mark.parametrize(("page", "block"), WHOLE, ids=name_of)
+def test_a_whole_configuration_in_a_document_is_valid(
+    page: Page, block: Block, tmp_path: Path
+) -> None:
+    file = tmp_path / "fraises.yaml"
+    file.write_text(block.text)
+    assert load(str(file)).targets(), f"{page.name}:{block.line}"
+
+
+@pytest.mark.parametrize(("page", "block"), UNITS, ids=name_of)
+def test_a_unit_in_a_document_is_one_that_systemd_takes(
+    page: Page, block: Block, target: Target
+) -> None:
+    host = target.hosts[0]
+    folder = target.inside(host, "mktemp -d")
+    text = block.text.replace("/opt/my-api/current/.venv/bin/python", "/usr/bin/python3")
+    write = f"cat > {folder}/my-api.service <<'END'\n{text}END\n"
+    said = target.inside(
+        host, f"{write}systemd-analyze verify {folder}/my-api.service 2>&1 || true"
+    )
+    assert "my-api.service" not in said, f"{page.name}:{block.line}\n{said}"
