@@ -165,7 +165,7 @@ def failure(verdict: Verdict, where: str, log: str = "") -> Failure:
     tries = "1 try" if verdict.attempts == 1 else f"{verdict.attempts} tries"
     return Failure(
         "health_check_failed",
-        f"{where} is not healthy after {tries} in {verdict.seconds:g} s: {verdict.detail}",
+        f"{where} is not healthy after {tries} in {verdict.seconds:.1f} s: {verdict.detail}",
         "read the log of the service; the check must pass within healthy_deadline",
         log,
     )
