@@ -45,7 +45,7 @@ serve: install
 	@$(BIN)/fraisier serve
 
 docs: install ## Write the generated parts of the documentation, and check all of it
-	$(BIN)/python scripts/generate-docs
+	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/pytest -q -n auto tests/unit/docs
 
 bench: system install ## Measure a deployment beside a hand-written script, plain tasks and pyinfra

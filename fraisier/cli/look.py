@@ -191,7 +191,7 @@ def logs(context: Context, deployment_id: str) -> None:
         if event.type == "log.line"
     ]
     lines = [
-        f"{event.host} {event.data.get('step')}: {line}"
+        f"{event.host or 'here'} {event.data.get('step')}: {line}"
         for event in found
         for line in str(event.data.get("text", "")).splitlines()
     ]

@@ -48,6 +48,7 @@ def deployment_json(
         "fraise": deployment.target.fraise,
         "environment": deployment.target.environment,
         "provider": deployment.target.provider,
+        "region": deployment.target.region,
         "status": deployment.status.value,
         "reason": deployment.reason,
         "version": deployment.version,

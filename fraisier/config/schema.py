@@ -112,7 +112,7 @@ def environment(providers: Mapping[str, Provider]) -> Json:
             "default": "queue",
         },
         "region": {
-            "description": "Where the hosts are; only a worker of the same region takes the work.",
+            "description": "A label for where the hosts are; it is shown with each deployment.",
             "type": "string",
             "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
             "patternErrorMessage": "letters, digits, dots, - and _, at most 63 characters",

@@ -10,10 +10,8 @@ from pathlib import Path
 
 from fraisier.domain.errors import ConfigurationError, Problem
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
 DATABASE_FILE = "fraisier.db"
 _SQLITE = "sqlite:///"
-_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -22,9 +20,7 @@ class Settings:
 
     config: str | None = None
     database_url: str | None = None
-    region: str = "default"
     providers_path: tuple[str, ...] = ()
-    log_level: str = "info"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -40,9 +36,7 @@ class Settings:
         return cls(
             config=given["CONFIG"],
             database_url=given["DATABASE_URL"],
-            region=given["REGION"] or "default",
             providers_path=tuple(filter(None, (given["PROVIDERS_PATH"] or "").split(os.pathsep))),
-            log_level=(given["LOG_LEVEL"] or "info").lower(),
         )
 
     def database_for(self, config_file: str | Path) -> str:
@@ -65,18 +59,5 @@ def _database_problem(url: str) -> str | None:
     return None
 
 
-def _region_problem(region: str) -> str | None:
-    good = _REGION.fullmatch(region)
-    return None if good else "use letters, digits, dots, - and _, at most 63 characters"
-
-
-def _log_level_problem(level: str) -> str | None:
-    return None if level.lower() in LOG_LEVELS else f"use one of {', '.join(LOG_LEVELS)}"
-
-
-_READ = ("CONFIG", "DATABASE_URL", "REGION", "PROVIDERS_PATH", "LOG_LEVEL")
-_CHECKS = {
-    "DATABASE_URL": _database_problem,
-    "REGION": _region_problem,
-    "LOG_LEVEL": _log_level_problem,
-}
+_READ = ("CONFIG", "DATABASE_URL", "PROVIDERS_PATH")
+_CHECKS = {"DATABASE_URL": _database_problem}

@@ -10,6 +10,9 @@ from fraisier.domain.errors import Refused, UsageError, VersionNotFound
 from fraisier.domain.plan import Plan, check_strategy, way_out
 from fraisier.domain.ports import Filter, NewDeployment, Repositories, Store
 
+#: The fewest characters of a commit that name it.
+SHORTEST = 4
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -38,7 +41,7 @@ class Deployments:
         """Record a request to bring a version to a target; raise NotFound, UsageError, Refused."""
         target = self._catalogue.target(wish.fraise, wish.environment)
         strategy = self._strategy(target, wish)
-        version = self._repositories.resolve(target.repository, wish.version, target.branch)
+        version = self._version(target, wish.version)
         return self._store.request(self._new("deploy", target, strategy, version, wish))
 
     def rollback(self, wish: Wish) -> Deployment:
@@ -52,6 +55,17 @@ class Deployments:
         """Return the way out of a deployment."""
         verb = "restore" if deployment.kind == "rollback" else "deploy"
         return way_out(deployment.target, deployment.strategy, verb)
+
+    def _version(self, target: Target, named: str | None) -> str:
+        """Ask the repository; what it does not know may be short for a version seen here."""
+        try:
+            return self._repositories.resolve(target.repository, named, target.branch)
+        except VersionNotFound:
+            seen = self._store.deployments(Filter(target.fraise, target.environment, limit=1000))
+            found = {d.version for d in seen if named and d.version.startswith(named)}
+            if len(found) != 1 or len(named or "") < SHORTEST:
+                raise
+            return found.pop()
 
     def _strategy(self, target: Target, wish: Wish) -> str:
         provider = self._catalogue.providers[target.provider]
@@ -100,8 +114,10 @@ class Deployments:
 
 
 def _matching(named: str, versions: list[str]) -> str:
-    if len(named) < 4:
-        raise UsageError(f'"{named}" is too short for a version', "give at least four characters")
+    if len(named) < SHORTEST:
+        raise UsageError(
+            f'"{named}" is too short for a version', f"give at least {SHORTEST} characters"
+        )
     found = {version for version in versions if version.startswith(named)}
     if len(found) != 1:
         raise VersionNotFound(

@@ -54,6 +54,10 @@ class AnsibleRunner:
         secrets = self._resolve(work.secrets, work.secrets_required)
         redactor = Redactor(secrets.values())
         translation = Translation(work)
+        missing = sorted(set(work.secrets) - set(secrets))
+        if missing:
+            text = f"these secrets have no value here, so no check can use them: {missing}"
+            on_facts([Fact("log.line", None, {"step": "secrets", "text": text})])
         self.prepare()
         process, self._prepared = self._prepared, None
         assert process is not None

@@ -9,20 +9,18 @@ from fraisier.domain.errors import ConfigurationError
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
-    assert Settings.from_environ({}) == Settings(None, None, "default", (), "info")
-    assert Settings.from_environ({"FRAISIER_REGION": ""}) == Settings()
+    assert Settings.from_environ({}) == Settings(None, None, ())
+    assert Settings.from_environ({"FRAISIER_CONFIG": ""}) == Settings()
 
 
 def test_every_setting_is_read() -> None:
     environ = {
         "FRAISIER_CONFIG": "/etc/f.yaml",
         "FRAISIER_DATABASE_URL": "sqlite:////var/lib/f.db",
-        "FRAISIER_REGION": "eu-west-1",
         "FRAISIER_PROVIDERS_PATH": "/a:/b",
-        "FRAISIER_LOG_LEVEL": "DEBUG",
     }
     assert Settings.from_environ(environ) == Settings(
-        "/etc/f.yaml", "sqlite:////var/lib/f.db", "eu-west-1", ("/a", "/b"), "debug"
+        "/etc/f.yaml", "sqlite:////var/lib/f.db", ("/a", "/b")
     )
 
 
@@ -51,8 +49,6 @@ def test_the_database_stands_beside_the_configuration(url: str | None, found: st
         ("DATABASE_URL", "sqlite:///", "records must outlive the process: name a file"),
         ("DATABASE_URL", "sqlite:///:memory:", "records must outlive the process: name a file"),
         ("DATABASE_URL", "sqlite:///a.db?x=1", "name a plain file, without options"),
-        ("LOG_LEVEL", "loud", "use one of debug, info, warning, error"),
-        ("REGION", "eu west", "use letters, digits, dots, - and _, at most 63 characters"),
     ],
 )
 def test_a_bad_setting_is_told_by_its_name_and_not_its_value(
@@ -62,9 +58,3 @@ def test_a_bad_setting_is_told_by_its_name_and_not_its_value(
         Settings.from_environ({f"FRAISIER_{name}": value})
     assert str(caught.value).startswith(f"environment: FRAISIER_{name}: {message}")
     assert "hunter2" not in str(caught.value)
-
-
-def test_all_bad_settings_come_at_once() -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        Settings.from_environ({"FRAISIER_LOG_LEVEL": "loud", "FRAISIER_REGION": "-"})
-    assert len(caught.value.problems) == 2

@@ -9,7 +9,7 @@ import pytest
 
 from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Deployment, Status
-from fraisier.domain.errors import Refused
+from fraisier.domain.errors import Refused, VersionNotFound
 from fraisier.domain.event import Event
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.worker import Worker
@@ -220,3 +220,14 @@ def test_a_deployment_that_another_process_began_is_waited_for_and_not_run_again
     assert ended.id == asked.id
     assert (ended.status, ended.reason) == (Status.SUCCESS, "by the other")
     assert world.runner.works == []
+
+
+def test_a_version_seen_here_may_be_named_by_its_first_characters(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    with pytest.raises(VersionNotFound):
+        world.deploy("nope")
+    world.deploy("nope-but-longer")
+    assert world.deploy("nope").version == "nope-but-longer"
+    world.deploy("nope-and-another")
+    with pytest.raises(VersionNotFound):
+        world.deploy("nope")

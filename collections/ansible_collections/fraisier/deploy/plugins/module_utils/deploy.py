@@ -11,12 +11,13 @@ from .failure import Failure
 from .git_url import SHA
 from .prepare import prepare, wanted_files
 from .releases import Release, earlier_good, to_prune
-from .site import Site
+from .site import Site, require_programs
 
 
 def deploy(site: Site, version: str) -> None:
     """Make the host run `version` (a full SHA); the site tells how it went. Raises Failure."""
     require_sha(version)
+    require_programs()
     user = site.enter()
     sweep(site)
     site.previous = remembered(site)

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 from .activate import check_unit
 from .deploy import remembered, require_sha
 from .failure import Failure
 from .prepare import fetch
-from .site import Site, require_own_folder, require_root
+from .site import Site, require_own_folder, require_programs, require_root
 
 FLOOR = 32 * 1024 * 1024  # bytes: less than this is a disk that is full for any purpose
 
@@ -31,13 +30,6 @@ def preflight(site: Site, version: str | None) -> None:
     if version is not None:
         require_sha(version)
         fetch(site, version)
-
-
-def require_programs() -> None:
-    """Raise Failure `program_missing` unless git and tar are there."""
-    for name in ("git", "tar"):
-        if shutil.which(name) is None:
-            raise Failure("program_missing", f"{name} is not installed", f"install {name}")
 
 
 def require_space(path: str) -> None:

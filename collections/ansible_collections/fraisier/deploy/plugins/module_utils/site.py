@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from typing import Any
 
@@ -113,6 +114,13 @@ def require_root() -> None:
         raise Failure(
             "systemd_missing", "systemd does not run this host", "use a host that systemd runs"
         )
+
+
+def require_programs() -> None:
+    """Raise Failure `program_missing` unless git and tar are there."""
+    for name in ("git", "tar"):
+        if shutil.which(name) is None:
+            raise Failure("program_missing", f"{name} is not installed", f"install {name}")
 
 
 def require_own_folder(path: str) -> None:
