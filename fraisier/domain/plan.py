@@ -73,7 +73,7 @@ class Work:
 
     `request` is plain data for the playbook; `secrets` maps variable names to references. Where
     they are not `required`, those that have no value are left out: the way back needs none of
-    them, but what it says must not show those that are known.
+    them, but what it says must not show those that are known. `more`: another run will follow.
     """
 
     deployment_id: str
@@ -85,3 +85,4 @@ class Work:
     secrets: Mapping[str, Any]
     timeout: float
     secrets_required: bool = True
+    more: bool = False

@@ -89,6 +89,7 @@ class Attempt:
             secrets=secret_references(self._deployment),
             timeout=max(1.0, deadline - time.monotonic()),
             secrets_required=step.verb in ("preflight", "deploy"),
+            more=not step.last,
         )
 
     def _take_in(self, verb: str, outcome: Outcome) -> None:

@@ -63,6 +63,8 @@ class AnsibleRunner:
         assert process is not None
         try:
             process.begin(invocation(work, secrets, process.folder))
+            if work.more:
+                self.prepare()
             for events in process.events(work.timeout, cancelled):
                 told = [fact for e in events for fact in translation.facts(redactor.data(e))]
                 if told:

@@ -1,8 +1,9 @@
 """The process of one run: ansible-runner with a clean environment, its events as lines of JSON.
 
-Usage: `python -m fraisier.runner.child FOLDER`. It reads one line of JSON from descriptor 0 and
-writes events to descriptor 1; it ends its whole tree of processes before it ends, also when it is
-told to stop or when its parent dies.
+Usage: `python -m fraisier.runner.child FOLDER`. Ansible starts at once and waits: its inventory is
+a pipe, which is filled when one line of JSON, the work, arrives on descriptor 0. Events leave on
+descriptor 1. The whole tree of processes ends before this one does, also when it is told to stop or
+when its parent dies.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from pathlib import Path
 from typing import Any, NoReturn
 
 from fraisier.runner.containment import become_subreaper, die_with_parent, end_descendants, reap
+from fraisier.runner.invocation import INVENTORY, arguments
 
 
 def main(folder: str) -> None:
@@ -26,23 +30,31 @@ def main(folder: str) -> None:
     signal.signal(signal.SIGTERM, lambda _signal, _frame: _stop(folder, parent))
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # nothing but events may reach the pipe
+    threading.Thread(target=_take_work, args=(folder,), daemon=True).start()
 
     import ansible_runner  # here, so that the parent can already tell us to stop
-
-    line = sys.stdin.readline()
-    if not line:
-        return
-    work = json.loads(line)
-    for command in work["ssh"]:
-        _connect(command)
 
     def tell(event: dict[str, Any]) -> bool:
         report.write(json.dumps(event) + "\n")
         return False  # ansible-runner then keeps no file of it
 
-    ansible_runner.run(**work["arguments"], event_handler=tell, cancel_callback=lambda: False)
+    run = arguments(Path(folder))
+    ansible_runner.run(**run, event_handler=tell, cancel_callback=lambda: False)
     end_descendants(folder)
     reap()
+
+
+def _take_work(folder: str) -> None:
+    """Wait for the work, then let Ansible go on with it."""
+    line = sys.stdin.readline()
+    if not line:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
+    work = json.loads(line)
+    for command in work["ssh"]:
+        _connect(command)
+    with open(f"{folder}/{INVENTORY}", "w") as pipe:  # waits until Ansible opens its end
+        pipe.write(work["inventory"])
 
 
 def _connect(command: list[str]) -> None:

@@ -38,5 +38,5 @@ def sweep() -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only this user can read, 0600 from its first byte."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)

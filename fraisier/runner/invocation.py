@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ from fraisier.runner.unsafe import unsafe_json
 ALLOWED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER")
 CONNECT_SECONDS = 10
 CONNECT_AHEAD = 16
+FORKS = 50
+INVENTORY = "inventory.json"
+PLAYBOOK = "project/run.yml"
 SSH_OPTIONS = {
     "BatchMode": "yes",
     "ConnectTimeout": str(CONNECT_SECONDS),
@@ -32,11 +36,11 @@ SSH_OPTIONS = {
 
 @dataclass(frozen=True)
 class Invocation:
-    """Files to write below the private folder, ansible-runner's arguments, and the commands that
-    open the SSH connections which Ansible will then find and share."""
+    """What a run is told once its work is known: the files to write below its private folder, its
+    inventory, and the commands that open the SSH connections which Ansible will find and share."""
 
     files: Mapping[str, str]
-    arguments: Mapping[str, Any]
+    inventory: str
     connections: list[list[str]]
 
 
@@ -48,21 +52,25 @@ def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invoc
     }
     return Invocation(
         files={
-            "inventory.json": unsafe_json(_inventory(work)),
             "request.json": unsafe_json({"fraisier_request": request, "fraisier_hosts": "all"}),
-            "ansible.cfg": "",
+            PLAYBOOK: json.dumps([{"ansible.builtin.import_playbook": work.playbook}]),
         },
-        arguments={
-            "private_data_dir": str(folder),
-            "playbook": work.playbook,
-            "inventory": str(folder / "inventory.json"),
-            "cmdline": f"--forks {max(5, len(work.hosts))} -e @{folder / 'request.json'}",
-            "quiet": True,
-            "suppress_env_files": True,
-            "settings": {"pexpect_timeout": 1, "suppress_ansible_output": True},
-        },
+        inventory=unsafe_json(_inventory(work)),
         connections=[_connection(host, folder) for host in work.hosts[:CONNECT_AHEAD]],
     )
+
+
+def arguments(folder: Path) -> dict[str, Any]:
+    """Return ansible-runner's arguments; they name files that are filled once the work is known."""
+    return {
+        "private_data_dir": str(folder),
+        "playbook": str(folder / PLAYBOOK),
+        "inventory": str(folder / INVENTORY),
+        "cmdline": f"--forks {FORKS} -e @{folder / 'request.json'}",
+        "quiet": True,
+        "suppress_env_files": True,
+        "settings": {"pexpect_timeout": 1, "suppress_ansible_output": True},
+    }
 
 
 def _connection(host: Host, folder: Path) -> list[str]:
@@ -119,6 +127,7 @@ def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_DEPRECATION_WARNINGS": "False",
         "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_INVENTORY_ENABLED": "yaml",  # it reads the pipe once, the others twice
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "ANSIBLE_NOCOLOR": "1",

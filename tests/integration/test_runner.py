@@ -1,0 +1,82 @@
+"""The runner on real Ansible: what it says when a run cannot work, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from fraisier.domain.catalogue import Host
+from fraisier.domain.event import Fact
+from fraisier.domain.plan import Work
+from fraisier.runner import AnsibleRunner
+from fraisier.runner.folder import PREFIX, base
+
+SLOW = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars: {ansible_become: false}
+  tasks:
+    - ansible.builtin.shell: "echo $$ > PID; sleep 300"
+"""
+
+
+def work(playbook: str, timeout: float = 60, **more: object) -> Work:
+    """Return work for this machine, which no SSH is needed for."""
+    host = Host("here", "127.0.0.1", python="/usr/bin/python3")
+    values = {"deployment_id": "dep_1", "verb": "probe", "become": False, "request": {}}
+    return Work(playbook=playbook, hosts=(host,), secrets={}, timeout=timeout, **{**values, **more})  # type: ignore[arg-type]
+
+
+def left_behind() -> list[Path]:
+    """Return the private folders of this process."""
+    return list(base().glob(f"{PREFIX}{os.getpid()}-*"))
+
+
+@pytest.fixture
+def runner() -> AnsibleRunner:
+    """Return a runner that knows no secret."""
+    return AnsibleRunner(lambda _references, _required: {})
+
+
+def ignore(_facts: Sequence[Fact]) -> None:
+    """Take facts and do nothing with them."""
+
+
+def test_a_playbook_that_does_not_exist_is_named(runner: AnsibleRunner) -> None:
+    outcome = runner.run(work("fraisier.deploy.nope"), ignore, lambda: False)
+    assert outcome.ended == "broken"
+    assert "nope" in outcome.first_error()["message"]
+    assert not outcome.hosts["here"].touched
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize("how", ["cancelled", "timeout"])
+def test_a_run_that_is_stopped_leaves_nothing_running_and_says_unknown(
+    runner: AnsibleRunner, tmp_path: Path, how: str
+) -> None:
+    pid_file, playbook = tmp_path / "pid", tmp_path / "slow.yml"
+    playbook.write_text(SLOW.replace("PID", str(pid_file)))
+
+    def cancelled() -> bool:
+        return how == "cancelled" and pid_file.exists() and bool(pid_file.read_text())
+
+    begun = time.monotonic()
+    outcome = runner.run(work(str(playbook), 4 if how == "timeout" else 60), ignore, cancelled)
+    assert outcome.ended == how
+    assert outcome.hosts["here"].state == "unknown"
+    assert time.monotonic() - begun < 15
+    assert not Path(f"/proc/{pid_file.read_text().strip()}").exists()
+    assert left_behind() == []
+
+
+def test_a_prepared_run_that_is_never_used_is_closed(runner: AnsibleRunner) -> None:
+    runner.prepare()
+    (folder,) = left_behind()
+    runner.close()
+    assert not folder.exists()
+    assert left_behind() == []
