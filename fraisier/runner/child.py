@@ -1,6 +1,6 @@
 """The process of one run: ansible-runner with a clean environment, its events as lines of JSON.
 
-Usage: `python -m fraisier.runner.child FOLDER`. Ansible starts at once and waits: its inventory is
+Usage: `python -m fraisier.runner.child FOLDER`. Ansible starts at once and waits: its variables are
 a pipe, which is filled when one line of JSON, the work, arrives on descriptor 0. Events leave on
 descriptor 1. The whole tree of processes ends before this one does, also when it is told to stop or
 when its parent dies.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fraisier.runner.containment import become_subreaper, die_with_parent, end_descendants, reap
-from fraisier.runner.invocation import INVENTORY, arguments
+from fraisier.runner.invocation import REQUEST, arguments
 
 
 def main(folder: str) -> None:
@@ -53,8 +53,8 @@ def _take_work(folder: str) -> None:
     work = json.loads(line)
     for command in work["ssh"]:
         _connect(command)
-    with open(f"{folder}/{INVENTORY}", "w") as pipe:  # waits until Ansible opens its end
-        pipe.write(work["inventory"])
+    with open(f"{folder}/{REQUEST}", "w") as pipe:  # waits until Ansible opens its end
+        pipe.write(work["request"])
 
 
 def _connect(command: list[str]) -> None:

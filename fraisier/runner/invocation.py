@@ -23,6 +23,8 @@ CONNECT_AHEAD = 16
 FORKS = 50
 INVENTORY = "inventory.json"
 PLAYBOOK = "project/run.yml"
+#: Ansible reads it once, before its inventory and its playbook: it waits for this one.
+REQUEST = "request.json"
 SSH_OPTIONS = {
     "BatchMode": "yes",
     "ConnectTimeout": str(CONNECT_SECONDS),
@@ -36,11 +38,12 @@ SSH_OPTIONS = {
 
 @dataclass(frozen=True)
 class Invocation:
-    """What a run is told once its work is known: the files to write below its private folder, its
-    inventory, and the commands that open the SSH connections which Ansible will find and share."""
+    """What a run is told once its work is known: the files to write below its private folder, the
+    request, which alone holds secrets and goes through a pipe, and the commands that open the SSH
+    connections which Ansible will find and share."""
 
     files: Mapping[str, str]
-    inventory: str
+    request: str
     connections: list[list[str]]
 
 
@@ -52,10 +55,10 @@ def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invoc
     }
     return Invocation(
         files={
-            "request.json": unsafe_json({"fraisier_request": request, "fraisier_hosts": "all"}),
+            INVENTORY: unsafe_json(_inventory(work)),
             PLAYBOOK: json.dumps([{"ansible.builtin.import_playbook": work.playbook}]),
         },
-        inventory=unsafe_json(_inventory(work)),
+        request=unsafe_json({"fraisier_request": request, "fraisier_hosts": "all"}),
         connections=[_connection(host, folder) for host in work.hosts[:CONNECT_AHEAD]],
     )
 
@@ -66,7 +69,7 @@ def arguments(folder: Path) -> dict[str, Any]:
         "private_data_dir": str(folder),
         "playbook": str(folder / PLAYBOOK),
         "inventory": str(folder / INVENTORY),
-        "cmdline": f"--forks {FORKS} -e @{folder / 'request.json'}",
+        "cmdline": f"--forks {FORKS} -e @{folder / REQUEST}",
         "quiet": True,
         "suppress_env_files": True,
         "settings": {"pexpect_timeout": 1, "suppress_ansible_output": True},
@@ -127,7 +130,7 @@ def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_DEPRECATION_WARNINGS": "False",
         "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_INVENTORY_ENABLED": "yaml",  # it reads the pipe once, the others twice
+        "ANSIBLE_INVENTORY_ENABLED": "yaml",
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "ANSIBLE_NOCOLOR": "1",

@@ -16,7 +16,13 @@ from typing import Any
 from fraisier.domain.errors import RunnerError
 from fraisier.runner.containment import end_descendants
 from fraisier.runner.folder import make_folder, write_private
-from fraisier.runner.invocation import INVENTORY, PLAYBOOK, Invocation, environment
+from fraisier.runner.invocation import (
+    INVENTORY,
+    PLAYBOOK,
+    REQUEST,
+    Invocation,
+    environment,
+)
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 10.0
@@ -35,8 +41,8 @@ class Process:
     def start(cls, environ: Mapping[str, str]) -> Process:
         """Start the child; Ansible loads in it and waits for its work."""
         folder = make_folder()
-        os.mkfifo(folder / INVENTORY, 0o600)
-        for name in ("ansible.cfg", PLAYBOOK):
+        os.mkfifo(folder / REQUEST, 0o600)
+        for name in ("ansible.cfg", INVENTORY, PLAYBOOK):
             write_private(folder / name, "")
         with open(folder / "child.log", "w") as errors:
             process = subprocess.Popen(
@@ -54,7 +60,7 @@ class Process:
         """Hand over the work."""
         for name, text in described.files.items():
             write_private(self.folder / name, text)
-        line = json.dumps({"ssh": described.connections, "inventory": described.inventory})
+        line = json.dumps({"ssh": described.connections, "request": described.request})
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line.encode() + b"\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,4 +80,17 @@ def test_a_prepared_run_that_is_never_used_is_closed(runner: AnsibleRunner) -> N
     (folder,) = left_behind()
     runner.close()
     assert not folder.exists()
+    assert left_behind() == []
+
+
+def test_a_prepared_run_waits_as_long_as_it_takes_and_then_works(
+    runner: AnsibleRunner, tmp_path: Path
+) -> None:
+    playbook = tmp_path / "quick.yml"
+    playbook.write_text("- {hosts: all, gather_facts: false, connection: local, tasks: []}\n")
+    runner.prepare()
+    assert runner._prepared is not None
+    with pytest.raises(subprocess.TimeoutExpired):
+        runner._prepared._process.wait(3)
+    assert runner.run(work(str(playbook)), ignore, lambda: False).ended == "done"
     assert left_behind() == []

@@ -17,7 +17,7 @@ def make(**environ: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the files and the environment of a run."""
     work = Work("dep_1", "deploy", "p", (HOST,), True, {"a": "b"}, {}, 60)
     found = invocation(work, {"TOKEN": Secret("s3cret")}, Path("/run/x"))
-    return {**found.files, "inventory.json": found.inventory}, environment(Path("/run/x"), environ)
+    return {**found.files, "request.json": found.request}, environment(Path("/run/x"), environ)
 
 
 def test_only_allowed_variables_reach_ansible() -> None:
