@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -86,16 +87,9 @@ def _targets(context: Context, targets: Sequence[Target]) -> Iterator[Check]:
     application = context.application
     for target in targets:
         name = f"{target.fraise} {target.environment}"
-        yield _attempt(
-            f"{name} repository",
-            lambda target=target: application.repositories.resolve(  # type: ignore[misc]
-                target.repository, None, target.branch
-            ),
-        )
-        yield _attempt(
-            f"{name} secrets",
-            lambda target=target: application.secrets_of(target),  # type: ignore[misc]
-        )
+        asked = (target.repository, None, target.branch)
+        yield _attempt(f"{name} repository", partial(application.repositories.resolve, *asked))
+        yield _attempt(f"{name} secrets", partial(application.secrets_of, target))
         yield from _hosts(context, target, name)
 
 

@@ -22,7 +22,7 @@ def first_deployment(target: Target) -> str:
     return sha
 
 
-def bad_release(target: Target, behaviour: str = "http500") -> None:
+def check_bad_release(target: Target, behaviour: str = "http500") -> None:
     """Deploy a version that is not well after a good one: the good one must serve again."""
     good = first_deployment(target)
     before = {host.name: target.current(host) for host in target.hosts}
@@ -36,7 +36,7 @@ def bad_release(target: Target, behaviour: str = "http500") -> None:
         assert target.unit_state(host) == "active"
 
 
-def roll_out_with_a_bad_second_host(fleet: Target) -> None:
+def check_roll_out_with_a_bad_second_host(fleet: Target) -> None:
     """Of three hosts the second cannot run the new version: all three end on the old one."""
     good = first_deployment(fleet)
     bad = fleet.repository.commit("good", {"note": "bad on the second host only"})
@@ -53,7 +53,7 @@ def roll_out_with_a_bad_second_host(fleet: Target) -> None:
     assert bad[:7] not in "".join(fleet.releases(third)), "the third host should not be touched"
 
 
-def held_by_another_installation(target: Target) -> None:
+def check_held_by_another_installation(target: Target) -> None:
     """A host that another installation is working on is left alone."""
     good = first_deployment(target)
     newer = target.repository.commit("good", {"note": "newer"})
@@ -73,7 +73,7 @@ def held_by_another_installation(target: Target) -> None:
     assert target.served(target.hosts[0]) == newer
 
 
-def cancelled_by_ctrl_c(target: Target) -> None:
+def check_cancelled_by_ctrl_c(target: Target) -> None:
     """Ctrl-C in the middle of a build: nothing goes on, the old release serves."""
     import signal
 

@@ -14,7 +14,7 @@ SECRET = "a-secret-that-must-stay-out-of-everything"
 
 
 def test_a_first_deployment_serves_as_the_service_user(target: Target) -> None:
-    scenarios.first_deployment(target)
+    assert scenarios.first_deployment(target) == target.last()["version"]
 
 
 def test_an_upgrade_serves_the_new_version_and_keeps_the_old(target: Target) -> None:
@@ -39,7 +39,7 @@ def test_the_same_version_again_changes_nothing(target: Target) -> None:
 
 @pytest.mark.parametrize("behaviour", ["http500", "hang", "die"])
 def test_a_release_that_is_not_well_is_rolled_back(target: Target, behaviour: str) -> None:
-    scenarios.bad_release(target, behaviour)
+    scenarios.check_bad_release(target, behaviour)
 
 
 def test_a_first_release_that_is_not_well_is_stopped_and_leaves_nothing(target: Target) -> None:
@@ -63,7 +63,7 @@ def test_three_hosts_roll_one_at_a_time_and_two_always_serve(fleet: Target) -> N
 
 
 def test_a_roll_out_whose_second_host_is_bad_goes_back_everywhere(fleet: Target) -> None:
-    scenarios.roll_out_with_a_bad_second_host(fleet)
+    scenarios.check_roll_out_with_a_bad_second_host(fleet)
 
 
 def test_going_back_restores_the_release_with_its_own_unit_and_environment(
@@ -120,11 +120,11 @@ def test_a_missing_secret_is_told_before_any_host_is_touched(target: Target) -> 
 
 
 def test_another_installation_that_works_on_a_host_is_respected(target: Target) -> None:
-    scenarios.held_by_another_installation(target)
+    scenarios.check_held_by_another_installation(target)
 
 
 def test_ctrl_c_stops_everything_and_the_old_release_serves(target: Target) -> None:
-    scenarios.cancelled_by_ctrl_c(target)
+    scenarios.check_cancelled_by_ctrl_c(target)
 
 
 def test_a_timeout_cancels_and_exits_with_seven(target: Target) -> None:

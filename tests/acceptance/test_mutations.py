@@ -41,9 +41,9 @@ def mutated(folder: Path, mutation: tuple[str, str, str]) -> list[Path]:
 @pytest.mark.parametrize(
     ("mutation", "scenario"),
     [
-        pytest.param(FENCE, scenarios.held_by_another_installation, id="fence"),
-        pytest.param(GATE, scenarios.bad_release, id="gate"),
-        pytest.param(WAY_BACK, scenarios.bad_release, id="way-back"),
+        pytest.param(FENCE, scenarios.check_held_by_another_installation, id="fence"),
+        pytest.param(GATE, scenarios.check_bad_release, id="gate"),
+        pytest.param(WAY_BACK, scenarios.check_bad_release, id="way-back"),
     ],
 )
 def test_without_it_the_scenario_turns_red(

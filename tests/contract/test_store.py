@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,11 +33,8 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(url: str) -> Iterator[SqlStore]:
-    """Return a new store whose owners are dead once they are said to be."""
-    dead: set[int] = set()
-    store = SqlStore(open_database(url), lambda owner: owner["pid"] in dead)
-    store.dead = dead  # type: ignore[attr-defined]
-    return store
+    """Return a new store."""
+    return SqlStore(open_database(url))
 
 
 def ask(store: SqlStore, **more: Any) -> Deployment:
@@ -146,17 +144,14 @@ def test_the_same_key_gives_the_same_deployment_and_another_request_is_refused(
         ask(store, idempotency_key="k", version="v2")
 
 
-def test_what_a_dead_process_left_is_ended_and_holds_the_target(store: SqlStore) -> None:
-    running, waiting = ask(store), ask(store)
-    store.claim(running.id)
+def test_what_a_dead_process_left_is_ended_and_holds_the_target(store: SqlStore, url: str) -> None:
+    running, waiting = begin(store), ask(store)
     assert store.abandon_dead() == []
-    with store._transaction(reading=True) as connection:
-        owner = connection.execute(text("SELECT owner FROM deployments")).scalar()
-    assert owner is not None
-    store._is_dead = lambda _owner: True
-    ended = {deployment.id: deployment.status for deployment in store.abandon_dead()}
+    after_their_death = SqlStore(open_database(url), lambda owner: owner["pid"] == os.getpid())
+    ended = {d.id: d.status for d in after_their_death.abandon_dead()}
     assert ended == {running.id: Status.INTERRUPTED, waiting.id: Status.CANCELLED}
     assert store.held("api", "production") == running.id
+    assert store.abandon_dead() == []
 
 
 def test_hosts_and_placements_are_kept_as_last_said(store: SqlStore) -> None:
