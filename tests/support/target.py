@@ -100,7 +100,7 @@ class Target:
         return self.inside(host, f"systemctl is-active {UNIT} || true")
 
 
-def served(address: str, port: int = 8000, timeout: float = 1.0) -> str | None:
+def served(address: str, port: int = 8000, timeout: float = 2.0) -> str | None:
     """Return the version /health answers with, None if there is no good answer."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
