@@ -53,8 +53,6 @@ class Live:
                 return f"  · going back on {', '.join(event.data['hosts'])}"
             case "deployment.host_completed":
                 return self._host(event)
-            case "runner.host_unreachable":
-                return self._mark(False, event.host, str(event.data["message"]))
             case "log.line" if self._context.verbose:
                 return _indented(str(event.data.get("text", "")))
             case "runner.task_started" if self._context.verbose > 1:

@@ -96,7 +96,7 @@ class Attempt:
         facts, changes = [], verb in ("deploy", "restore")
         for name, host in outcome.hosts.items():
             self._hosts[name] = self._hosts[name].after(verb, host, self._deployment.id)
-            if changes:
+            if changes or not host.ok:
                 facts.append(Fact("deployment.host_completed", name, _told(host, verb)))
         states = [self._hosts[name] for name in outcome.hosts]
         found = [placement for state in states if (placement := state.placement())]
@@ -119,7 +119,7 @@ class Attempt:
     def _end_badly(self, outcome: Outcome) -> Status:
         error = outcome.first_error()
         where = f"{error['host']}: " if "host" in error else ""
-        why = f"{where}{error['message'].removeprefix(where)} [{error['code']}]"
+        why = f"{where}{error['message']} [{error['code']}]"
         stopped = outcome.ended == "cancelled"
         end = Status.CANCELLED if stopped else Status.FAILED
         self._look_at([name for name, state in self._hosts.items() if state.unsure])

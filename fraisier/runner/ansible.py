@@ -30,13 +30,13 @@ class AnsibleRunner:
         self._resolve = resolve
         self._environ = environ
         self._prepared: Process | None = None
+        atexit.register(self.close)
 
     def prepare(self) -> None:
         """Start the process of the next run now, so that it loads while other things are done."""
         become_subreaper()
         if self._prepared is None:
             self._prepared = Process.start(self._environ)
-            atexit.register(self.close)
 
     def close(self) -> None:
         """End a prepared process that no run has used."""

@@ -93,6 +93,12 @@ BROKEN_MODULE: tuple[tuple[str, Diagnosis], ...] = (
 )
 
 
+#: What Ansible says before it repeats what SSH said.
+PREAMBLE = (
+    r"^(Task failed: )?(Failed to connect to the host via ssh: |Data could not be sent.*ssh: )"
+)
+
+
 def diagnose(table: tuple[tuple[str, Diagnosis], ...], said: str) -> Diagnosis:
     """Return the first diagnosis whose pattern is in what was said."""
     return next(found for pattern, found in table if re.search(pattern, said, re.IGNORECASE))
@@ -105,4 +111,4 @@ def sentence(said: str) -> str:
     text = telling[-1] if telling else said.strip()
     if re.search(r"IDENTIFICATION HAS CHANGED", said):
         text = "the host's key is not the pinned one"
-    return re.sub(r"^Failed to connect to the host via ssh: ", "", text)[:500]
+    return re.sub(PREAMBLE, "", text)[:500]

@@ -108,7 +108,7 @@ class Translation:
         found = diagnose(UNREACHABLE, said)
         error = {
             "code": found.code,
-            "message": f"{host}: {sentence(said)}",
+            "message": sentence(said),
             "hint": self._hint(found.hint, host),
         }
         state = "unreachable" if found.nothing_ran else "unknown"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import scenarios
 
 from support.target import APP_PATH, Target
+
+MakeTarget = Callable[[int], Target]
 
 
 def test_a_version_that_does_not_exist_changes_nothing(target: Target) -> None:
@@ -87,6 +90,7 @@ def test_an_unreachable_host_is_told_before_any_host_is_changed(fleet: Target) -
     assert result.code == 5, result.said
     assert fleet.hosts[2].address in result.said
     assert "no host was changed" in result.said
+    assert result.err.count("Connection refused") == 1, "it is said once, not twice"
     assert [fleet.served(host) for host in fleet.hosts] == [good] * 3
 
 
@@ -129,12 +133,14 @@ def test_a_host_whose_key_was_never_pinned_is_refused(target: Target, tmp_path: 
     assert "no key is pinned" in result.said
 
 
-def test_a_service_user_that_does_not_exist_is_named(target: Target) -> None:
+def test_a_service_user_that_does_not_exist_is_named(make_target: MakeTarget) -> None:
+    target = make_target(2)
     target.configure(service_user="nobody-here")
     target.repository.commit("good")
     result = target.deploy()
     assert result.code == 5, result.said
     assert "nobody-here" in result.said
+    assert "useradd" in result.err, "what to do about it is said"
     assert target.inside(target.hosts[0], f"ls {APP_PATH}/current 2>/dev/null || true") == ""
 
 

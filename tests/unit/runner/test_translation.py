@@ -109,3 +109,17 @@ def test_a_host_that_had_begun_when_the_run_was_cancelled_is_unsure() -> None:
 def test_a_broken_playbook_says_what_ansible_said() -> None:
     _, outcome = translated({"event": "verbose", "stdout": "ERROR! no such role"}, ended="broken")
     assert "no such role" in outcome.first_error()["message"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Failed to connect to the host via ssh: Connection refused",
+        'Task failed: Data could not be sent to remote host "h". '
+        "Make sure this host can be reached over ssh: Connection refused",
+        "Warning: Permanently added\nConnection refused",
+    ],
+)
+def test_what_ansible_adds_to_what_ssh_said_is_left_out(said: str) -> None:
+    _, outcome = translated(event("runner_on_unreachable", res={"msg": said}))
+    assert outcome.first_error()["message"] == "Connection refused"
