@@ -87,8 +87,10 @@ class Live:
         if not release:
             return "the service is stopped, as before"
         serves = f"{short(release['version'])} serves"
-        if not data.get("switched"):
+        if not data.get("changed"):
             return f"{serves} already; nothing changed"
+        if data["verb"] == "deploy" and not data.get("switched"):
+            return f"{serves}, restarted  {_steps(data)}"
         if data["verb"] == "restore":
             return f"{serves} again  {_steps(data)}"
         previous = data.get("previous")

@@ -20,7 +20,6 @@ class Settings:
 
     config: str | None = None
     database_url: str | None = None
-    providers_path: tuple[str, ...] = ()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -36,7 +35,6 @@ class Settings:
         return cls(
             config=given["CONFIG"],
             database_url=given["DATABASE_URL"],
-            providers_path=tuple(filter(None, (given["PROVIDERS_PATH"] or "").split(os.pathsep))),
         )
 
     def database_for(self, config_file: str | Path) -> str:
@@ -59,5 +57,5 @@ def _database_problem(url: str) -> str | None:
     return None
 
 
-_READ = ("CONFIG", "DATABASE_URL", "PROVIDERS_PATH")
+_READ = ("CONFIG", "DATABASE_URL")
 _CHECKS = {"DATABASE_URL": _database_problem}

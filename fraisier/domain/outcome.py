@@ -26,11 +26,6 @@ class HostOutcome:
         """True if the host did all that the step asked of it."""
         return self.state == "ok"
 
-    @property
-    def touched(self) -> bool:
-        """True if the host may serve something else than it did before the step."""
-        return self.state == "unknown" or bool(self.result.get("switched"))
-
 
 @dataclass(frozen=True)
 class Outcome:

@@ -102,7 +102,10 @@ class Runner(Protocol):
         on_facts: Callable[[Sequence[Fact]], None],
         cancelled: Callable[[], bool],
     ) -> Outcome:
-        """Run the work, telling facts as they come; raise RunnerError if it cannot start."""
+        """Run the work, telling facts as they come.
+
+        Raises ConfigurationError or RunnerError only while nothing has run yet.
+        """
 
 
 class Repositories(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 
 from fraisier.domain.catalogue import Provider
 from fraisier.domain.deployment import Deployment, Status
-from fraisier.domain.errors import FraisierError
+from fraisier.domain.errors import ConfigurationError, RunnerError
 from fraisier.domain.event import Event, Fact
 from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Plan, Step, Work, way_back
@@ -70,7 +70,7 @@ class Attempt:
     def _run(self, work: Work, cancelled: Callable[[], bool]) -> Outcome:
         try:
             return self._runner.run(work, self._record, cancelled)
-        except FraisierError as error:
+        except (ConfigurationError, RunnerError) as error:  # raised before anything ran
             said = {"code": error.code, "message": error.message, "hint": error.hint}
             hosts = {host.name: HostOutcome(host.name, "failed", {}, said) for host in work.hosts}
             return Outcome("broken", hosts, said)
@@ -122,12 +122,11 @@ class Attempt:
         why = f"{where}{error['message']} [{error['code']}]"
         stopped = outcome.ended == "cancelled"
         end = Status.CANCELLED if stopped else Status.FAILED
-        self._look_at([name for name, state in self._hosts.items() if state.unsure])
-        unconfirmed = [name for name, state in self._hosts.items() if state.unsure]
+        unconfirmed = self._look_at(outcome)
         failed = [name for name in outcome.hosts if self._touched(name)]
         moved = [name for name in self._hosts if self._touched(name) and name not in failed]
         if not failed and not moved:
-            return self._finish(end, f"{why}; no host was changed")
+            return self._end_unmoved(end, why, unconfirmed)
         if not self._target.auto_rollback:
             if unconfirmed:
                 return self._finish(Status.INTERRUPTED, f"{why}; unseen: {', '.join(unconfirmed)}")
@@ -137,11 +136,20 @@ class Attempt:
     def _touched(self, name: str) -> bool:
         return self._hosts[name].moved or self._hosts[name].unsure
 
-    def _look_at(self, hosts: list[str]) -> None:
-        """Stop what may still run on hosts that fell silent, and see what they serve."""
-        if not hosts:
-            return
-        self._perform(Step("probe", tuple(hosts)), self._new_deadline(), _never, stop=True)
+    def _end_unmoved(self, end: Status, why: str, unconfirmed: list[str]) -> Status:
+        if unconfirmed and end is Status.CANCELLED:
+            return self._finish(Status.INTERRUPTED, f"{why}; unseen: {', '.join(unconfirmed)}")
+        changed = [name for name, state in self._hosts.items() if state.changed]
+        left = f"the release was not switched; restarted on {', '.join(changed)}"
+        return self._finish(end, f"{why}; {left if changed else 'no host was changed'}")
+
+    def _look_at(self, outcome: Outcome) -> list[str]:
+        """Stop what may still run on hosts that fell silent; return those that do not answer."""
+        silent = tuple(name for name, host in outcome.hosts.items() if host.state == "unknown")
+        if not silent:
+            return []
+        seen = self._perform(Step("probe", silent), self._new_deadline(), _never, stop=True)
+        return [name for name, host in seen.hosts.items() if not host.ok]
 
     def _go_back(self, failed: list[str], moved: list[str], end: Status, why: str) -> Status:
         deadline = self._new_deadline()
@@ -176,7 +184,7 @@ class Attempt:
 
 
 def _told(host: HostOutcome, verb: str) -> dict[str, Any]:
-    fields = ("release", "previous", "reused", "gate", "steps", "switched")
+    fields = ("release", "previous", "reused", "gate", "steps", "changed", "switched")
     told = {name: host.result[name] for name in fields if name in host.result}
     return {"state": host.state, "verb": verb, "error": host.error and dict(host.error), **told}
 

@@ -13,7 +13,11 @@ from fraisier.domain.outcome import HostOutcome
 
 @dataclass(frozen=True)
 class HostState:
-    """One host in one attempt. `previous_known` is False until the host or the records told."""
+    """One host in one attempt. `previous_known` is False until the host or the records told.
+
+    `changed`: something was done there; `moved`: it was switched to another release; `unsure`:
+    contact was lost during a change.
+    """
 
     name: str
     fence: int | None = None
@@ -23,6 +27,7 @@ class HostState:
     release: str | None = None
     version: str | None = None
     good: bool = False
+    changed: bool = False
     moved: bool = False
     unsure: bool = False
     state: str = "pending"
@@ -32,7 +37,7 @@ class HostState:
         """Return the state after a step, from what the host reported."""
         result = outcome.result
         known = self._with_previous(verb, result)
-        if verb == "probe" and outcome.ok:
+        if verb == "probe" and outcome.ok and self.unsure:
             known = self._seen(result, deployment_id)
         release = result.get("release") or {}
         told = "release" in result
@@ -43,10 +48,18 @@ class HostState:
             version=release.get("version") if told else self.version,
             good=release.get("status") == "good" if told else self.good,
             moved=known.moved or (verb in ("deploy", "restore") and bool(result.get("switched"))),
-            unsure=outcome.state == "unknown" and verb != "preflight",
+            changed=self.changed or (verb in ("deploy", "restore") and bool(result.get("changed"))),
+            unsure=self._unsure(verb, outcome),
             state=_state(verb, outcome, self.state),
             error=outcome.error or self.error,
         )
+
+    def _unsure(self, verb: str, outcome: HostOutcome) -> bool:
+        if verb == "preflight":  # it changes nothing that serves
+            return False
+        if verb == "probe":
+            return self.unsure and not outcome.ok
+        return outcome.state == "unknown"
 
     def _seen(self, result: Mapping[str, Any], deployment_id: str) -> HostState:
         """Judge a host that fell silent by what it serves now."""
@@ -104,4 +117,4 @@ def _state(verb: str, outcome: HostOutcome, before: str) -> str:
         return "restored" if outcome.ok else "restore_failed"
     if not outcome.ok:
         return outcome.state
-    return "changed" if outcome.result.get("switched") else "unchanged"
+    return "changed" if outcome.result.get("changed") else "unchanged"

@@ -50,7 +50,11 @@ class AnsibleRunner:
         on_facts: Callable[[Sequence[Fact]], None],
         cancelled: Callable[[], bool],
     ) -> Outcome:
-        """Run the work to its end, or end it when cancelled or out of time; raise RunnerError."""
+        """Run the work to its end, or end it when cancelled or out of time.
+
+        Raises ConfigurationError or RunnerError only while nothing has run yet; after that, what
+        goes wrong is told by the outcome.
+        """
         secrets = self._resolve(work.secrets, work.secrets_required)
         redactor = Redactor(secrets.values())
         translation = Translation(work)
@@ -69,6 +73,7 @@ class AnsibleRunner:
                 told = [fact for e in events for fact in translation.facts(redactor.data(e))]
                 if told:
                     on_facts(told)
+            why = process.why_broken()
         finally:
             process.end()
-        return translation.outcome(process.ended)
+        return translation.outcome(process.ended, redactor.text(why))

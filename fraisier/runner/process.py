@@ -66,12 +66,15 @@ class Process:
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.close()
         except BrokenPipeError:
-            raise self._broken() from None
+            raise RunnerError(
+                self.why_broken() or "ansible-runner ended before it was told its work",
+                "fraisier doctor checks the installation",
+            ) from None
 
     def events(
         self, timeout: float, cancelled: Callable[[], bool]
     ) -> Iterator[list[dict[str, Any]]]:
-        """Yield ansible-runner's events in the groups they arrive in; raise RunnerError."""
+        """Yield ansible-runner's events in the groups they arrive in."""
         assert self._process.stdout is not None
         pipe, pending = self._process.stdout.fileno(), b""
         deadline = time.monotonic() + timeout
@@ -88,8 +91,6 @@ class Process:
                         break
                     *lines, pending = (pending + data).split(b"\n")
                     yield self._heard([json.loads(line) for line in lines])
-        if self.ended == "broken" and self._process.wait(STOP_SECONDS) not in STOPPED:
-            raise self._broken()
 
     def _heard(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         # with its statistics a playbook has said all it will say: what is left is cleaning up
@@ -97,12 +98,17 @@ class Process:
             self.ended = "done"
         return messages
 
-    def _broken(self) -> RunnerError:
+    def why_broken(self) -> str:
+        """Return why the child ended before its run did; empty where it did not."""
+        if self.ended != "broken":
+            return ""
+        try:
+            if self._process.wait(STOP_SECONDS) in STOPPED:
+                return ""
+        except subprocess.TimeoutExpired:
+            return "ansible-runner fell silent and did not end"
         said = (self.folder / "child.log").read_text().strip().splitlines() or ["it said nothing"]
-        return RunnerError(
-            f"ansible-runner ended with {self._process.poll()}: {said[-1]}",
-            "fraisier doctor checks the installation",
-        )
+        return f"ansible-runner ended with {self._process.returncode}: {said[-1]}"
 
     def end(self) -> None:
         """Leave nothing: the child ends its own tree; what it could not end, is ended here."""

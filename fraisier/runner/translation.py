@@ -51,8 +51,9 @@ class Translation:
                 self._said = [*self._said, *str(event.get("stdout", "")).splitlines()][-SAID_LINES:]
         return []
 
-    def outcome(self, ended: str) -> Outcome:
-        """Return what the step came to; `ended` is done, cancelled, timeout or broken."""
+    def outcome(self, ended: str, why: str = "") -> Outcome:
+        """Return what the step came to; `ended` is done, cancelled, timeout or broken (`why`)."""
+        self._said += [why] if why else []
         for name in self._hosts:
             if name not in self._outcomes:
                 state = "unknown" if name in self._started else "failed"

@@ -52,7 +52,7 @@ def test_a_playbook_that_does_not_exist_is_named(runner: AnsibleRunner) -> None:
     outcome = runner.run(work("fraisier.deploy.nope"), ignore, lambda: False)
     assert outcome.ended == "broken"
     assert "nope" in outcome.first_error()["message"]
-    assert not outcome.hosts["here"].touched
+    assert outcome.hosts["here"].state == "failed"
     assert left_behind() == []
 
 

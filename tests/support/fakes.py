@@ -55,11 +55,13 @@ class ScriptedRunner:
     """Hosts that run versions as told: `bad` maps a host to what goes wrong with which version.
 
     What goes wrong: `gate` (switched, then unhealthy), `build` (never switched), `unreachable`,
-    `lost` (contact lost after the switch), `stuck` (unhealthy also on the way back).
+    `lost` (contact lost after the switch), `stuck` (unhealthy also on the way back), `restart` (its
+    service is restarted, not switched, and not well). `silent`: hosts that no probe reaches.
     """
 
     def __init__(self, bad: dict[str, tuple[str, str]] | None = None) -> None:
         self.bad = bad or {}
+        self.silent: set[str] = set()
         self.serving: dict[str, str | None] = {}
         self.works: list[Work] = []
         self.before_step: Callable[[Work], None] = lambda _work: None
@@ -77,13 +79,16 @@ class ScriptedRunner:
         self.works.append(work)
         self.before_step(work)
         if cancelled():
-            hosts = {host.name: HostOutcome(host.name, "failed", {}, None) for host in work.hosts}
+            hosts = {host.name: HostOutcome(host.name, "unknown", {}, None) for host in work.hosts}
             return Outcome("cancelled", hosts, {"code": "cancelled", "message": "cancelled"})
         on_facts([Fact("runner.play_started", None, {"play": work.verb})])
         return Outcome("done", {host.name: self._host(work, host.name) for host in work.hosts})
 
     def _host(self, work: Work, name: str) -> HostOutcome:
         match work.verb:
+            case "probe" if name in self.silent:
+                error = {"code": "host_unreachable", "message": "no answer", "hint": ""}
+                return HostOutcome(name, "unreachable", {}, error)
             case "preflight" | "probe":
                 return self._ok(name, release=_release(self.serving.get(name)), fence=1)
             case "restore":
@@ -96,7 +101,8 @@ class ScriptedRunner:
         wanted = work.request.get("restore", {}).get(name, work.request.get("restore_version"))
         before = self.serving.get(name)
         self.serving[name] = wanted
-        return self._ok(name, release=_release(wanted), previous=_release(before), switched=True)
+        moved = {"previous": _release(before), "changed": True, "switched": True}
+        return self._ok(name, release=_release(wanted), **moved)
 
     def _deploy(self, work: Work, name: str) -> HostOutcome:
         wanted, before = str(work.request["version"]), self.serving.get(name)
@@ -106,10 +112,13 @@ class ScriptedRunner:
             return HostOutcome(name, "unreachable", {}, {"code": "host_unreachable", "message": ""})
         if trouble == "build":
             return self._failed(name, "build_failed", release=_release(before), switched=False)
+        if trouble == "restart":
+            return self._failed(name, "health_check_failed", changed=True, switched=False)
         if wanted == before:
             return self._ok(name, release=_release(before), previous=_release(before))
         self.serving[name] = wanted
-        moved = {"release": _release(wanted), "previous": _release(before), "switched": True}
+        moved: dict[str, Any] = {"release": _release(wanted), "previous": _release(before)}
+        moved |= {"changed": True, "switched": True}
         if trouble == "lost":
             return HostOutcome(name, "unknown", {}, {"code": "contact_lost", "message": "lost"})
         if trouble in ("gate", "stuck"):

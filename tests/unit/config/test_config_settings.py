@@ -9,7 +9,7 @@ from fraisier.domain.errors import ConfigurationError
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
-    assert Settings.from_environ({}) == Settings(None, None, ())
+    assert Settings.from_environ({}) == Settings(None, None)
     assert Settings.from_environ({"FRAISIER_CONFIG": ""}) == Settings()
 
 
@@ -17,11 +17,8 @@ def test_every_setting_is_read() -> None:
     environ = {
         "FRAISIER_CONFIG": "/etc/f.yaml",
         "FRAISIER_DATABASE_URL": "sqlite:////var/lib/f.db",
-        "FRAISIER_PROVIDERS_PATH": "/a:/b",
     }
-    assert Settings.from_environ(environ) == Settings(
-        "/etc/f.yaml", "sqlite:////var/lib/f.db", ("/a", "/b")
-    )
+    assert Settings.from_environ(environ) == Settings("/etc/f.yaml", "sqlite:////var/lib/f.db")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 
 from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Deployment, Status
-from fraisier.domain.errors import Refused, VersionNotFound
+from fraisier.domain.errors import Refused, StoreError, VersionNotFound
 from fraisier.domain.event import Event
+from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.worker import Worker
 from fraisier.store import SqlStore
@@ -231,3 +232,51 @@ def test_a_version_seen_here_may_be_named_by_its_first_characters(tmp_path: Path
     world.deploy("nope-and-another")
     with pytest.raises(VersionNotFound):
         world.deploy("nope")
+
+
+def test_a_roll_out_cancelled_while_it_looks_is_cancelled_once_every_host_has_stopped(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path, *THREE)
+    world.runner.before_step = lambda work: setattr(world, "cancel", work.verb == "preflight")
+    ended = world.deploy("v1")
+    assert ended.status is Status.CANCELLED
+    assert world.verbs() == [("preflight", THREE), ("probe", THREE)]
+    assert world.runner.works[-1].request["stop"] is True
+
+
+def test_a_cancel_that_a_host_does_not_confirm_is_an_interruption(tmp_path: Path) -> None:
+    world = make_world(tmp_path, *THREE)
+    world.runner.silent = {"web-2"}
+    world.runner.before_step = lambda work: setattr(world, "cancel", work.verb == "preflight")
+    ended = world.deploy("v1")
+    assert ended.status is Status.INTERRUPTED
+    assert "unseen: web-2" in ended.reason
+
+
+def test_a_restart_that_fails_is_not_called_no_change(tmp_path: Path) -> None:
+    world = make_world(tmp_path, bad={"web-1": ("v1", "restart")})
+    ended = world.deploy("v1")
+    assert ended.status is Status.FAILED
+    assert "restarted on web-1" in ended.reason
+    assert "no host was changed" not in ended.reason
+
+
+def test_records_that_fail_in_the_middle_never_claim_that_nothing_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path)
+    record = world.store.record
+    calls = iter(range(100))
+
+    def full(*arguments: Any) -> Any:
+        if next(calls) == 2:  # the first facts of the run itself
+            raise StoreError("the disk is full")
+        return record(*arguments)
+
+    monkeypatch.setattr(world.store, "record", full)
+    with pytest.raises(StoreError):
+        world.deploy("v1")
+    (ended,) = world.store.deployments(Filter())
+    assert ended.status is Status.INTERRUPTED
+    assert world.store.held("api", "production") == ended.id

@@ -46,7 +46,7 @@ def test_a_result_becomes_facts_and_only_allowed_fields_leave() -> None:
         "health_check.passed",
     ]  # fmt: skip
     assert outcome.ok
-    assert outcome.hosts["web-1"].touched
+    assert outcome.hosts["web-1"].result["switched"]
     assert "s3cret" not in f"{facts} {outcome}"
 
 
@@ -54,7 +54,7 @@ def test_a_failure_of_ours_keeps_its_code_and_hint() -> None:
     result = {"msg": "no", "code": "build_failed", "hint": "look", "switched": False}
     _, outcome = translated(event("runner_on_failed", res=result))
     assert outcome.hosts["web-1"].error == {"code": "build_failed", "message": "no", "hint": "look"}
-    assert not outcome.hosts["web-1"].touched
+    assert outcome.hosts["web-1"].state == "failed"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_sudo_that_wants_a_password_is_named_and_nothing_ran() -> None:
     }
     _, outcome = translated(event("runner_on_failed", res=result))
     assert (outcome.hosts["web-1"].error or {})["code"] == "become_failed"
-    assert not outcome.hosts["web-1"].touched
+    assert outcome.hosts["web-1"].state == "failed"
 
 
 def test_a_host_that_had_begun_when_the_run_was_cancelled_is_unsure() -> None:
