@@ -84,7 +84,7 @@ class Application:
 
     def secrets_of(self, target: Target) -> str:
         """Resolve every secret of a target and say their names; raise where one is missing."""
-        found = self._resolve(target.service.get("secret_references", {}), required=True)
+        found = self._resolve(target.secrets, required=True)
         return ", ".join(found) or "none"
 
     def _resolve(self, references: Mapping[str, Any], required: bool) -> Mapping[str, Secret]:

@@ -12,11 +12,11 @@ import click
 from fraisier.cli.context import Context
 from fraisier.cli.exits import STATUSES, TIMED_OUT
 from fraisier.cli.live import Live
-from fraisier.cli.present import deployment_json
 from fraisier.cli.stopping import Stopping
 from fraisier.domain.deployment import Deployment
 from fraisier.domain.errors import Refused
 from fraisier.engine.deployments import Wish
+from fraisier.engine.views import deployment_json
 
 
 def target_arguments(command: Callable[..., None]) -> Callable[..., None]:

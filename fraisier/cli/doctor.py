@@ -98,12 +98,12 @@ def _hosts(context: Context, target: Target, name: str) -> Iterator[Check]:
     request = {
         "deployment": "doctor",
         "installation": context.application.store.installation(),
-        "service": {k: v for k, v in target.service.items() if k != "secret_references"},
+        "service": dict(target.service),
         "fence": {},
     }
     work = Work(
         "doctor", "probe", provider.playbooks["probe"], target.hosts, target.become,
-        request, {}, CONTACT_SECONDS,
+        request, {}, CONTACT_SECONDS, inventory=target.inventory,
     )  # fmt: skip
     begun = time.monotonic()
     outcome = context.application.runner.run(work, lambda _facts: None, lambda: False)

@@ -9,18 +9,13 @@ from typing import Any
 import click
 
 from fraisier.cli.context import Context, table
-from fraisier.cli.present import (
-    deployment_json,
-    deployment_row,
-    event_json,
-    short,
-    timestamp,
-)
+from fraisier.cli.present import deployment_row, short
 from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import UsageError
 from fraisier.domain.ids import now
 from fraisier.domain.ports import Filter
+from fraisier.engine.views import deployment_json, event_json, status_json, target_json, timestamp
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -30,18 +25,8 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def list_(context: Context) -> None:
     """List the configured fraises and where each is deployed."""
     targets = context.application.catalogue.targets()
-    rows = [
-        {
-            "fraise": target.fraise,
-            "environment": target.environment,
-            "type": target.type,
-            "provider": target.provider,
-            "strategy": target.strategy,
-            "hosts": [host.name for host in target.hosts],
-        }
-        for target in targets
-    ]
-    words = [{**row, "hosts": ", ".join(row["hosts"])} for row in rows]
+    rows = [target_json(target) for target in targets]
+    words = [{**row, "hosts": _hosts(row)} for row in rows]
     columns = ("fraise", "environment", "type", "provider", "strategy", "hosts")
     context.emit({"targets": rows}, table(words, columns))
 
@@ -68,25 +53,13 @@ def _status(context: Context, target: Target) -> dict[str, Any]:
     store.abandon_dead()
     last = store.deployments(Filter(target.fraise, target.environment, limit=1))
     placed = store.placements(target.fraise, target.environment)
-    hosts = []
-    for host in target.hosts:
-        found = placed.get(host.name)
-        hosts.append(
-            {
-                "host": host.name,
-                "version": found.version if found else None,
-                "release": found.release if found else None,
-                "healthy_when_seen": found.good if found else None,
-                "seen_at": timestamp(found.at) if found else None,
-            }
-        )
-    return {
-        "fraise": target.fraise,
-        "environment": target.environment,
-        "last_deployment": deployment_json(last[0]) if last else None,
-        "held_by": store.held(target.fraise, target.environment),
-        "hosts": hosts,
-    }
+    held = store.held(target.fraise, target.environment)
+    return status_json(target, last[0] if last else None, placed, held)
+
+
+def _hosts(row: dict[str, Any]) -> str:
+    named = row["inventory"]
+    return f"{named['group']} of {named['inventory']}" if named else ", ".join(row["hosts"])
 
 
 def _status_text(entry: dict[str, Any]) -> str:

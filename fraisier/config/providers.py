@@ -59,6 +59,10 @@ PROVIDER_SCHEMA: Json = {
                             {"type": "array", "minItems": 1, "items": _STRATEGY},
                         ),
                         "default_strategy": _described("The one for targets without.", _STRATEGY),
+                        "versions": _described(
+                            "What a version is: a commit of the repository, or an image.",
+                            {"enum": ["git", "image"], "default": "git"},
+                        ),
                     },
                     required=("strategies", "default_strategy"),
                 ),
@@ -157,5 +161,6 @@ def _provider(data: dict[str, Any], file: Path) -> Provider:
         strategies=tuple(data["capabilities"]["strategies"]),
         default_strategy=data["capabilities"]["default_strategy"],
         schema=data["schema"],
+        versions=data["capabilities"].get("versions", "git"),
         source=str(file.parent),
     )

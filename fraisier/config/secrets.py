@@ -47,7 +47,7 @@ def resolve_all(
     """Return every secret by name, or raise ConfigurationError that names all without a value.
 
     Where they are not `required`, those without a value are left out instead. References may be
-    as a target's `secret_references` has them: `{"TOKEN": {"env": "MY_TOKEN"}}`.
+    as a target's `secrets` has them: `{"TOKEN": {"env": "MY_TOKEN"}}`.
     """
     found: dict[str, Secret] = {}
     problems: list[Problem] = []

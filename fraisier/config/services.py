@@ -27,7 +27,7 @@ def service_of(
     pace: StrategyConfig,
     base: Path,
 ) -> Json:
-    """Return the `service` of a target: JSON, references for secrets, defaults filled in.
+    """Return the `service` of a target: JSON without secrets, defaults filled in.
 
     `identity` has fraise, environment (its name), repository and branch. A provider without a shape
     of its own gets its provider_config as it is.
@@ -38,26 +38,32 @@ def service_of(
 
 
 def _bare_metal(config: Json, hosts: tuple[Host, ...], pace: StrategyConfig, base: Path) -> Json:
-    name = config["service_name"]
+    name, login = config["service_name"], hosts[0].username if hosts else None
     return {
         **{key: config.get(key) for key in BARE_METAL_KEYS},
         "systemd_service": config.get("systemd_service") or f"{name}.service",
-        "service_user": config.get("service_user") or hosts[0].username,
+        "service_user": config.get("service_user") or login,
         "min_healthy_time": pace.min_healthy_time,
         "healthy_deadline": pace.healthy_deadline,
-        **_variables(config.get("env_vars") or {}, base),
+        "env_vars": plain_variables(config),
     }
 
 
-def _variables(env_vars: Mapping[str, Any], base: Path) -> Json:
-    """Split env_vars into plain text and references, whose files become absolute paths."""
-    found = {name: SecretReference.parse(value) for name, value in env_vars.items()}
+def plain_variables(config: Json) -> Json:
+    """Return the env_vars that are no secrets, as text."""
+    env_vars = config.get("env_vars") or {}
     return {
-        "env_vars": {name: as_text(env_vars[name]) for name, ref in found.items() if not ref},
-        "secret_references": {
-            name: _anchored(ref, base).as_json() for name, ref in found.items() if ref
-        },
+        name: as_text(value)
+        for name, value in env_vars.items()
+        if SecretReference.parse(value) is None
     }
+
+
+def secrets_of(config: Json, base: Path) -> Json:
+    """Return the references of a provider_config by purpose, their files as absolute paths."""
+    given = {**(config.get("env_vars") or {}), "become:password": config.get("become_password")}
+    found = {name: SecretReference.parse(value) for name, value in given.items()}
+    return {name: _anchored(ref, base).as_json() for name, ref in found.items() if ref}
 
 
 def _anchored(reference: SecretReference, base: Path) -> SecretReference:

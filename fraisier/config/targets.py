@@ -10,8 +10,16 @@ from fraisier.config.defaults import fill
 from fraisier.config.report import without_extensions
 from fraisier.config.repository import repository
 from fraisier.config.schema import fraise as fraise_schema
-from fraisier.config.services import service_of
-from fraisier.domain.catalogue import Catalogue, Fraise, Host, Json, Provider, Target
+from fraisier.config.services import secrets_of, service_of
+from fraisier.domain.catalogue import (
+    Catalogue,
+    Fraise,
+    Host,
+    InventoryGroup,
+    Json,
+    Provider,
+    Target,
+)
 from fraisier.domain.strategy import StrategyConfig, canonical_strategy
 
 
@@ -56,7 +64,9 @@ def _target(
         strategy_config=pace,
         hosts=hosts,
         service=service_of(provider, identity, config, hosts, pace, base),
-        become=config.get("become", True),
+        secrets=secrets_of(config, base),
+        inventory=_inventory(config, base),
+        become=config.get("become", _become(config)),
         auto_rollback=values["auto_rollback"],
         on_busy=values["on_busy"],
         region=values["region"],
@@ -75,6 +85,18 @@ def _hosts(config: Json, base: Path) -> tuple[Host, ...]:
     if not isinstance(hosts, list):
         return ()
     return tuple(_host(host, config.get("known_hosts"), base) for host in hosts)
+
+
+def _inventory(config: Json, base: Path) -> InventoryGroup | None:
+    hosts = config.get("hosts")
+    if not isinstance(hosts, Mapping):
+        return None
+    return InventoryGroup(str(_path(hosts["inventory"], base)), hosts["group"])
+
+
+def _become(config: Json) -> bool | None:
+    """Return what holds where `become` is not written: an inventory may say it by itself."""
+    return None if isinstance(config.get("hosts"), Mapping) else True
 
 
 def _host(values: Json, known_hosts: str | None, base: Path) -> Host:

@@ -17,6 +17,8 @@ class Provider:
     """A way to put a service somewhere: playbooks, a role and what they can do.
 
     `playbooks` maps a verb (`preflight`, `deploy`, `restore`, `probe`, `verify`) to a playbook.
+    `versions`: what a version is, `git` (a commit of the repository) or `image` (what a container
+    image's tag or digest names, which the host finds out).
     """
 
     name: str
@@ -26,12 +28,17 @@ class Provider:
     strategies: tuple[str, ...]
     default_strategy: str
     schema: Mapping[str, Any] = field(hash=False)
+    versions: str = "git"
     source: str = ""
 
 
 @dataclass(frozen=True)
 class Host:
-    """A machine, by the name the configuration gives it, and how SSH reaches it."""
+    """A machine, by the name the configuration gives it, and how it is reached.
+
+    `connection` is `ssh`, or `local` for this very machine. Of a host of a team's own inventory only
+    the name and the address are known here; how to reach it is the inventory's to say.
+    """
 
     name: str
     address: str
@@ -40,6 +47,15 @@ class Host:
     ssh_key_path: str | None = None
     known_hosts: str | None = None
     python: str = "/usr/bin/python3"
+    connection: str = "ssh"
+
+
+@dataclass(frozen=True)
+class InventoryGroup:
+    """The hosts of a group, or of one name, in a team's own Ansible inventory (absolute path)."""
+
+    inventory: str
+    group: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,10 @@ class Target:
     """A fraise in an environment: all that a deployment of it needs, with secrets as references.
 
     `service` is the provider's own part of the configuration, in the shape its role takes.
+    `secrets` are references by purpose: an environment variable's name, or a name with a colon for
+    what is not of the service's environment (`become:password`, `git:token`, `git:ssh_key`).
+    `inventory`: where the hosts are read from when there is something to do on them; `become` None
+    leaves to that inventory whether to become root.
     """
 
     fraise: str
@@ -59,7 +79,9 @@ class Target:
     strategy_config: StrategyConfig
     hosts: tuple[Host, ...]
     service: Json = field(hash=False)
-    become: bool = True
+    secrets: Json = field(default_factory=dict, hash=False)
+    inventory: InventoryGroup | None = None
+    become: bool | None = True
     auto_rollback: bool = True
     on_busy: str = "queue"
     region: str = "default"
@@ -71,11 +93,13 @@ class Target:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Target:
         """Rebuild a target from its snapshot."""
+        inventory = data.get("inventory")
         return cls(
             **{
                 **data,
                 "strategy_config": StrategyConfig(**data["strategy_config"]),
                 "hosts": tuple(Host(**host) for host in data["hosts"]),
+                "inventory": InventoryGroup(**inventory) if inventory else None,
             }
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fraisier.domain.catalogue import Host, Provider, Target
+from fraisier.domain.catalogue import Host, InventoryGroup, Provider, Target
 from fraisier.domain.errors import UsageError
 from fraisier.domain.strategy import batches, canonical_strategy
 
@@ -71,18 +71,20 @@ def way_back(target: Target, failed: Sequence[str], moved: Sequence[str]) -> lis
 class Work:
     """One invocation of a playbook: who, what, and how long it may take (seconds).
 
-    `request` is plain data for the playbook; `secrets` maps variable names to references. Where
-    they are not `required`, those that have no value are left out: the way back needs none of
-    them, but what it says must not show those that are known. `more`: another run will follow.
+    `request` is plain data for the playbook; `secrets` maps purposes to references, as a target
+    does. Where they are not `required`, those that have no value are left out: the way back needs
+    none of them, but what it says must not show those that are known. `more`: another run will
+    follow. `inventory`: the hosts are reached as that inventory says.
     """
 
     deployment_id: str
     verb: str
     playbook: str
     hosts: tuple[Host, ...]
-    become: bool
+    become: bool | None
     request: Mapping[str, Any]
     secrets: Mapping[str, Any]
     timeout: float
     secrets_required: bool = True
     more: bool = False
+    inventory: InventoryGroup | None = None

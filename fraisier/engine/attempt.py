@@ -14,7 +14,7 @@ from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Plan, Step, Work, way_back
 from fraisier.domain.ports import Runner, Store
 from fraisier.engine.ledger import HostState, first_state
-from fraisier.engine.request import request_for, secret_references
+from fraisier.engine.request import request_for
 
 Listener = Callable[[Sequence[Event]], None]
 
@@ -85,8 +85,9 @@ class Attempt:
             playbook=self._provider.playbooks[step.verb],
             hosts=tuple(host for host in self._target.hosts if host.name in step.hosts),
             become=self._target.become,
+            inventory=self._target.inventory,
             request=request_for(self._deployment, self._installation, fences, **more),
-            secrets=secret_references(self._deployment),
+            secrets=self._target.secrets,
             timeout=max(1.0, deadline - time.monotonic()),
             secrets_required=step.verb in ("preflight", "deploy"),
             more=not step.last,

@@ -26,23 +26,14 @@ def request_for(
         "force": bool(deployment.options.get("force")),
         "auto_rollback": False,
         "fence": {host: dict(numbers) for host, numbers in fence.items()},
-        "service": _service(deployment),
+        "service": service_of(deployment),
         **more,
     }
 
 
-def secret_references(deployment: Deployment) -> Mapping[str, Any]:
-    """Return the references that this deployment's secrets are read from, by variable."""
-    references: Mapping[str, Any] = deployment.target.service.get("secret_references", {})
-    return references
-
-
-def _service(deployment: Deployment) -> dict[str, Any]:
-    service = {
-        name: value
-        for name, value in deployment.target.service.items()
-        if name != "secret_references"
-    }
+def service_of(deployment: Deployment) -> dict[str, Any]:
+    """Return the service as this deployment is to find it."""
+    service = dict(deployment.target.service)
     delay = deployment.options.get("health_check_delay")
     if delay is not None and service.get("health_check"):
         service["health_check"] = {**service["health_check"], "delay": delay}

@@ -30,7 +30,7 @@ def make_target(*hosts: str, **more: Any) -> Target:
         "strategy": "rolling",
         "strategy_config": StrategyConfig(),
         "hosts": tuple(Host(name, name) for name in hosts or ("web-1",)),
-        "service": {"health_check": {"type": "systemd"}, "secret_references": {}},
+        "service": {"health_check": {"type": "systemd"}},
     }
     return Target(**{**values, **more})
 

@@ -29,7 +29,7 @@ DOCUMENTED = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
 ROLE_SERVICE = ROLE["argument_specs"]["main"]["options"]["bare_metal_service"]["options"]
 
 #: Of a service, what comes from other parts of fraises.yaml than provider_config.
-ELSEWHERE = {"fraise", "environment", "repository", "branch", "secret_references"}
+ELSEWHERE = {"fraise", "environment", "repository", "branch"}
 PACE = {"min_healthy_time", "healthy_deadline"}
 #: Of provider_config, what is about reaching the host and not about the service.
 CONNECTION = {"hosts", "known_hosts", "become", "layout", "source"}
@@ -86,8 +86,7 @@ def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def test_provider_config_and_the_service_have_the_same_defaults() -> None:
     theirs = _defaults(SERVICE)
-    for name in ("secret_references", "healthy_deadline"):
-        theirs.pop(name)
+    theirs.pop("healthy_deadline")
     ours = {n: v for n, v in _defaults(SCHEMA["properties"]).items() if n not in CONNECTION}
     assert ours == theirs
     check = SCHEMA["properties"]["health_check"]["properties"]

@@ -30,6 +30,11 @@ def test_a_full_file_becomes_exactly_this_target(
     assert target.strategy_config == StrategyConfig("50%", 5, 60, 300)
     assert (target.become, target.auto_rollback) == (False, False)
     assert (target.on_busy, target.region) == ("reject", "eu-west-1")
+    assert target.secrets == {
+        "URL": {"env": "MY_API_URL"},
+        "KEY": {"file": f"{folder}/key"},
+        "CERT": {"vault": f"{folder}/cert.vault"},
+    }
     assert target.service == {
         "fraise": "my_api",
         "environment": "production",
@@ -43,11 +48,6 @@ def test_a_full_file_becomes_exactly_this_target(
         "build_timeout": 60,
         "exec": ["bin/start.sh"],
         "env_vars": {"LOG_LEVEL": "info", "DEBUG": "true", "WORKERS": "4"},
-        "secret_references": {
-            "URL": {"env": "MY_API_URL"},
-            "KEY": {"file": f"{folder}/key"},
-            "CERT": {"vault": f"{folder}/cert.vault"},
-        },
         "shared": ["uploads"],
         "health_check": {
             "type": "tcp",
@@ -80,7 +80,7 @@ def test_what_is_left_out_is_as_the_schemas_say(files: Files) -> None:
     assert target.service == target.service | nothing
     assert target.service["systemd_service"] == "my-api.service"
     assert (target.service["keep_releases"], target.service["build_timeout"]) == (5, 1800)
-    assert (target.service["env_vars"], target.service["secret_references"]) == ({}, {})
+    assert (target.service["env_vars"], target.secrets) == ({}, {})
 
 
 def test_the_example_and_the_sample_inventory_load(files: Files) -> None:

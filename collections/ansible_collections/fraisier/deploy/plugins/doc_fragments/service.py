@@ -63,10 +63,6 @@ options:
         description: Environment variables that are no secrets.
         type: dict
         default: {}
-      secret_references:
-        description: Accepted so that one value serves all; the module does not use it.
-        type: dict
-        default: {}
       shared:
         description: Relative paths that all releases share.
         type: list

@@ -39,7 +39,6 @@ SERVICE: dict[str, Any] = {
     "build_timeout": {"type": "float", "default": 1800},
     "exec": {"type": "list", "elements": "str"},
     "env_vars": {"type": "dict", "default": {}},
-    "secret_references": {"type": "dict", "default": {}, "no_log": False},
     "shared": {"type": "list", "elements": "str", "default": []},
     "health_check": {"type": "dict", "options": HEALTH_CHECK},
     "keep_releases": {"type": "int", "default": 5},

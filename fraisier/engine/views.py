@@ -1,0 +1,99 @@
+"""How things look as JSON: the same in the API, in `--json` and to every front end. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from fraisier.domain.catalogue import Target
+from fraisier.domain.deployment import Deployment, HostRecord, Placement
+from fraisier.domain.event import Event
+
+
+def timestamp(microseconds: int | None) -> str | None:
+    """Return a time as ISO 8601 in UTC, to the millisecond."""
+    if microseconds is None:
+        return None
+    moment = datetime.fromtimestamp(microseconds / 1e6, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(start: int | None, end: int | None) -> float | None:
+    """Return the seconds between two times in microseconds."""
+    return None if start is None or end is None else round((end - start) / 1e6, 3)
+
+
+def target_json(target: Target) -> dict[str, Any]:
+    """Return a target as lists show it."""
+    return {
+        "fraise": target.fraise,
+        "environment": target.environment,
+        "type": target.type,
+        "provider": target.provider,
+        "strategy": target.strategy,
+        "branch": target.branch,
+        "region": target.region,
+        "hosts": [host.name for host in target.hosts],
+        "inventory": vars(target.inventory) if target.inventory else None,
+    }
+
+
+def deployment_json(
+    deployment: Deployment, hosts: Sequence[HostRecord] | None = None
+) -> dict[str, Any]:
+    """Return a deployment; with `hosts`, what it did to each."""
+    shown = {
+        "id": deployment.id,
+        "kind": deployment.kind,
+        "fraise": deployment.target.fraise,
+        "environment": deployment.target.environment,
+        "provider": deployment.target.provider,
+        "region": deployment.target.region,
+        "branch": deployment.target.branch,
+        "targets": [host.name for host in deployment.target.hosts],
+        "status": deployment.status.value,
+        "reason": deployment.reason,
+        "version": deployment.version,
+        "requested_version": deployment.requested_version,
+        "strategy": deployment.strategy,
+        "triggered_by": deployment.triggered_by,
+        "trace_id": deployment.trace_id,
+        "created_at": timestamp(deployment.created_at),
+        "started_at": timestamp(deployment.started_at),
+        "completed_at": timestamp(deployment.completed_at),
+        "duration_seconds": seconds(deployment.started_at, deployment.completed_at),
+    }
+    return shown if hosts is None else {**shown, "hosts": [vars(host) for host in hosts]}
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """Return an event."""
+    return {**vars(event), "at": timestamp(event.at)}
+
+
+def status_json(
+    target: Target,
+    last: Deployment | None,
+    placements: Mapping[str, Placement],
+    held_by: str | None,
+) -> dict[str, Any]:
+    """Return what a target runs, host by host, as its hosts last told."""
+    configured = [host.name for host in target.hosts]
+    return {
+        "fraise": target.fraise,
+        "environment": target.environment,
+        "last_deployment": deployment_json(last) if last else None,
+        "held_by": held_by,
+        "hosts": [_placed(name, placements.get(name)) for name in configured or sorted(placements)],
+    }
+
+
+def _placed(name: str, found: Placement | None) -> dict[str, Any]:
+    return {
+        "host": name,
+        "version": found.version if found else None,
+        "release": found.release if found else None,
+        "healthy_when_seen": found.good if found else None,
+        "seen_at": timestamp(found.at) if found else None,
+    }
