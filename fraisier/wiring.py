@@ -11,7 +11,7 @@ from typing import Any
 
 from fraisier.config.settings import Settings
 from fraisier.domain.catalogue import Catalogue, Provider, Target
-from fraisier.domain.ports import Repositories, Runner, Store
+from fraisier.domain.ports import Inventories, Repositories, Runner, Store
 from fraisier.domain.secret import Secret
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.worker import Worker
@@ -66,6 +66,13 @@ class Application:
         return GitRepositories()
 
     @cached_property
+    def inventories(self) -> Inventories:
+        """Return what reads a team's own Ansible inventories."""
+        from fraisier.runner import AnsibleInventories
+
+        return AnsibleInventories()
+
+    @cached_property
     def runner(self) -> Runner:
         """Return what runs playbooks."""
         from fraisier.runner import AnsibleRunner
@@ -75,7 +82,7 @@ class Application:
     @cached_property
     def deployments(self) -> Deployments:
         """Return the verbs."""
-        return Deployments(self.catalogue, self.store, self.repositories)
+        return Deployments(self.catalogue, self.store, self.repositories, self.inventories)
 
     @cached_property
     def worker(self) -> Worker:

@@ -32,7 +32,7 @@ def check(document: Document, data: Any, providers: Mapping[str, Provider], base
             config, where = environment.get("provider_config"), (*place, "provider_config")
             if isinstance(config, Mapping):
                 _check_ssh_file(config, where, "known_hosts", report)
-                _check_hosts(config, where, report, provider)
+                _check_hosts(config, where, report, provider, base)
                 check_app_folder(config, where, report)
                 check_env_vars(config, where, document)
                 check_health_check(config, where, report)
@@ -75,8 +75,19 @@ def _check_strategy(values: Values, path: Path, report: Report, provider: Provid
         report.add((*path, "strategy_config", "min_healthy_time"), message)
 
 
-def _check_hosts(values: Values, path: Path, report: Report, provider: Provider | None) -> None:
+def _check_inventory(hosts: Values, path: Path, report: Report, base: FilePath) -> None:
+    name = hosts.get("inventory")
+    if isinstance(name, str) and not (base / FilePath(name).expanduser()).exists():
+        report.add((*path, "inventory"), f"there is no {name}; paths start at {base}")
+
+
+def _check_hosts(
+    values: Values, path: Path, report: Report, provider: Provider | None, base: FilePath
+) -> None:
     hosts = values.get("hosts")
+    if isinstance(hosts, Mapping):
+        _check_service_user(values, [{}], path, report, provider)
+        _check_inventory(hosts, (*path, "hosts"), report, base)
     if not isinstance(hosts, list):
         return
     addresses: dict[str, int] = {}

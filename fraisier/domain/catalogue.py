@@ -16,7 +16,8 @@ Json = dict[str, Any]
 class Provider:
     """A way to put a service somewhere: playbooks, a role and what they can do.
 
-    `playbooks` maps a verb (`preflight`, `deploy`, `restore`, `probe`, `verify`) to a playbook.
+    `playbooks` maps a verb (`preflight`, `deploy`, `restore`, `probe`, `verify`; not every provider
+    has `app` and `setup`) to a playbook.
     `versions`: what a version is, `git` (a commit of the repository) or `image` (what a container
     image's tag or digest names, which the host finds out).
     """

@@ -76,7 +76,8 @@ class Deployment:
     """One request to change a target, as recorded. Times are UTC microseconds since 1970.
 
     `target` is the configuration frozen at the request; `version` the full commit SHA that every
-    host gets; `requested_version` what the person wrote (None: the branch).
+    host gets; `requested_version` what the person wrote (None: the branch). `cancel_requested_by`
+    wished its end while it was worked on; it may have ended otherwise before that was seen.
     """
 
     id: str
@@ -93,6 +94,8 @@ class Deployment:
     options: dict[str, Any] = field(default_factory=dict, hash=False)
     started_at: int | None = None
     completed_at: int | None = None
+    cancel_requested_at: int | None = None
+    cancel_requested_by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,15 @@ FraisierError
 │   ├── FraiseNotFound
 │   ├── EnvironmentNotFound
 │   ├── DeploymentNotFound
+│   ├── TokenNotFound
 │   └── VersionNotFound
 ├── Refused                 busy, held, or forbidden by a rule; nothing was recorded
+│   └── KeyReused           an idempotency key that stands for another request
+├── Unavailable             this server cannot do it now; later it may
+├── Unauthorized            it is not known who asks: no token, or one that is not valid
+├── Forbidden               the token may not do this
+├── ServerError             the control API gave no answer that can be used
+│   └── Unreachable         it gave no answer at all
 ├── StoreError              the database could not be read or written
 ├── RunnerError             Ansible could not be run at all
 └── LabError                the lab could not be made or removed
@@ -91,6 +98,12 @@ class DeploymentNotFound(NotFound):
     code = "deployment_not_found"
 
 
+class TokenNotFound(NotFound):
+    """No token has this id."""
+
+    code = "token_not_found"
+
+
 class VersionNotFound(NotFound):
     """The repository has no such branch, tag or commit."""
 
@@ -101,6 +114,42 @@ class Refused(FraisierError):
     """The request is understood and not allowed now."""
 
     code = "refused"
+
+
+class KeyReused(Refused):
+    """The idempotency key was used for another request."""
+
+    code = "idempotency_key_reused"
+
+
+class Unauthorized(FraisierError):
+    """A valid token is needed."""
+
+    code = "unauthorized"
+
+
+class Forbidden(FraisierError):
+    """The token does not allow this."""
+
+    code = "forbidden"
+
+
+class ServerError(FraisierError):
+    """The control API gave no answer that can be used."""
+
+    code = "server_failed"
+
+
+class Unreachable(ServerError):
+    """The control API gave no answer."""
+
+    code = "server_unreachable"
+
+
+class Unavailable(FraisierError):
+    """The server cannot do this now: it is stopping, or has too much to do."""
+
+    code = "unavailable"
 
 
 class StoreError(FraisierError):

@@ -6,16 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from fraisier.domain.catalogue import Target
+from fraisier.domain.catalogue import Host, InventoryGroup, Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.event import Event, Fact
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work
+from fraisier.domain.token import Token
 
 
 @dataclass(frozen=True)
 class NewDeployment:
-    """A request that has passed every check and is about to be recorded."""
+    """A request that has passed every check and is about to be recorded.
+
+    `idempotency_key` is its asker's own; `fingerprint` tells whether a second request with the
+    same key is the same one.
+    """
 
     kind: str
     target: Target
@@ -24,6 +29,7 @@ class NewDeployment:
     strategy: str
     triggered_by: str
     idempotency_key: str | None = None
+    fingerprint: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -36,6 +42,31 @@ class Filter:
     status: str | None = None
     since: int | None = None
     limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How many deployments of a kind ended so, and how long those that began took.
+
+    `seconds` is the sum of their durations; `within[n]` counts those of at most `DURATIONS[n]`
+    seconds, and `begun` counts them all.
+    """
+
+    fraise: str
+    environment: str
+    provider: str
+    strategy: str
+    kind: str
+    status: str
+    count: int
+    begun: int
+    seconds: float
+    within: tuple[int, ...]
+
+
+#: The upper ends, in seconds, of the intervals that durations are counted in.
+DURATIONS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 
 class Store(Protocol):
@@ -44,8 +75,20 @@ class Store(Protocol):
     def installation(self) -> str:
         """Return this installation's id, which hosts remember their holder by."""
 
-    def request(self, new: NewDeployment) -> Deployment:
-        """Record an accepted request, or return the one with the same key; raise Refused."""
+    def request(self, new: NewDeployment, queued: bool = False) -> Deployment:
+        """Record an accepted request, or return the one with the same key; raise Refused.
+
+        One that is `queued` belongs to no process: any server may claim it.
+        """
+
+    def repeated(self, by: str, key: str, fingerprint: str) -> Deployment | None:
+        """Return what `by` asked for with this key before; raise KeyReused if that was another."""
+
+    def claim_next(self) -> Deployment | None:
+        """Start the queued deployment that was accepted first among those whose turn it is."""
+
+    def cancel(self, deployment_id: str, by: str) -> Deployment:
+        """End a pending deployment, or record the wish to end a running one; raise Refused."""
 
     def claim(self, deployment_id: str) -> bool:
         """Start the deployment if it is its turn; True only for the one caller that started it."""
@@ -80,20 +123,50 @@ class Store(Protocol):
     def deployments(self, wanted: Filter) -> list[Deployment]:
         """Return deployments, newest first."""
 
+    def count(self, wanted: Filter) -> int:
+        """Return how many deployments there are, whatever the limit and offset."""
+
+    def figures(self) -> list[Figure]:
+        """Return what is known of the deployments that have ended, in numbers."""
+
     def host_records(self, deployment_id: str) -> list[HostRecord]:
         """Return what a deployment did to each host."""
 
     def placements(self, fraise: str, environment: str) -> dict[str, Placement]:
         """Return what each host of a target runs, by host."""
 
-    def events(self, deployment_id: str, after: int = 0) -> list[Event]:
-        """Return a deployment's events after a sequence number, in order."""
+    def events(
+        self, deployment_id: str, after: int = 0, limit: int | None = None, kind: str | None = None
+    ) -> list[Event]:
+        """Return a deployment's events after a sequence number, in order; `kind` None means any."""
+
+    def count_events(self, deployment_id: str, kind: str | None = None) -> int:
+        """Return how many events a deployment has."""
+
+
+class TokenStore(Protocol):
+    """The records of tokens: digests, never secrets. Each method is one transaction."""
+
+    def add_token(self, token: Token, digest: str) -> None:
+        """Record a new token."""
+
+    def find_token(self, digest: str) -> Token | None:
+        """Return the token of a secret's digest, valid or not."""
+
+    def tokens(self) -> list[Token]:
+        """Return every token, newest first."""
+
+    def revoke_token(self, token_id: str, by: str) -> Token:
+        """Make a token invalid for good; raise TokenNotFound, or Refused where it was already."""
+
+    def used_token(self, token_id: str) -> None:
+        """Record that a token has just been used."""
 
 
 class Runner(Protocol):
     """Runs one playbook to its end and leaves nothing behind."""
 
-    def prepare(self) -> None:
+    def prepare(self, inventory: InventoryGroup | None = None) -> None:
         """Get ready for a run that will come soon; optional, and only for speed."""
 
     def run(
@@ -106,6 +179,16 @@ class Runner(Protocol):
 
         Raises ConfigurationError or RunnerError only while nothing has run yet.
         """
+
+    def close(self) -> None:
+        """End what was prepared and not used."""
+
+
+class Inventories(Protocol):
+    """The Ansible inventories that teams keep themselves."""
+
+    def hosts(self, named: InventoryGroup) -> tuple[Host, ...]:
+        """Return the hosts of a group, at least one, or raise ConfigurationError."""
 
 
 class Repositories(Protocol):

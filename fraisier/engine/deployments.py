@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fraisier.domain.catalogue import Catalogue, Target
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.errors import Refused, UsageError, VersionNotFound
 from fraisier.domain.plan import Plan, check_strategy, way_out
-from fraisier.domain.ports import Filter, NewDeployment, Repositories, Store
+from fraisier.domain.ports import Filter, Inventories, NewDeployment, Repositories, Store
 
 #: The fewest characters of a commit that name it.
 SHORTEST = 4
@@ -32,21 +32,38 @@ class Wish:
 class Deployments:
     """Deployments as they are asked for and looked at."""
 
-    def __init__(self, catalogue: Catalogue, store: Store, repositories: Repositories) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        store: Store,
+        repositories: Repositories,
+        inventories: Inventories,
+    ) -> None:
         self._catalogue = catalogue
         self._store = store
         self._repositories = repositories
+        self._inventories = inventories
+
+    def target(self, fraise: str, environment: str) -> Target:
+        """Return a target with its hosts, also where an inventory of the team's has to name them.
+
+        Raises FraiseNotFound, EnvironmentNotFound or ConfigurationError.
+        """
+        found = self._catalogue.target(fraise, environment)
+        if found.inventory is None:
+            return found
+        return replace(found, hosts=self._inventories.hosts(found.inventory))
 
     def deploy(self, wish: Wish) -> Deployment:
         """Record a request to bring a version to a target; raise NotFound, UsageError, Refused."""
-        target = self._catalogue.target(wish.fraise, wish.environment)
+        target = self.target(wish.fraise, wish.environment)
         strategy = self._strategy(target, wish)
         version = self._version(target, wish.version)
         return self._store.request(self._new("deploy", target, strategy, version, wish))
 
     def rollback(self, wish: Wish) -> Deployment:
         """Record a request to go back to a version that was good on this target."""
-        target = self._catalogue.target(wish.fraise, wish.environment)
+        target = self.target(wish.fraise, wish.environment)
         strategy = self._strategy(target, wish)
         version = self._version_to_go_back_to(target, wish.version)
         return self._store.request(self._new("rollback", target, strategy, version, wish))

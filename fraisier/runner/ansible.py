@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fraisier.domain.catalogue import InventoryGroup
 from fraisier.domain.event import Fact
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work
@@ -32,11 +33,14 @@ class AnsibleRunner:
         self._prepared: Process | None = None
         atexit.register(self.close)
 
-    def prepare(self) -> None:
+    def prepare(self, inventory: InventoryGroup | None = None) -> None:
         """Start the process of the next run now, so that it loads while other things are done."""
         become_subreaper()
+        path = inventory.inventory if inventory else None
+        if self._prepared is not None and self._prepared.inventory != path:
+            self.close()
         if self._prepared is None:
-            self._prepared = Process.start(self._environ)
+            self._prepared = Process.start(self._environ, path)
 
     def close(self) -> None:
         """End a prepared process that no run has used."""
@@ -62,13 +66,13 @@ class AnsibleRunner:
         if missing:
             text = f"these secrets have no value here, so no check can use them: {missing}"
             on_facts([Fact("log.line", None, {"step": "secrets", "text": text})])
-        self.prepare()
+        self.prepare(work.inventory)
         process, self._prepared = self._prepared, None
         assert process is not None
         try:
             process.begin(invocation(work, secrets, process.folder))
             if work.more:
-                self.prepare()
+                self.prepare(work.inventory)
             for events in process.events(work.timeout, cancelled):
                 told = [fact for e in events for fact in translation.facts(redactor.data(e))]
                 if told:

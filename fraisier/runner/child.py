@@ -1,9 +1,9 @@
 """The process of one run: ansible-runner with a clean environment, its events as lines of JSON.
 
-Usage: `python -m fraisier.runner.child FOLDER`. Ansible starts at once and waits: its variables are
-a pipe, which is filled when one line of JSON, the work, arrives on descriptor 0. Events leave on
-descriptor 1. The whole tree of processes ends before this one does, also when it is told to stop or
-when its parent dies.
+Usage: `python -m fraisier.runner.child FOLDER INVENTORY` (a team's own inventory, or ''). Ansible
+starts at once and waits: its variables are a pipe, which is filled when one line of JSON, the work,
+arrives on descriptor 0. Events leave on descriptor 1. The whole tree of processes ends before this
+one does, also when it is told to stop or when its parent dies.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fraisier.runner.containment import become_subreaper, die_with_parent, end_d
 from fraisier.runner.invocation import REQUEST, arguments
 
 
-def main(folder: str) -> None:
+def main(folder: str, inventory: str) -> None:
     """Run what arrives and report it."""
     parent = os.getppid()
     become_subreaper()
@@ -38,7 +38,7 @@ def main(folder: str) -> None:
         report.write(json.dumps(event) + "\n")
         return False  # ansible-runner then keeps no file of it
 
-    run = arguments(Path(folder))
+    run = arguments(Path(folder), inventory or None)
     ansible_runner.run(**run, event_handler=tell, cancel_callback=lambda: False)
     end_descendants(folder)
     reap()
@@ -74,4 +74,4 @@ def _stop(folder: str, parent: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -31,9 +31,15 @@ def sweep() -> None:
     """Remove the folders that runs of ours left behind when their process was killed."""
     for folder in base().glob(f"{PREFIX}*-*"):
         pid = folder.name.removeprefix(PREFIX).partition("-")[0]
-        mine = folder.stat().st_uid == os.getuid()
-        if mine and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and _mine(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mine(folder: Path) -> bool:
+    try:
+        return folder.stat().st_uid == os.getuid()
+    except FileNotFoundError:
+        return False  # another run swept it away
 
 
 def write_private(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -17,7 +18,13 @@ from fraisier.domain.secret import Secret
 from fraisier.runner.unsafe import unsafe_json
 
 #: What a run may see of our environment. Everything else, database URLs and tokens included, stays.
-ALLOWED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER")
+ALLOWED = (
+    "HOME", "LANG", "LC_ALL", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER",
+    "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
+)  # fmt: skip
+#: What the files of a team's own inventory may need besides.
+FOR_INVENTORIES = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
+INVENTORY_PLUGINS = "host_list,script,auto,yaml,ini,toml"
 CONNECT_SECONDS = 10
 CONNECT_AHEAD = 16
 FORKS = 50
@@ -51,24 +58,43 @@ def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invoc
     """Describe the run of `work` in `folder`."""
     request = {
         **work.request,
-        "secret_environment": {name: secret.reveal() for name, secret in secrets.items()},
+        "secret_environment": _revealed(secrets, ""),
+        "secret_git": _revealed(secrets, "git"),
     }
+    variables = {
+        "fraisier_request": request,
+        "fraisier_hosts": ",".join(h.name for h in work.hosts) if work.inventory else "all",
+        **{f"ansible_become_{name}": text for name, text in _revealed(secrets, "become").items()},
+    }
+    reached_by_ssh = [host for host in work.hosts if host.connection == "ssh"]
+    ahead = [] if work.inventory else reached_by_ssh[:CONNECT_AHEAD]
     return Invocation(
         files={
             INVENTORY: unsafe_json(_inventory(work)),
             PLAYBOOK: json.dumps([{"ansible.builtin.import_playbook": work.playbook}]),
         },
-        request=unsafe_json({"fraisier_request": request, "fraisier_hosts": "all"}),
-        connections=[_connection(host, folder) for host in work.hosts[:CONNECT_AHEAD]],
+        request=unsafe_json(variables),
+        connections=[_connection(host, folder) for host in ahead],
     )
 
 
-def arguments(folder: Path) -> dict[str, Any]:
-    """Return ansible-runner's arguments; they name files that are filled once the work is known."""
+def _revealed(secrets: Mapping[str, Secret], kind: str) -> dict[str, str]:
+    """Return the secrets of a kind (what stands before the colon) by name."""
+    split = {name: name.rpartition(":") for name in secrets}
+    return {
+        rest: secrets[name].reveal() for name, (before, _, rest) in split.items() if before == kind
+    }
+
+
+def arguments(folder: Path, inventory: str | None = None) -> dict[str, Any]:
+    """Return ansible-runner's arguments; they name files that are filled once the work is known.
+
+    `inventory` is a team's own: what it says of a host comes before what ours says of all.
+    """
     return {
         "private_data_dir": str(folder),
         "playbook": str(folder / PLAYBOOK),
-        "inventory": str(folder / INVENTORY),
+        "inventory": [str(folder / INVENTORY), *([inventory] if inventory else [])],
         "cmdline": f"--forks {FORKS} -e @{folder / REQUEST}",
         "quiet": True,
         "suppress_env_files": True,
@@ -92,10 +118,24 @@ def collections_root() -> Path:
 
 
 def _inventory(work: Work) -> dict[str, Any]:
+    if work.inventory is not None:
+        return {"all": {"vars": _of_every_host(work)}}
     return {"all": {"hosts": {host.name: _host(host, work) for host in work.hosts}}}
 
 
+def _of_every_host(work: Work) -> dict[str, Any]:
+    """Return the defaults for hosts that a team's own inventory describes."""
+    become = True if work.become is None else work.become
+    return {"ansible_become": become, "ansible_python_interpreter": "/usr/bin/python3"}
+
+
 def _host(host: Host, work: Work) -> dict[str, Any]:
+    if host.connection == "local":
+        return {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "ansible_become": bool(work.become),
+        }
     variables = {
         "ansible_host": host.address,
         "ansible_port": host.port,
@@ -117,12 +157,19 @@ def _ssh_arguments(host: Host) -> str:
     return " ".join(options)
 
 
-def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    folder: Path, environ: Mapping[str, str], inventory: str | None = None
+) -> dict[str, str]:
     """Return all that the child process and Ansible get to see of the environment."""
+    allowed = (*ALLOWED, *FOR_INVENTORIES) if inventory else ALLOWED
+    seen = {name: environ[name] for name in allowed if name in environ}
+    if "ANSIBLE_VAULT_PASSWORD_FILE" in seen:  # relative to here, and the run is elsewhere
+        password_file = os.path.expanduser(seen["ANSIBLE_VAULT_PASSWORD_FILE"])
+        seen["ANSIBLE_VAULT_PASSWORD_FILE"] = os.path.abspath(password_file)
     arguments = " ".join(f"-o {name}={value}" for name, value in SSH_OPTIONS.items())
     user_collections = Path(environ.get("HOME", "/")) / ".ansible/collections"
     return {
-        **{name: environ[name] for name in ALLOWED if name in environ},
+        **seen,
         "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
         ":/sbin:/bin",
         "FRAISIER_RUN": str(folder),
@@ -130,7 +177,8 @@ def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_DEPRECATION_WARNINGS": "False",
         "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_INVENTORY_ENABLED": "yaml",
+        "ANSIBLE_INVENTORY_ENABLED": INVENTORY_PLUGINS if inventory else "yaml",
+        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "ANSIBLE_NOCOLOR": "1",

@@ -32,29 +32,35 @@ STOPPED = (0, 143, -15)
 class Process:
     """`ended` says how the run ended: done, cancelled, timeout, or broken until it has."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, folder: Path, process: subprocess.Popen[bytes], inventory: str | None
+    ) -> None:
         self.folder = folder
+        self.inventory = inventory
         self.ended = "broken"
         self._process = process
 
     @classmethod
-    def start(cls, environ: Mapping[str, str]) -> Process:
-        """Start the child; Ansible loads in it and waits for its work."""
+    def start(cls, environ: Mapping[str, str], inventory: str | None = None) -> Process:
+        """Start the child; Ansible loads in it and waits for its work.
+
+        `inventory` is a team's own, which has to be known that early.
+        """
         folder = make_folder()
         os.mkfifo(folder / REQUEST, 0o600)
         for name in ("ansible.cfg", INVENTORY, PLAYBOOK):
             write_private(folder / name, "")
         with open(folder / "child.log", "w") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "fraisier.runner.child", str(folder)],
+                [sys.executable, "-m", "fraisier.runner.child", str(folder), inventory or ""],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=environment(folder, environ),
+                env=environment(folder, environ, inventory),
                 cwd=folder,
                 start_new_session=True,
             )
-        return cls(folder, process)
+        return cls(folder, process, inventory)
 
     def begin(self, described: Invocation) -> None:
         """Hand over the work."""

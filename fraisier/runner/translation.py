@@ -14,7 +14,8 @@ from fraisier.runner.diagnosis import BROKEN_MODULE, UNREACHABLE, diagnose, sent
 #: The fields of a module's result that leave the runner.
 RESULT_FIELDS = (
     "changed", "fence", "switched", "release", "previous", "reused", "gate", "steps", "app_path",
-    "running", "unit", "releases", "stopped", "version", "code", "hint", "step",
+    "running", "unit", "releases", "stopped", "version", "code", "hint", "step", "diff",
+    "unpredictable", "app",
 )  # fmt: skip
 COLLECTION = "fraisier."
 SAID_LINES = 40
@@ -137,6 +138,9 @@ def _task_fact(type_: str, data: Mapping[str, Any]) -> Fact:
     fields = {"play": data.get("play"), "task": data.get("task")}
     if data.get("duration") is not None:
         fields["duration"] = data["duration"]
+    diff = (data.get("res") or {}).get("diff")
+    if diff:  # asked for by the play alone: without `diff: true` Ansible tells none
+        fields["diff"] = diff
     return Fact(type_, data.get("host"), fields)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fraisier.domain.catalogue import Catalogue, Fraise, Host, Provider, Target
+from fraisier.domain.catalogue import Catalogue, Fraise, Host, InventoryGroup, Provider, Target
 from fraisier.domain.errors import VersionNotFound
 from fraisier.domain.event import Fact
 from fraisier.domain.outcome import HostOutcome, Outcome
@@ -51,6 +51,14 @@ class Repositories:
         return version or branch
 
 
+class Inventories:
+    """Every group has the two hosts `<group>-1` and `<group>-2`."""
+
+    def hosts(self, named: InventoryGroup) -> tuple[Host, ...]:
+        """Return the hosts of a group."""
+        return tuple(Host(f"{named.group}-{n}", f"10.0.0.{n}") for n in (1, 2))
+
+
 class ScriptedRunner:
     """Hosts that run versions as told: `bad` maps a host to what goes wrong with which version.
 
@@ -66,7 +74,7 @@ class ScriptedRunner:
         self.works: list[Work] = []
         self.before_step: Callable[[Work], None] = lambda _work: None
 
-    def prepare(self) -> None:
+    def prepare(self, inventory: object = None) -> None:
         """Need nothing."""
 
     def run(

@@ -91,8 +91,7 @@ NOT_YET = "not supported by this version of Fraisier (0.1.0)"
         ),
         ({HOSTS: "known_hosts: x"}, f'8: {CONFIG}: "hosts" is missing'),
         ({HOSTS: "hosts: []"}, f"9: {CONFIG}.hosts: needs at least 1 entry, has 0"),
-        ({HOSTS: "hosts: {inventory: x}"}, f"9: {CONFIG}.hosts: expected a list, got a mapping"),
-        ({HOSTS: "hosts:"}, f"9: {CONFIG}.hosts: expected a list, got nothing"),
+        ({HOSTS: "hosts:"}, f"9: {CONFIG}.hosts: expected a list or a mapping, got nothing"),
         (
             {HOSTS: "hosts: [{hostname: a, username: b, port: 70000}]"},
             f"9: {CONFIG}.hosts[0].port: must be at most 65535, got 70000",
@@ -162,6 +161,20 @@ def test_a_problem_is_told_with_line_path_and_what_to_do(
 ) -> None:
     (found,) = files.problems(changed(pieces))
     assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "problem"),
+    [
+        ("{inventory: .}", '.hosts: "group" is missing'),
+        ("{inventory: ./no-such.ini, group: web}", ".hosts.inventory: there is no ./no-such.ini"),
+        ("{inventory: ., group: 'web:&db'}", ".hosts.group: expected the name of a group"),
+    ],
+)
+def test_an_inventory_of_hosts_that_cannot_be_used_is_told(
+    files: Files, hosts: str, problem: str
+) -> None:
+    assert any(problem in found for found in files.problems(changed({HOSTS: f"hosts: {hosts}"})))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.worker import Worker
 from fraisier.store import SqlStore
-from support.fakes import Repositories, ScriptedRunner, make_catalogue, make_target
+from support.fakes import Inventories, Repositories, ScriptedRunner, make_catalogue, make_target
 
 
 class World:
@@ -25,7 +25,7 @@ class World:
         self.store = SqlStore.open(f"sqlite:///{folder / 'test.db'}")
         self.runner = runner
         catalogue = make_catalogue(target)
-        self.deployments = Deployments(catalogue, self.store, Repositories())
+        self.deployments = Deployments(catalogue, self.store, Repositories(), Inventories())
         self.worker = Worker(catalogue, self.store, runner, self.deployments)
         self.told: list[Event] = []
         self.cancel = False
