@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help install system demo test check lint unit serve docs bench clean
+.PHONY: help install system demo test check lint unit gates serve docs bench clean
 .DEFAULT_GOAL := help
 
 help: ## List what can be made
@@ -40,6 +40,9 @@ lint: install
 
 unit: install
 	$(BIN)/pytest -q -n auto tests/unit
+
+gates: install ## Check the collection as Galaxy and the Ansible project do
+	$(BIN)/pytest tests/integration/test_collection_gates.py
 
 serve: install
 	@$(BIN)/fraisier serve

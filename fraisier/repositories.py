@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from ansible_collections.fraisier.deploy.plugins.module_utils import git
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
+from ansible_collections.fraisier.deploy.plugins.module_utils.git_access import (
+    Access,
+    from_options,
+)
+from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import FraisierError, UsageError, VersionNotFound
+from fraisier.domain.secret import Secret
 
 ERRORS: dict[str, type[FraisierError]] = {
     "version_ambiguous": UsageError,
     "version_invalid": UsageError,
     "version_not_found": VersionNotFound,
 }
+GIT_SECRETS = ("token", "ssh_key")
+
+Resolver = Callable[[Mapping[str, Any], bool], Mapping[str, Secret]]
 
 
 class GitRepositories:
-    """Asks a repository itself, with `git ls-remote`."""
+    """Asks a repository itself, with `git ls-remote`.
 
-    def resolve(self, repository: str, version: str | None, branch: str) -> str:
-        """Return the full SHA a version names (None: the branch's newest commit).
+    `resolve` turns references into secrets; its second argument says that each must have a value.
+    """
 
-        A full SHA is taken as it is: the hosts find out whether it exists.
-        Raises UsageError, VersionNotFound, or FraisierError where the repository does not answer.
+    def __init__(self, resolve: Resolver) -> None:
+        self._resolve = resolve
+
+    def resolve(self, target: Target, version: str | None) -> str:
+        """Return the full SHA a version of a target names (None: its branch's newest commit).
+
+        A full SHA is taken as it is: the hosts find out whether it exists. Raises UsageError,
+        VersionNotFound, ConfigurationError where a secret has no value, or FraisierError where the
+        repository does not answer.
         """
         try:
-            return str(git.resolve(repository, branch if version is None else version))
+            access = self._access(target)
+            return str(git.resolve(access, target.branch if version is None else version))
         except Failure as failure:
             raise ERRORS.get(failure.code, FraisierError)(failure.message, failure.hint) from None
+
+    def _access(self, target: Target) -> Access:
+        named = {f"git:{name}": name for name in GIT_SECRETS}
+        references = {name: target.secrets[name] for name in named if name in target.secrets}
+        secrets = self._resolve(references, True)
+        revealed = {named[name]: secret.reveal() for name, secret in secrets.items()}
+        return from_options(target.repository, target.service.get("git_username"), revealed)

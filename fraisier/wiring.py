@@ -7,14 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fraisier.config.settings import Settings
 from fraisier.domain.catalogue import Catalogue, Provider, Target
-from fraisier.domain.ports import Inventories, Repositories, Runner, Store
+from fraisier.domain.ports import Inventories, Repositories, Runner
 from fraisier.domain.secret import Secret
 from fraisier.engine.deployments import Deployments
+from fraisier.engine.hosts import Hosts
+from fraisier.engine.preview import Previews
+from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.engine.tokens import Tokens
 from fraisier.engine.worker import Worker
+
+if TYPE_CHECKING:
+    from fraisier.api import Services
+    from fraisier.store import SqlStore
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Application:
         return load_providers(folder, os.environ)
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> SqlStore:
         """Open the database, created and migrated where needed; raise StoreError."""
         from fraisier.store import SqlStore
 
@@ -63,7 +71,7 @@ class Application:
         """Return what resolves versions."""
         from fraisier.repositories import GitRepositories
 
-        return GitRepositories()
+        return GitRepositories(self._resolve)
 
     @cached_property
     def inventories(self) -> Inventories:
@@ -75,6 +83,10 @@ class Application:
     @cached_property
     def runner(self) -> Runner:
         """Return what runs playbooks."""
+        return self.new_runner()
+
+    def new_runner(self) -> Runner:
+        """Return another of those: each runs one playbook at a time."""
         from fraisier.runner import AnsibleRunner
 
         return AnsibleRunner(self._resolve)
@@ -85,9 +97,36 @@ class Application:
         return Deployments(self.catalogue, self.store, self.repositories, self.inventories)
 
     @cached_property
+    def hosts(self) -> Hosts:
+        """Return what works on hosts outside a deployment."""
+        return Hosts(self.catalogue, self.store, self.runner)
+
+    @cached_property
+    def previews(self) -> Previews:
+        """Return what shows what a deployment would do."""
+        return Previews(self.catalogue, self.store, self.deployments, self.new_runner)
+
+    @cached_property
     def worker(self) -> Worker:
         """Return what carries deployments out in this process."""
-        return Worker(self.catalogue, self.store, self.runner, self.deployments)
+        return Worker(self.catalogue, self.store, self.runner)
+
+    def queue_worker(self, at_once: int, drain_seconds: float) -> QueueWorker:
+        """Return what carries out the queue in a server."""
+        return QueueWorker(self.catalogue, self.store, self.new_runner, at_once, drain_seconds)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Return who may use the control API."""
+        return Tokens(self.store)
+
+    def services(self, worker: QueueWorker | None, stop: Stop) -> Services:
+        """Return what the control API is made of, all of it loaded; raise ConfigurationError."""
+        from fraisier.api import Services
+
+        return Services(
+            self.catalogue, self.store, self.tokens, self.deployments, self.previews, worker, stop
+        )
 
     def secrets_of(self, target: Target) -> str:
         """Resolve every secret of a target and say their names; raise where one is missing."""

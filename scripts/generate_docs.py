@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
+from fraisier.api import create_app
+from fraisier.api.documents import operations as api_operations
 from fraisier.cli import cli
 from fraisier.config.keys import iter_keys
 from fraisier.config.providers import load_providers
 from fraisier.config.schema import published_schema
+from fraisier.config.settings import Settings
 from fraisier.domain.catalogue import Provider
 from fraisier.domain.deployment import MOVES, Status
+from fraisier.engine.queue import Stop
+from fraisier.wiring import Application
 
 TOP = Path(__file__).resolve().parent.parent
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -50,12 +56,53 @@ def moves() -> str:
     return "\n".join(["```mermaid", *lines, "```", ""])
 
 
+def operations() -> str:
+    """Return every operation of the control API, by what it is about."""
+    document = openapi()
+    parts = []
+    for tag in document["tags"]:
+        parts.append(f"### {tag['name'].capitalize()}\n")
+        parts += [
+            _operation(each) for each in api_operations(document) if each["tag"] == tag["name"]
+        ]
+    return "\n".join(parts)
+
+
+def openapi() -> Mapping[str, Any]:
+    """Return the OpenAPI document as a server gives it."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "fraises.yaml").write_text("fraises: {}\n")
+        application = Application(Settings(), f"{folder}/fraises.yaml")
+        client = create_app(application.services(None, Stop())).test_client()
+        document: Mapping[str, Any] = client.get("/api/v1/openapi.json").get_json()
+    return document
+
+
+def _operation(operation: Mapping[str, Any]) -> str:
+    scope = f"scope `{operation['scope']}`" if operation["scope"] else "no token"
+    lines = [f"**`{operation['method']} {operation['path']}`** ({scope}) {operation['summary']}"]
+    if operation["description"]:
+        lines.append(operation["description"].replace("\n", " "))
+    given = [*operation["parameters"], *operation["body"]]
+    rows = [_row(each) for each in given if each.get("in") != "path"]
+    if rows:
+        lines.append("\n| name | in | meaning |\n| --- | --- | --- |\n" + "\n".join(rows))
+    return "\n".join([*lines, ""])
+
+
+def _row(given: Mapping[str, Any]) -> str:
+    required = " (required)" if given["required"] else ""
+    where = given.get("in", "body")
+    return f"| `{given['name']}`{required} | {where} | {_cell(given['description'])} |"
+
+
 def providers() -> Mapping[str, Provider]:
     """Return the providers that come with Fraisier."""
     return load_providers(TOP, {})
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "operations": operations,
     "commands": commands,
     "keys": keys,
     "provider-keys": provider_keys,

@@ -1,5 +1,6 @@
-"""The control API over HTTP. This version answers how it is; deployments come with tokens."""
+"""The control API over HTTP: the engine's verbs behind tokens, described by an OpenAPI document."""
 
 from fraisier.api.app import create_app
+from fraisier.api.services import Services
 
-__all__ = ["create_app"]
+__all__ = ["Services", "create_app"]

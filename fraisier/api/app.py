@@ -1,58 +1,94 @@
-"""The Flask application: its routes, and every error as RFC 9457 problem details."""
+"""The Flask application: its routes, who may use them, and the OpenAPI document that says so."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, json
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, request
+from flask.json.provider import DefaultJSONProvider
+from flask_smorest import Api
 
-from fraisier.api.health import Health, blueprint
-from fraisier.domain.errors import FraisierError
-from fraisier.domain.ports import Store
+from fraisier import __version__
+from fraisier.api import access, deployments, documents, fraises, health, metrics
+from fraisier.api.answers import Problem
+from fraisier.api.problems import PROBLEM, Problems
+from fraisier.api.routes import Name
+from fraisier.api.services import Services
 
 MAX_BODY_BYTES = 1 << 20
-PROBLEM = "application/problem+json"
+PAGE_POLICY = "default-src 'none'; style-src 'self'; "
+CLOSED_POLICY = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+SETTINGS = {
+    "API_TITLE": "Fraisier control API",
+    "API_VERSION": __version__,
+    "OPENAPI_VERSION": "3.1.0",
+    "OPENAPI_URL_PREFIX": "/api/v1",
+    "OPENAPI_JSON_PATH": "openapi.json",
+    "MAX_CONTENT_LENGTH": MAX_BODY_BYTES,
+}
+ABOUT = (
+    "Deploys services to a team's own machines, and says what is true on them. "
+    "Every request but those for health carries a token: Authorization: Bearer TOKEN. "
+    "Every error is application/problem+json with a stable code."
+)
 
 
-def create_app(store: Store) -> Flask:
-    """Return the application on a store."""
+class PlainJson(DefaultJSONProvider):
+    """JSON as the command line prints it: in the order of the views, without escapes."""
+
+    ensure_ascii = False
+    sort_keys = False
+
+
+class FraisierApi(Api):  # type: ignore[misc]
+    """The API's description, with our own errors."""
+
+    def _register_error_handlers(self) -> None:
+        """Leave errors to `Problems`."""
+
+    def _register_responses(self) -> None:
+        """Describe every error as a problem."""
+        known = {status.name: status.phrase for status in HTTPStatus}
+        for name, phrase in {**known, self.DEFAULT_ERROR_RESPONSE_NAME: "A problem."}.items():
+            content = {PROBLEM: {"schema": Problem}}
+            answer = {"description": phrase, "content": content}
+            self.spec.components.response(name, answer, lazy=True)
+
+
+def create_app(services: Services) -> Flask:
+    """Return the application on its services."""
     app = Flask("fraisier", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    health = Health(store)
-    app.register_blueprint(blueprint(health))
-    app.register_blueprint(blueprint(health), url_prefix="/api/v1", name="health_v1")
-    app.register_error_handler(HTTPException, _http_problem)
-    app.register_error_handler(FraisierError, _our_problem)
+    app.config.update(SETTINGS)
+    app.json = PlainJson(app)
+    app.url_map.converters["name"] = Name
+    registry = metrics.registry_of(app, services.store)
+    Problems(services.hidden()).register(app)
+    access.guard(app, services.tokens)
+    api = FraisierApi(app, spec_kwargs=_about())
+    api.register_blueprint(deployments.blueprint(services))
+    for blueprint in fraises.blueprints(services):
+        api.register_blueprint(blueprint)
+    api.register_blueprint(health.blueprint(services))
+    api.register_blueprint(health.blueprint(services), url_prefix="/api/v1", name="health_v1")
+    api.register_blueprint(metrics.blueprint(registry))
+    app.register_blueprint(documents.blueprint(api.spec.to_dict))
     app.after_request(_harden)
     return app
 
 
-def problem(status: int, code: str, title: str, detail: str = "") -> Response:
-    """Return an error as problem details; `code` is the stable name of what is wrong."""
-    body: dict[str, Any] = {"status": status, "code": code, "title": title}
-    if detail:
-        body["detail"] = detail
-    return Response(json.dumps(body), status, content_type=PROBLEM)
-
-
-def _http_problem(error: HTTPException) -> Response:
-    status = error.code or 500
-    code = error.name.lower().replace(" ", "_")
-    answer = problem(status, code, error.name)
-    allowed = getattr(error, "valid_methods", None)
-    if allowed:
-        answer.headers["Allow"] = ", ".join(sorted(allowed))
-    return answer
-
-
-def _our_problem(error: FraisierError) -> Response:
-    return problem(503, error.code, "Service Unavailable")
+def _about() -> dict[str, Any]:
+    token = {"type": "http", "scheme": "bearer", "description": "fraisier token create NAME"}
+    return {
+        "info": {"description": ABOUT},
+        "components": {"securitySchemes": {"token": token}},
+    }
 
 
 def _harden(answer: Response) -> Response:
+    page = request.blueprint == "documents"
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+    start = PAGE_POLICY if page else "default-src 'none'; "
+    answer.headers["Content-Security-Policy"] = start + CLOSED_POLICY
     return answer

@@ -2,56 +2,77 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from flask import Response, jsonify
 
 from fraisier import __version__
+from fraisier.api.routes import Routes
+from fraisier.api.services import Services
 from fraisier.domain.errors import StoreError
-from fraisier.domain.ports import Filter, Store
+from fraisier.domain.ports import Filter
+
+Part = dict[str, str]
+OK: Part = {"status": "ok"}
 
 
 class Health:
     """Looks at the parts, one by one; what it says holds no path and no secret."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
-    def database(self) -> dict[str, str]:
+    def database(self) -> Part:
         """Return `{"status": "ok"}`, or what is wrong, after really reading."""
         try:
-            self._store.deployments(Filter(limit=1))
+            self._services.store.deployments(Filter(limit=1))
         except StoreError:
             return {"status": "failed", "reason": "the database does not answer"}
-        return {"status": "ok"}
+        return OK
+
+    def worker(self) -> Part:
+        """Return how the queue is worked on."""
+        worker, stop = self._services.worker, self._services.stop
+        if stop.drain.is_set():
+            return {"status": "stopping", "reason": "the server is stopping"}
+        if worker is None:
+            return {"status": "ok", "reason": "another process works on the queue"}
+        return {"status": "failed", "reason": worker.trouble} if worker.trouble else OK
 
     def whole(self) -> dict[str, object]:
         """Return the health of everything."""
-        parts = {"database": self.database()}
-        ok = all(part["status"] == "ok" for part in parts.values())
-        return {"status": "ok" if ok else "failed", "version": __version__, "parts": parts}
+        parts = {"database": self.database(), "worker": self.worker()}
+        status = next((part["status"] for part in parts.values() if part["status"] != "ok"), "ok")
+        return {"status": status, "version": __version__, "parts": parts}
 
 
-def blueprint(health: Health) -> Blueprint:
+def blueprint(services: Services) -> Routes:
     """Return the health routes."""
-    routes = Blueprint("health", __name__)
+    health = Health(services)
+    routes = Routes("health", __name__, description="How the server is; without a token.")
 
-    @routes.get("/health")
-    def whole() -> tuple[Response, int]:
+    @routes.operation("GET", "/health", None)
+    def whole() -> Response:
+        """Tell how everything is; 503 where something is not well."""
         return _answer(health.whole())
 
-    @routes.get("/health/live")
-    def live() -> tuple[Response, int]:
-        return _answer({"status": "ok"})
+    @routes.operation("GET", "/health/live", None)
+    def live() -> Response:
+        """Tell that this process lives."""
+        return _answer(OK)
 
-    @routes.get("/health/ready")
-    def ready() -> tuple[Response, int]:
+    @routes.operation("GET", "/health/ready", None)
+    def ready() -> Response:
+        """Tell whether requests are welcome: not while the server stops."""
         return _answer(health.whole())
 
-    @routes.get("/health/database")
-    def database() -> tuple[Response, int]:
+    @routes.operation("GET", "/health/database", None)
+    def database() -> Response:
+        """Tell whether the database answers."""
         return _answer(health.database())
 
     return routes
 
 
-def _answer(said: dict[str, object] | dict[str, str]) -> tuple[Response, int]:
-    return jsonify(said), 200 if said["status"] == "ok" else 503
+def _answer(said: dict[str, object] | Part) -> Response:
+    answer = jsonify(said)
+    answer.status_code = 200 if said["status"] == "ok" else 503
+    return answer

@@ -12,9 +12,17 @@ from typing import Any
 
 from fraisier.config.document import Document
 from fraisier.config.report import Path, Report
-from fraisier.config.repository import BadRepository, repository
-from fraisier.config.service_checks import check_app_folder, check_env_vars, check_health_check
+from fraisier.config.repository import BadRepository, auth_problem, repository
+from fraisier.config.rights_checks import check_rights
+from fraisier.config.service_checks import (
+    check_app_folder,
+    check_env_vars,
+    check_health_check,
+    reference_problem,
+)
+from fraisier.config.services import compose_file
 from fraisier.domain.catalogue import Provider
+from fraisier.domain.secret import SecretReference
 from fraisier.domain.strategy import STRATEGIES
 
 Values = Mapping[str, Any]
@@ -33,10 +41,13 @@ def check(document: Document, data: Any, providers: Mapping[str, Provider], base
             if isinstance(config, Mapping):
                 _check_ssh_file(config, where, "known_hosts", report)
                 _check_hosts(config, where, report, provider, base)
+                _check_source(config, where, report)
+                check_rights(config, where, report)
                 check_app_folder(config, where, report)
                 check_env_vars(config, where, document)
                 check_health_check(config, where, report)
                 _check_shared_places(config, where, report, places)
+                _check_shared_project(config, where, report, places, base)
 
 
 def _entries(parent: Any, path: Path, key: str = "fraises") -> Iterator[tuple[Path, Values]]:
@@ -51,9 +62,23 @@ def _check_repository(fraise: Values, path: Path, report: Report, base: FilePath
     repo, git_provider = fraise.get("git_repo"), fraise.get("git_provider")
     if isinstance(repo, str) and isinstance(git_provider, str | None):
         try:
-            repository(repo, git_provider, base)
+            found = repository(repo, git_provider, base)
+            _check_git_auth(fraise.get("git_auth"), found, (*path, "git_auth"), report)
         except BadRepository as error:
             report.add((*path, "git_repo"), str(error))
+
+
+def _check_git_auth(git_auth: Any, found: str, path: Path, report: Report) -> None:
+    if not isinstance(git_auth, Mapping):
+        return
+    problem = auth_problem(git_auth, found)
+    if problem:
+        report.add(path, problem)
+    for key in ("token", "ssh_key"):
+        reference = SecretReference.parse(git_auth.get(key))
+        problem = reference_problem(reference) if reference else None
+        if problem:
+            report.add((*path, key), problem)
 
 
 def _check_strategy(values: Values, path: Path, report: Report, provider: Provider | None) -> None:
@@ -79,6 +104,12 @@ def _check_inventory(hosts: Values, path: Path, report: Report, base: FilePath) 
     name = hosts.get("inventory")
     if isinstance(name, str) and not (base / FilePath(name).expanduser()).exists():
         report.add((*path, "inventory"), f"there is no {name}; paths start at {base}")
+
+
+def _check_source(values: Values, path: Path, report: Report) -> None:
+    if values.get("source") == "push" and values.get("layout") == "in_place":
+        message = "push needs the layout releases: a checkout gets its commits from its repository"
+        report.add((*path, "source"), message)
 
 
 def _check_hosts(
@@ -141,6 +172,20 @@ def _check_shared_places(
             if other != target:
                 message = f"{place} is that of {other} on {at} already; give each its own"
                 report.add((*path, key), message)
+
+
+def _check_shared_project(
+    values: Values, path: Path, report: Report, places: dict[tuple[str, ...], str], base: FilePath
+) -> None:
+    """Refuse two targets that are the same service of the same Compose project."""
+    file, service = values.get("docker_compose_file"), values.get("service")
+    if not isinstance(file, str) or not isinstance(service, str):
+        return
+    project, target = str(values.get("project_name", "")), f"{path[1]}/{path[3]}"
+    other = places.setdefault((compose_file(file, base), project, service), target)
+    if other != target:
+        message = f'"{service}" of {file} is that of {other} already; give each a project_name'
+        report.add((*path, "service"), message)
 
 
 def _places(values: Values) -> Iterator[tuple[str, str]]:

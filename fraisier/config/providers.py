@@ -19,6 +19,8 @@ from fraisier.domain.strategy import STRATEGIES
 COLLECTION = "ansible_collections.fraisier.deploy"
 FILE_NAME = "provider.yml"
 VERBS = ("preflight", "deploy", "restore", "probe", "verify")
+#: What a provider may also be able to do, outside deployments.
+MORE_VERBS = ("app", "setup")
 
 _TEXT: Json = {"type": "string", "minLength": 1}
 _STRATEGY: Json = {"enum": list(STRATEGIES)}
@@ -45,7 +47,10 @@ PROVIDER_SCHEMA: Json = {
             "playbooks": _described(
                 "The playbook of each step.",
                 mapping_of(
-                    {verb: _described(f"The playbook for {verb}.", _TEXT) for verb in VERBS},
+                    {
+                        verb: _described(f"The playbook for {verb}.", _TEXT)
+                        for verb in (*VERBS, *MORE_VERBS)
+                    },
                     required=("deploy",),
                 ),
             ),

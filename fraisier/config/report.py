@@ -11,7 +11,9 @@ from fraisier.domain.errors import ConfigurationError, Problem
 Path = tuple[str | int, ...]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_SENSITIVE_KEY = re.compile(r"env_vars|environment_variables|headers|token|secret|passw|credential")
+_SENSITIVE_KEY = re.compile(
+    r"env_vars|environment_variables|headers|git_auth|token|secret|passw|credential"
+)
 _LONGEST_ECHO = 60
 
 

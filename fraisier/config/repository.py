@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+from ansible_collections.fraisier.deploy.plugins.module_utils.git_url import (
+    check_token_use,
+    server,
+)
 
 FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
 SCHEMES = ("https", "http", "ssh")
@@ -51,6 +58,20 @@ def repository(git_repo: str, git_provider: str | None, base: Path) -> str:
     )
 
 
+def auth_problem(git_auth: Mapping[str, Any], found: str) -> str | None:
+    """Say why `git_auth` cannot open a repository (a URL or path); None when it can."""
+    given = [key for key in ("token", "ssh_key") if key in git_auth]
+    if len(given) != 1:
+        return "must have either a token or an ssh_key"
+    if given == ["token"]:
+        problem: str | None = check_token_use(found)
+        return problem
+    if "username" in git_auth:
+        return "username goes with a token; the user for SSH is part of git_repo (git@host:path)"
+    over = server(found)
+    return None if over and over[0] == "ssh" else "ssh_key is for a git_repo over SSH"
+
+
 def _check_url(url: str, scheme: str) -> None:
     if scheme == "file":
         raise BadRepository("write the path itself, without file://")
@@ -66,7 +87,7 @@ def _check_url(url: str, scheme: str) -> None:
     if password is not None or (user is not None and scheme != "ssh"):
         raise BadRepository(
             "must not hold a user name or password, which would end up in logs and records; "
-            "use an SSH key, or a credential helper on the hosts"
+            "use git_auth"
         )
     if not host or host.startswith("-") or (user or "").startswith("-"):
         raise BadRepository("needs a host name that does not start with '-'")

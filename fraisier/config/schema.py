@@ -48,6 +48,34 @@ def named(item: Json, **more: Any) -> Json:
     }
 
 
+def reference(description: str) -> Json:
+    """Return the schema of a reference to a secret: `{env: …}`, `{file: …}` or `{vault: …}`."""
+    places = {
+        "env": "The variable of Fraisier's own environment that holds the secret.",
+        "file": "The file that holds the secret, beside fraises.yaml or elsewhere.",
+        "vault": "The secret as Ansible Vault text, or a file of it.",
+    }
+    kinds = [
+        mapping_of({kind: {"description": text, "type": "string", "minLength": 1}}, (kind,))
+        for kind, text in places.items()
+    ]
+    return {"description": description, "anyOf": kinds}
+
+
+GIT_AUTH = mapping_of(
+    {
+        "token": reference("A token for https: a reference, as in env_vars."),
+        "username": {
+            "description": "The user name that goes with the token.",
+            "type": "string",
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$",
+            "patternErrorMessage": "a user name of letters, digits and . _ @ + -",
+            "default": "x-access-token",
+        },
+        "ssh_key": reference("A private key for SSH, such as a deploy key: a reference."),
+    }
+)
+
 STRATEGY_CONFIG = mapping_of(
     {
         "max_parallel": {
@@ -150,8 +178,8 @@ def fraise(providers: Mapping[str, Provider]) -> Json:
         {
             "type": {
                 "description": "What kind of service it is.",
-                "enum": ["api"],
-                "x-later": ["worker", "scheduled", "etl", "backup"],
+                "enum": ["api", "worker"],
+                "x-later": ["scheduled", "etl", "backup"],
                 "default": "api",
             },
             "description": {
@@ -166,6 +194,11 @@ def fraise(providers: Mapping[str, Provider]) -> Json:
             "git_repo": {
                 "description": "The repository: owner/name, a git URL, or a path with a slash.",
                 "type": "string",
+            },
+            "git_auth": {
+                "description": "What opens a private repository: a token or an ssh_key. Without it "
+                "the SSH agent and settings of whoever runs git do.",
+                **GIT_AUTH,
             },
             "git_branch": {
                 "description": "The branch whose newest commit is deployed when none is named.",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.compose_names import TAKEN
 from ansible_collections.fraisier.deploy.plugins.module_utils.paths import (
     check_app_path,
     check_shared_path,
@@ -50,6 +51,8 @@ def check_env_vars(values: Values, path: Path, document: Document) -> None:
             document.report.add(where, message)
         elif name in RESERVED:
             document.report.add(where, "is set by Fraisier itself; choose another name")
+        elif "docker_compose_file" in values and TAKEN.fullmatch(name):
+            document.report.add(where, "is read by Docker itself; choose another name")
         problem = _value_problem(value, document.written.get(where))
         if problem:
             document.report.add(where, problem)
@@ -65,10 +68,11 @@ def _value_problem(value: Any, written: str | None) -> str | None:
         different = written is not None and written != as_text(value)
         return "YAML does not read this as it is written: put it in quotes" if different else None
     reference = SecretReference.parse(value)
-    return _reference_problem(reference) if reference else None
+    return reference_problem(reference) if reference else None
 
 
-def _reference_problem(reference: SecretReference) -> str | None:
+def reference_problem(reference: SecretReference) -> str | None:
+    """Say what is wrong with a reference to a secret, wherever it leads; None when nothing is."""
     if reference.kind == "env" and not ENV_NAME.fullmatch(reference.name):
         return "{env: …} must name an environment variable"
     inline = reference.name.startswith(VAULT_HEADER)

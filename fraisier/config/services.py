@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from fraisier.config.service_checks import VAULT_HEADER, as_text
 from fraisier.domain.catalogue import Host, Json, Provider
@@ -14,7 +13,13 @@ from fraisier.domain.strategy import StrategyConfig
 
 #: Of provider_config, what bare_metal's role takes under the same name.
 BARE_METAL_KEYS = (
-    "app_path", "service_name", "build", "build_timeout", "exec", "shared", "health_check",
+    "app_path", "layout", "source", "service_name", "systemd_scope", "build", "build_timeout",
+    "exec", "shared", "health_check", "keep_releases",
+)  # fmt: skip
+
+#: The same of docker_compose.
+COMPOSE_KEYS = (
+    "service", "project_name", "pull", "build_timeout", "pull_timeout", "health_check",
     "keep_releases",
 )  # fmt: skip
 
@@ -30,11 +35,19 @@ def service_of(
     """Return the `service` of a target: JSON without secrets, defaults filled in.
 
     `identity` has fraise, environment (its name), repository and branch. A provider without a shape
-    of its own gets its provider_config as it is.
+    of its own gets its provider_config as it is. One whose versions are images has no use for the
+    repository.
     """
     shape = _SHAPES.get(provider.name)
     own = shape(config, hosts, pace, base) if shape else config
-    return {**own, **identity}
+    names = ("fraise", "environment") if provider.versions == "image" else tuple(identity)
+    return {**own, **{name: identity[name] for name in names}}
+
+
+def git_settings(provider: Provider, git_auth: Json) -> Json:
+    """Return what the `service` of a target says of git_auth: nothing that is secret."""
+    named = provider.versions == "git" and "token" in git_auth
+    return {"git_username": git_auth["username"]} if named else {}
 
 
 def _bare_metal(config: Json, hosts: tuple[Host, ...], pace: StrategyConfig, base: Path) -> Json:
@@ -49,6 +62,23 @@ def _bare_metal(config: Json, hosts: tuple[Host, ...], pace: StrategyConfig, bas
     }
 
 
+def _docker_compose(
+    config: Json, _hosts: tuple[Host, ...], pace: StrategyConfig, base: Path
+) -> Json:
+    return {
+        **{key: config.get(key) for key in COMPOSE_KEYS},
+        "docker_compose_file": compose_file(config["docker_compose_file"], base),
+        "min_healthy_time": pace.min_healthy_time,
+        "healthy_deadline": pace.healthy_deadline,
+        "env_vars": plain_variables(config),
+    }
+
+
+def compose_file(name: str, base: Path) -> str:
+    """Return the absolute path of a Compose file, `~` meaning the home of who runs Fraisier."""
+    return os.path.normpath(base / os.path.expanduser(name))
+
+
 def plain_variables(config: Json) -> Json:
     """Return the env_vars that are no secrets, as text."""
     env_vars = config.get("env_vars") or {}
@@ -59,9 +89,16 @@ def plain_variables(config: Json) -> Json:
     }
 
 
-def secrets_of(config: Json, base: Path) -> Json:
-    """Return the references of a provider_config by purpose, their files as absolute paths."""
-    given = {**(config.get("env_vars") or {}), "become:password": config.get("become_password")}
+def secrets_of(config: Json, git_auth: Json, base: Path) -> Json:
+    """Return the references of a target by purpose, their files as absolute paths.
+
+    They are in its provider_config, and in the git_auth of its fraise.
+    """
+    given = {
+        **(config.get("env_vars") or {}),
+        "become:password": config.get("become_password"),
+        **{f"git:{name}": git_auth.get(name) for name in ("token", "ssh_key")},
+    }
     found = {name: SecretReference.parse(value) for name, value in given.items()}
     return {name: _anchored(ref, base).as_json() for name, ref in found.items() if ref}
 
@@ -76,4 +113,4 @@ def _anchored(reference: SecretReference, base: Path) -> SecretReference:
 
 
 _Shape = Callable[[Json, tuple[Host, ...], StrategyConfig, Path], Json]
-_SHAPES: dict[str, _Shape] = {"bare_metal": _bare_metal}
+_SHAPES: dict[str, _Shape] = {"bare_metal": _bare_metal, "docker_compose": _docker_compose}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fraisier.domain.errors import ConfigurationError, Problem
@@ -16,10 +16,14 @@ _SQLITE = "sqlite:///"
 
 @dataclass(frozen=True)
 class Settings:
-    """How this process runs. `config` None: looked for; `database_url` None: beside `config`."""
+    """How this process runs. `config` None: looked for; `database_url` None: beside `config`.
+
+    `token` is what a client shows to a server; None means none is set.
+    """
 
     config: str | None = None
     database_url: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -35,6 +39,7 @@ class Settings:
         return cls(
             config=given["CONFIG"],
             database_url=given["DATABASE_URL"],
+            token=given["TOKEN"],
         )
 
     def database_for(self, config_file: str | Path) -> str:
@@ -57,5 +62,10 @@ def _database_problem(url: str) -> str | None:
     return None
 
 
-_READ = ("CONFIG", "DATABASE_URL")
-_CHECKS = {"DATABASE_URL": _database_problem}
+def _token_problem(token: str) -> str | None:
+    plain = re.fullmatch(r"[\x21-\x7e]{1,1000}", token)
+    return None if plain else "a token is one word of plain characters"
+
+
+_READ = ("CONFIG", "DATABASE_URL", "TOKEN")
+_CHECKS = {"DATABASE_URL": _database_problem, "TOKEN": _token_problem}

@@ -10,7 +10,7 @@ from fraisier.config.defaults import fill
 from fraisier.config.report import without_extensions
 from fraisier.config.repository import repository
 from fraisier.config.schema import fraise as fraise_schema
-from fraisier.config.services import secrets_of, service_of
+from fraisier.config.services import git_settings, secrets_of, service_of
 from fraisier.domain.catalogue import (
     Catalogue,
     Fraise,
@@ -21,6 +21,9 @@ from fraisier.domain.catalogue import (
     Target,
 )
 from fraisier.domain.strategy import StrategyConfig, canonical_strategy
+
+#: The one host of a target whose provider has none to name.
+THIS_MACHINE = Host("localhost", "localhost", connection="local")
 
 
 def build(data: Json, providers: Mapping[str, Provider], file: Path) -> Catalogue:
@@ -47,9 +50,10 @@ def _target(
     values = fraise["environments"][environment]
     provider = providers[values["provider"].replace("-", "_")]
     config = fill(values["provider_config"], provider.schema)
-    hosts = _hosts(config, base)
+    hosts = _hosts(config, base) if _has_hosts(provider) else (THIS_MACHINE,)
     pace = _strategy_config(values.get("strategy_config", {}))
     source = repository(fraise["git_repo"], fraise.get("git_provider"), base)
+    git_auth = fraise.get("git_auth", {}) if provider.versions == "git" else {}
     identity = {
         "fraise": name,
         "environment": environment,
@@ -63,14 +67,22 @@ def _target(
         strategy=canonical_strategy(values.get("strategy", provider.default_strategy)),
         strategy_config=pace,
         hosts=hosts,
-        service=service_of(provider, identity, config, hosts, pace, base),
-        secrets=secrets_of(config, base),
+        service={
+            **service_of(provider, identity, config, hosts, pace, base),
+            **git_settings(provider, git_auth),
+        },
+        secrets=secrets_of(config, git_auth, base),
         inventory=_inventory(config, base),
-        become=config.get("become", _become(config)),
+        become=config.get("become", _become(config)) if _has_hosts(provider) else False,
         auto_rollback=values["auto_rollback"],
         on_busy=values["on_busy"],
         region=values["region"],
     )
+
+
+def _has_hosts(provider: Provider) -> bool:
+    """True where the provider works on hosts; another works from this machine."""
+    return "hosts" in provider.schema.get("properties", {})
 
 
 def _strategy_config(values: Json) -> StrategyConfig:

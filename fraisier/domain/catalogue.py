@@ -114,6 +114,10 @@ class Fraise:
     description: str
     targets: Mapping[str, Target] = field(hash=False)
 
+    def in_order(self) -> list[Target]:
+        """Return its targets by the names of their environments."""
+        return [target for _, target in sorted(self.targets.items())]
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -145,8 +149,5 @@ class Catalogue:
 
     def targets(self) -> list[Target]:
         """Return every target, by fraise and environment."""
-        return [
-            fraise.targets[name]
-            for _, fraise in sorted(self.fraises.items())
-            for name in sorted(fraise.targets)
-        ]
+        fraises = [fraise for _, fraise in sorted(self.fraises.items())]
+        return [target for fraise in fraises for target in fraise.in_order()]

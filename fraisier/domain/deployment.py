@@ -8,6 +8,10 @@ from typing import Any
 
 from fraisier.domain.catalogue import Target
 
+#: The version of a deployment until its host has told which content a container image has that was
+#: asked for by no tag and no digest.
+AS_CONFIGURED = "as configured"
+
 
 class Status(StrEnum):
     """Where a deployment stands; the contract says what each word promises."""
@@ -76,8 +80,10 @@ class Deployment:
     """One request to change a target, as recorded. Times are UTC microseconds since 1970.
 
     `target` is the configuration frozen at the request; `version` the full commit SHA that every
-    host gets; `requested_version` what the person wrote (None: the branch). `cancel_requested_by`
-    wished its end while it was worked on; it may have ended otherwise before that was seen.
+    host gets, or the content of a container image (what was asked for, until the host has told);
+    `requested_version` what the person wrote (None: the branch, or as the configuration says).
+    `cancel_requested_by` wished its end while it was worked on; it may have ended otherwise before
+    that was seen.
     """
 
     id: str

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ansible_collections.fraisier.deploy.plugins.module_utils import planning
 from fraisier.domain.catalogue import Host, InventoryGroup, Provider, Target
 from fraisier.domain.errors import UsageError
-from fraisier.domain.strategy import batches, canonical_strategy
+from fraisier.domain.strategy import canonical_strategy
 
 
 @dataclass(frozen=True)
@@ -44,27 +45,26 @@ def check_strategy(provider: Provider, strategy: str) -> str:
 
 
 def way_out(target: Target, strategy: str, verb: str = "deploy") -> Plan:
-    """Plan the change of every host of a target.
-
-    Several hosts are looked at before the first is changed. A single host needs no step of its
-    own for that: the same module execution looks, then changes.
-    """
+    """Plan the change of every host of a target, as the collection's own playbooks do."""
     names = [host.name for host in target.hosts]
-    groups = batches(strategy, names, target.strategy_config.max_parallel)
-    first = [Step("preflight", tuple(names))] if verb == "deploy" and len(names) > 1 else []
-    moves = [Step(verb, group, last=group is groups[-1]) for group in groups]
-    return Plan(strategy, (*first, *moves))
+    plan = planning.way_out(strategy, names, target.strategy_config.max_parallel, verb)
+    return Plan(strategy, _steps(plan["steps"]))
+
+
+def batches(target: Target) -> list[tuple[Host, ...]]:
+    """Return a target's hosts in the batches that may change together."""
+    size = planning.batch_size(target.strategy_config.max_parallel, len(target.hosts))
+    return [target.hosts[start : start + size] for start in range(0, len(target.hosts), size)]
 
 
 def way_back(target: Target, failed: Sequence[str], moved: Sequence[str]) -> list[Step]:
-    """Plan the return: the failed hosts first, as they serve nobody, then the moved ones.
+    """Plan the return: the failed hosts first, then the moved ones at the pace they went out."""
+    steps = planning.way_back(failed, moved, target.strategy_config.max_parallel)
+    return list(_steps(steps))
 
-    The moved hosts are healthy, so they go back at the pace they went out, last one first.
-    """
-    size = target.strategy_config.max_parallel
-    later = batches("rolling", list(reversed(moved)), size) if moved else []
-    groups = [*([tuple(failed)] if failed else []), *later]
-    return [Step("restore", tuple(group), last=group is groups[-1]) for group in groups]
+
+def _steps(planned: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
+    return tuple(Step(step["verb"], tuple(step["hosts"]), step["last"]) for step in planned)
 
 
 @dataclass(frozen=True)

@@ -102,14 +102,21 @@ class Store(Protocol):
         facts: Sequence[Fact],
         hosts: Sequence[HostRecord] = (),
         found: Sequence[Placement] = (),
+        version: str | None = None,
     ) -> list[Event]:
-        """Append facts to a live deployment's log, with what they say about hosts."""
+        """Append facts to a live deployment's log, with what they say about hosts.
+
+        `version` is what the one that was asked for turned out to be, where that is known now.
+        """
 
     def finish(self, deployment_id: str, status: Status, reason: str) -> list[Event]:
         """End a deployment, once."""
 
     def abandon_dead(self) -> list[Deployment]:
         """End what a process that no longer lives left unfinished; return those deployments."""
+
+    def begun_here(self) -> list[str]:
+        """Return the ids of what this process has begun and not ended."""
 
     def unlock(self, fraise: str, environment: str, reason: str, by: str) -> str | None:
         """Release a held target; return what held it."""
@@ -140,8 +147,8 @@ class Store(Protocol):
     ) -> list[Event]:
         """Return a deployment's events after a sequence number, in order; `kind` None means any."""
 
-    def count_events(self, deployment_id: str, kind: str | None = None) -> int:
-        """Return how many events a deployment has."""
+    def count_events(self, deployment_id: str, kind: str | None = None, after: int = 0) -> int:
+        """Return how many events a deployment has after a sequence number; `kind` None: any."""
 
 
 class TokenStore(Protocol):
@@ -194,5 +201,5 @@ class Inventories(Protocol):
 class Repositories(Protocol):
     """The git repositories that versions come from."""
 
-    def resolve(self, repository: str, version: str | None, branch: str) -> str:
-        """Return the full commit SHA a version names (None: the branch's newest)."""
+    def resolve(self, target: Target, version: str | None) -> str:
+        """Return the full commit SHA a version of a target names (None: its branch's newest)."""

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor
-from typing import TypeVar
 
 from fraisier.domain.errors import UsageError
-
-T = TypeVar("T")
 
 STRATEGIES = ("recreate", "rolling", "blue-green", "canary")
 
@@ -36,18 +31,3 @@ def canonical_strategy(name: str) -> str:
     if canonical not in STRATEGIES:
         raise UsageError(f'unknown strategy "{name}"', f"known: {', '.join(STRATEGIES)}")
     return canonical
-
-
-def batch_size(max_parallel: int | str, hosts: int) -> int:
-    """Return how many of `hosts` may change at once: at least one, at most all."""
-    if isinstance(max_parallel, str):
-        wanted = floor(hosts * int(max_parallel.removesuffix("%")) / 100)
-    else:
-        wanted = max_parallel
-    return max(1, min(wanted, hosts))
-
-
-def batches(strategy: str, hosts: Sequence[T], max_parallel: int | str) -> list[tuple[T, ...]]:
-    """Split the hosts into the batches that change together, in their configured order."""
-    size = len(hosts) if strategy == "recreate" else batch_size(max_parallel, len(hosts))
-    return [tuple(hosts[start : start + size]) for start in range(0, len(hosts), max(1, size))]

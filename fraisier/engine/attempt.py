@@ -101,16 +101,27 @@ class Attempt:
                 facts.append(Fact("deployment.host_completed", name, _told(host, verb)))
         states = [self._hosts[name] for name in outcome.hosts]
         found = [placement for state in states if (placement := state.placement())]
-        self._store_and_tell(facts, states, found)
+        self._store_and_tell(facts, states, found, self._content(verb, outcome))
+
+    def _content(self, verb: str, outcome: Outcome) -> str | None:
+        """Return which content the version has, once a host that got it has told."""
+        if verb != "deploy" or self._provider.versions != "image":
+            return None
+        got = [name for name, host in outcome.hosts.items() if host.ok or self._hosts[name].moved]
+        return next((self._hosts[name].version for name in got), None)
 
     def _record(self, facts: Sequence[Fact]) -> None:
         self._store_and_tell(facts, (), ())
 
     def _store_and_tell(
-        self, facts: Sequence[Fact], states: Sequence[HostState], found: Sequence[Any]
+        self,
+        facts: Sequence[Fact],
+        states: Sequence[HostState],
+        found: Sequence[Any],
+        version: str | None = None,
     ) -> None:
         records = [state.record() for state in states]
-        self._tell(self._store.record(self._deployment.id, facts, records, found))
+        self._tell(self._store.record(self._deployment.id, facts, records, found, version))
 
     def _new_deadline(self) -> float:
         return time.monotonic() + self._target.strategy_config.progress_deadline

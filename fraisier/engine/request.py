@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fraisier.domain.deployment import Deployment
+from fraisier.domain.deployment import AS_CONFIGURED, Deployment
 
 
 def request_for(
@@ -17,12 +17,13 @@ def request_for(
     """Return the `fraisier_request` of a step, without secrets.
 
     `fence` maps each host to the number it was last known to hold (`expected`) or the one this
-    deployment holds there (`number`). `more` is added as it is.
+    deployment holds there (`number`). `version` is None where the configuration says it. `more` is
+    added as it is.
     """
     return {
         "deployment": deployment.id,
         "installation": installation,
-        "version": deployment.version,
+        "version": None if deployment.version == AS_CONFIGURED else deployment.version,
         "force": bool(deployment.options.get("force")),
         "auto_rollback": False,
         "fence": {host: dict(numbers) for host, numbers in fence.items()},

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from fraisier.domain.catalogue import Target
+from fraisier.domain.catalogue import Fraise, Provider, Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement
 from fraisier.domain.event import Event
+from fraisier.domain.ids import now
+from fraisier.domain.token import Token
 
 
 def timestamp(microseconds: int | None) -> str | None:
@@ -39,10 +41,34 @@ def target_json(target: Target) -> dict[str, Any]:
     }
 
 
+def fraise_json(fraise: Fraise) -> dict[str, Any]:
+    """Return a fraise with its targets."""
+    return {
+        "name": fraise.name,
+        "type": fraise.type,
+        "description": fraise.description,
+        "environments": [target_json(target) for target in fraise.in_order()],
+    }
+
+
+def provider_json(provider: Provider) -> dict[str, Any]:
+    """Return a provider: what it can do and where it was found."""
+    return {
+        "name": provider.name,
+        "description": provider.description,
+        "strategies": list(provider.strategies),
+        "default_strategy": provider.default_strategy,
+        "role": provider.role,
+        "source": provider.source,
+    }
+
+
 def deployment_json(
-    deployment: Deployment, hosts: Sequence[HostRecord] | None = None
+    deployment: Deployment,
+    hosts: Sequence[HostRecord] | None = None,
+    blocker: Deployment | None = None,
 ) -> dict[str, Any]:
-    """Return a deployment; with `hosts`, what it did to each."""
+    """Return a deployment; with `hosts`, what it did to each and what it waits for."""
     shown = {
         "id": deployment.id,
         "kind": deployment.kind,
@@ -59,17 +85,31 @@ def deployment_json(
         "strategy": deployment.strategy,
         "triggered_by": deployment.triggered_by,
         "trace_id": deployment.trace_id,
+        "cancel_requested_by": deployment.cancel_requested_by,
         "created_at": timestamp(deployment.created_at),
         "started_at": timestamp(deployment.started_at),
         "completed_at": timestamp(deployment.completed_at),
         "duration_seconds": seconds(deployment.started_at, deployment.completed_at),
     }
-    return shown if hosts is None else {**shown, "hosts": [vars(host) for host in hosts]}
+    if hosts is None:
+        return shown
+    waits = blocker.id if blocker else None
+    return {**shown, "blocked_by": waits, "hosts": [vars(host) for host in hosts]}
 
 
 def event_json(event: Event) -> dict[str, Any]:
     """Return an event."""
     return {**vars(event), "at": timestamp(event.at)}
+
+
+def token_json(token: Token) -> dict[str, Any]:
+    """Return a token, without its secret, which nobody knows."""
+    times = ("created_at", "expires_at", "last_used_at", "revoked_at")
+    return {
+        **{name: value for name, value in vars(token).items() if name not in times},
+        "valid": token.valid_at(now()),
+        **{name: timestamp(getattr(token, name)) for name in times},
+    }
 
 
 def status_json(

@@ -1,29 +1,28 @@
-"""Working on a deployment: waiting for its turn, carrying it out, and never leaving it open."""
+"""Working on one's own deployment: waiting for its turn, then carrying it out in this process."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.deployment import Deployment, Status
+from fraisier.domain.errors import Refused
 from fraisier.domain.ports import Runner, Store
-from fraisier.engine.attempt import Attempt, Listener
-from fraisier.engine.deployments import Deployments
+from fraisier.engine.attempt import Listener
+from fraisier.engine.execution import execute
 
 POLL_SECONDS = 0.2
 
 
 class Worker:
-    """Carries out deployments of one catalogue."""
+    """Carries out deployments of one catalogue, one at a time."""
 
-    def __init__(
-        self, catalogue: Catalogue, store: Store, runner: Runner, deployments: Deployments
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, store: Store, runner: Runner) -> None:
         self._catalogue = catalogue
         self._store = store
         self._runner = runner
-        self._deployments = deployments
 
     def carry_out(
         self,
@@ -34,7 +33,8 @@ class Worker:
     ) -> Deployment:
         """Bring one deployment to its end and return it as it then stands.
 
-        Where another process has begun it already, its end is waited for.
+        Where another process has begun it already, its end is waited for. Raises Refused, with the
+        deployment cancelled, where its target has become held: that can last for days.
         """
         seen = 0
         told: str | None = None
@@ -45,28 +45,28 @@ class Worker:
             seen += len(events)
             tell(events)
             if mine:
-                self._attempt(self._store.deployment(deployment.id), tell, cancelled)
+                claimed = self._store.deployment(deployment.id)
+                execute(claimed, self._catalogue, self._store, self._runner, tell, cancelled)
             now = self._store.deployment(deployment.id)
             if now.status.terminal or (cancelled() and now.status is not Status.PENDING):
                 return now
             if cancelled():
-                tell(self._store.finish(deployment.id, Status.CANCELLED, "before it began"))
-                return self._store.deployment(deployment.id)
+                with suppress(Refused):  # somebody else was faster
+                    self._store.cancel(deployment.id, deployment.triggered_by)
+                continue
             blocker = self._store.blocker(deployment.id)
+            if blocker is not None and blocker.status.terminal:
+                raise self._given_up(deployment, blocker)
             if blocker is not None and blocker.id != told:
                 told = blocker.id
                 waiting(blocker)
             time.sleep(POLL_SECONDS)
 
-    def _attempt(
-        self, deployment: Deployment, tell: Listener, cancelled: Callable[[], bool]
-    ) -> None:
-        provider = self._catalogue.providers[deployment.target.provider]
-        plan = self._deployments.plan(deployment)
-        try:
-            Attempt(deployment, plan, provider, self._store, self._runner, tell, cancelled).run()
-        except BaseException as error:
-            if self._store.deployment(deployment.id).status is Status.IN_PROGRESS:
-                reason = f"the attempt broke off: {type(error).__name__}"
-                tell(self._store.finish(deployment.id, Status.INTERRUPTED, reason))
-            raise
+    def _given_up(self, deployment: Deployment, holder: Deployment) -> Refused:
+        with suppress(Refused):  # it has its end already
+            self._store.cancel(deployment.id, deployment.triggered_by)
+        name = f"{deployment.target.fraise} {deployment.target.environment}"
+        return Refused(
+            f"{name} is held: {holder.id} is {holder.status.value}; {deployment.id} is given up",
+            f"look at it (fraisier show {holder.id}), then: fraisier unlock {name} --reason …",
+        )

@@ -31,7 +31,6 @@ class AnsibleRunner:
         self._resolve = resolve
         self._environ = environ
         self._prepared: Process | None = None
-        atexit.register(self.close)
 
     def prepare(self, inventory: InventoryGroup | None = None) -> None:
         """Start the process of the next run now, so that it loads while other things are done."""
@@ -41,12 +40,19 @@ class AnsibleRunner:
             self.close()
         if self._prepared is None:
             self._prepared = Process.start(self._environ, path)
+            atexit.register(self.close)
 
     def close(self) -> None:
-        """End a prepared process that no run has used."""
-        if self._prepared is not None:
-            self._prepared.end()
-            self._prepared = None
+        """End a prepared process that no run has used; the runner can go on to be used."""
+        prepared = self._take()
+        if prepared is not None:
+            prepared.end()
+
+    def _take(self) -> Process | None:
+        """Return the prepared process, which is then the caller's to end."""
+        atexit.unregister(self.close)
+        prepared, self._prepared = self._prepared, None
+        return prepared
 
     def run(
         self,
@@ -67,7 +73,7 @@ class AnsibleRunner:
             text = f"these secrets have no value here, so no check can use them: {missing}"
             on_facts([Fact("log.line", None, {"step": "secrets", "text": text})])
         self.prepare(work.inventory)
-        process, self._prepared = self._prepared, None
+        process = self._take()
         assert process is not None
         try:
             process.begin(invocation(work, secrets, process.folder))

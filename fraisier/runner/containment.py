@@ -46,14 +46,23 @@ def descendants(root: int) -> list[int]:
 
 
 def end_descendants(mark: str, grace: float = GRACE_SECONDS) -> None:
-    """End every descendant that carries `mark`: politely, then after `grace` seconds by force."""
-    _signal(marked(mark), signal.SIGTERM)
+    """End every descendant that carries `mark`: politely, then after `grace` seconds by force.
+
+    Those that had become children of this process are collected, so that a server keeps no zombies.
+    """
+    found = set(marked(mark))
+    _signal(list(found), signal.SIGTERM)
     deadline = time.monotonic() + grace
-    while marked(mark) and time.monotonic() < deadline:
+    while (left := marked(mark)) and time.monotonic() < deadline:
+        found.update(left)
         time.sleep(0.02)
     while left := marked(mark):
+        found.update(left)
         _signal(left, signal.SIGKILL)
         time.sleep(0.01)
+    for pid in found:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 def reap() -> None:

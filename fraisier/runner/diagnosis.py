@@ -29,8 +29,8 @@ UNREACHABLE: tuple[tuple[str, Diagnosis], ...] = (
         r"Host key verification failed|No .* host key is known",
         Diagnosis(
             "host_key_unknown",
-            "no key is pinned for this host: compare its fingerprint, then add it with "
-            "ssh-keyscan to the known_hosts file that provider_config names",
+            "no key is pinned for this host: fraisier hosts trust shows its fingerprint and pins it "
+            "in the known_hosts file that provider_config names",
         ),
     ),
     (
@@ -69,11 +69,11 @@ UNREACHABLE: tuple[tuple[str, Diagnosis], ...] = (
 
 BROKEN_MODULE: tuple[tuple[str, Diagnosis], ...] = (
     (
-        r"password is required|Missing sudo password|sudo: a terminal|not in the sudoers",
+        r"password is required|(Missing|Incorrect) sudo password|sudo: a term|not in the sudoers",
         Diagnosis(
             "become_failed",
-            "user {user} may not become root without a password: allow it in sudoers, or set "
-            "become: false",
+            "user {user} may not become root so: allow it in sudoers, give the right "
+            "become_password, or set become: false",
         ),
     ),
     (

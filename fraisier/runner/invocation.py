@@ -20,7 +20,8 @@ from fraisier.runner.unsafe import unsafe_json
 #: What a run may see of our environment. Everything else, database URLs and tokens included, stays.
 ALLOWED = (
     "HOME", "LANG", "LC_ALL", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER",
-    "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
+    "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
 )  # fmt: skip
 #: What the files of a team's own inventory may need besides.
 FOR_INVENTORIES = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")

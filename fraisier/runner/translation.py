@@ -15,7 +15,7 @@ from fraisier.runner.diagnosis import BROKEN_MODULE, UNREACHABLE, diagnose, sent
 RESULT_FIELDS = (
     "changed", "fence", "switched", "release", "previous", "reused", "gate", "steps", "app_path",
     "running", "unit", "releases", "stopped", "version", "code", "hint", "step", "diff",
-    "unpredictable", "app",
+    "unpredictable", "app", "checkout", "containers",
 )  # fmt: skip
 COLLECTION = "fraisier."
 SAID_LINES = 40
@@ -138,10 +138,17 @@ def _task_fact(type_: str, data: Mapping[str, Any]) -> Fact:
     fields = {"play": data.get("play"), "task": data.get("task")}
     if data.get("duration") is not None:
         fields["duration"] = data["duration"]
-    diff = (data.get("res") or {}).get("diff")
-    if diff:  # asked for by the play alone: without `diff: true` Ansible tells none
+    diff = _diff(data.get("res") or {})
+    if diff:  # there is one only where the play asked for it
         fields["diff"] = diff
     return Fact(type_, data.get("host"), fields)
+
+
+def _diff(result: Mapping[str, Any]) -> list[Any]:
+    """Return Ansible's diff entries of a task, those of every turn of its loop."""
+    turns = [turn for turn in result.get("results") or [result] if turn.get("changed")]
+    found = [turn.get("diff") or [] for turn in turns]
+    return [entry for diff in found for entry in (diff if isinstance(diff, list) else [diff])]
 
 
 def _module_facts(host: str, result: Mapping[str, Any]) -> list[Fact]:

@@ -14,6 +14,8 @@ from fraisier.domain.errors import StoreError
 #: The newest revision in migrations/versions; a test holds the two together.
 HEAD = "0001"
 BUSY_SECONDS = 20
+#: Connections kept open for the threads of a server.
+CONNECTIONS = 20
 
 
 def open_database(url: str) -> Engine:
@@ -24,7 +26,8 @@ def open_database(url: str) -> Engine:
             f"the folder of the database does not exist: {path.parent}",
             "create it, or set FRAISIER_DATABASE_URL",
         )
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    connections = {"pool_size": CONNECTIONS, "pool_timeout": BUSY_SECONDS}
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **connections)
     event.listen(engine, "connect", _set_up_connection)
     event.listen(engine, "begin", _begin)
     _translated(path, lambda: _migrate_if_needed(engine))

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from operator import eq, ge
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, or_, select, tuple_
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, and_, func, or_, select, tuple_
+from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.errors import DeploymentNotFound
 from fraisier.domain.event import Event
-from fraisier.domain.ports import Filter
+from fraisier.domain.ports import Figure, Filter
 from fraisier.store.database import store_error
+from fraisier.store.figures import figures
 from fraisier.store.rows import deployment_from, event_from, host_record_from, placement_from
 from fraisier.store.tables import deployment_hosts, deployments, events, placements, targets
 
@@ -35,26 +36,17 @@ class Reading:
                 connection.begin(),
             ):
                 yield connection
-        except DBAPIError as error:
+        except (DBAPIError, TimeoutError) as error:
             raise store_error(error) from error
 
     def blocker(self, deployment_id: str) -> Deployment | None:
-        """Return the earlier live deployment of the same target, if there is one."""
+        """Return the earlier live deployment of the same target, or the one that holds it."""
+        other = deployments.alias("other")
+        query = select(other).where(deployments.c.id == deployment_id, blocks(other.c))
         with self._transaction(reading=True) as connection:
-            row = self._blocking(connection, self._row(connection, deployment_id))
+            self._row(connection, deployment_id)
+            row = connection.execute(query.order_by(other.c.created_at)).first()
             return deployment_from(row) if row is not None else None
-
-    def _blocking(self, connection: Connection, row: Any) -> Any:
-        order = tuple_(deployments.c.created_at, deployments.c.id)
-        earlier = order < tuple_(row.created_at, row.id)
-        running = deployments.c.status == Status.IN_PROGRESS.value
-        query = select(deployments).where(
-            deployments.c.target_id == row.target_id,
-            deployments.c.status.in_(LIVE),
-            deployments.c.id != row.id,
-            or_(running, earlier),
-        )
-        return connection.execute(query.order_by(deployments.c.created_at)).first()
 
     def held(self, fraise: str, environment: str) -> str | None:
         """Return the id of the deployment that holds a target, if one does."""
@@ -69,18 +61,22 @@ class Reading:
 
     def deployments(self, wanted: Filter) -> list[Deployment]:
         """Return deployments, newest first."""
-        query = select(deployments).join(targets).order_by(deployments.c.created_at.desc())
-        wishes = (
-            (targets.c.fraise, eq, wanted.fraise),
-            (targets.c.environment, eq, wanted.environment),
-            (deployments.c.status, eq, wanted.status),
-            (deployments.c.created_at, ge, wanted.since),
-        )
-        for column, compare, wish in wishes:
-            if wish is not None:
-                query = query.where(compare(column, wish))
+        query = select(deployments).join(targets).where(*_conditions(wanted))
+        newest = query.order_by(deployments.c.created_at.desc(), deployments.c.id.desc())
+        page = newest.limit(wanted.limit).offset(wanted.offset)
         with self._transaction(reading=True) as connection:
-            return [deployment_from(row) for row in connection.execute(query.limit(wanted.limit))]
+            return [deployment_from(row) for row in connection.execute(page)]
+
+    def count(self, wanted: Filter) -> int:
+        """Return how many deployments there are, whatever the limit and offset."""
+        query = select(func.count()).select_from(deployments).join(targets)
+        with self._transaction(reading=True) as connection:
+            return connection.scalar(query.where(*_conditions(wanted))) or 0
+
+    def figures(self) -> list[Figure]:
+        """Return what is known of the deployments that have ended, in numbers."""
+        with self._transaction(reading=True) as connection:
+            return figures(connection, LIVE)
 
     def host_records(self, deployment_id: str) -> list[HostRecord]:
         """Return what a deployment did to each host, in the target's order."""
@@ -96,16 +92,23 @@ class Reading:
         with self._transaction(reading=True) as connection:
             return {row.host: placement_from(row) for row in connection.execute(query)}
 
-    def events(self, deployment_id: str, after: int = 0) -> list[Event]:
+    def events(
+        self, deployment_id: str, after: int = 0, limit: int | None = None, kind: str | None = None
+    ) -> list[Event]:
         """Return a deployment's events after a sequence number, in order."""
-        query = select(events).where(
-            events.c.deployment_id == deployment_id, events.c.sequence > after
-        )
+        query = select(events).where(*_of(deployment_id, kind), events.c.sequence > after)
+        ordered = query.order_by(events.c.sequence).limit(limit)
         with self._transaction(reading=True) as connection:
             self._row(connection, deployment_id)
-            return [
-                event_from(row) for row in connection.execute(query.order_by(events.c.sequence))
-            ]
+            return [event_from(row) for row in connection.execute(ordered)]
+
+    def count_events(self, deployment_id: str, kind: str | None = None, after: int = 0) -> int:
+        """Return how many events a deployment has after a sequence number; `kind` None: any."""
+        wanted = (*_of(deployment_id, kind), events.c.sequence > after)
+        query = select(func.count()).select_from(events).where(*wanted)
+        with self._transaction(reading=True) as connection:
+            self._row(connection, deployment_id)
+            return connection.scalar(query) or 0
 
     def _deployment(self, connection: Connection, deployment_id: str) -> Deployment:
         return deployment_from(self._row(connection, deployment_id))
@@ -121,5 +124,34 @@ class Reading:
         return row
 
 
+def blocks(other: Any) -> Any:
+    """Return the condition under which `other` (columns) must end before a row of deployments.
+
+    It does where it is worked on, where it waits and was accepted earlier, and where it holds the
+    target.
+    """
+    mine = deployments.c
+    earlier = tuple_(other.created_at, other.id) < tuple_(mine.created_at, mine.id)
+    waits = and_(other.status == Status.PENDING.value, earlier)
+    holding = select(targets.c.held_by).where(targets.c.id == mine.target_id).scalar_subquery()
+    first = or_(other.status == Status.IN_PROGRESS.value, waits, other.id == holding)
+    return and_(other.target_id == mine.target_id, other.id != mine.id, first)
+
+
 def is_target(fraise: str, environment: str) -> Any:
     return and_(targets.c.fraise == fraise, targets.c.environment == environment)
+
+
+def _conditions(wanted: Filter) -> list[Any]:
+    wishes = (
+        (targets.c.fraise, eq, wanted.fraise),
+        (targets.c.environment, eq, wanted.environment),
+        (deployments.c.status, eq, wanted.status),
+        (deployments.c.created_at, ge, wanted.since),
+    )
+    return [compare(column, wish) for column, compare, wish in wishes if wish is not None]
+
+
+def _of(deployment_id: str, kind: str | None) -> list[Any]:
+    one = [events.c.deployment_id == deployment_id]
+    return one if kind is None else [*one, events.c.type == kind]

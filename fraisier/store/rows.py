@@ -30,11 +30,13 @@ def deployment_from(row: Row) -> Deployment:
         options=row.options,
         started_at=row.started_at,
         completed_at=row.completed_at,
+        cancel_requested_at=row.cancel_requested_at,
+        cancel_requested_by=row.cancel_requested_by,
     )
 
 
-def values_of(new: NewDeployment, target_id: str, owner: dict[str, Any]) -> dict[str, Any]:
-    """Return the row of a deployment that has just been accepted."""
+def values_of(new: NewDeployment, target_id: str, owner: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the row of a deployment that has just been accepted; None is owned by no process."""
     return {
         "id": new_id("dep"),
         "target_id": target_id,
@@ -52,6 +54,7 @@ def values_of(new: NewDeployment, target_id: str, owner: dict[str, Any]) -> dict
         "last_sequence": 0,
         "created_at": now(),
         "idempotency_key": new.idempotency_key,
+        "fingerprint": new.fingerprint,
     }
 
 

@@ -75,3 +75,16 @@ class Fraisier:
         mine = {k: v for k, v in os.environ.items() if not k.startswith(("FRAISIER_", "ANSIBLE_"))}
         extra = {"PYTHONPATH": os.pathsep.join(map(str, self.path))} if self.path else {}
         return {**mine, **extra, **self.environment, **more}
+
+
+def run_ansible(target: Any, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of Ansible's tools with a target's fraises.yaml as its inventory."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE_")}
+    return subprocess.run(
+        [str(Path(sys.executable).parent / tool), "-i", "fraises.yaml", *arguments],
+        cwd=target.folder,
+        env={**environment, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+    )

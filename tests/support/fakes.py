@@ -44,11 +44,11 @@ def make_catalogue(target: Target) -> Catalogue:
 class Repositories:
     """Every version is its own commit, but `nope`, which does not exist."""
 
-    def resolve(self, repository: str, version: str | None, branch: str) -> str:
+    def resolve(self, target: Target, version: str | None) -> str:
         """Return the version as it is written."""
         if version == "nope":
             raise VersionNotFound("no such version")
-        return version or branch
+        return version or target.branch
 
 
 class Inventories:
@@ -76,6 +76,9 @@ class ScriptedRunner:
 
     def prepare(self, inventory: object = None) -> None:
         """Need nothing."""
+
+    def close(self) -> None:
+        """Leave nothing."""
 
     def run(
         self,

@@ -31,6 +31,8 @@ class Target:
     hosts: Sequence[LabHost]
     repository: Repository
     folder: Path
+    git_repo: str = ""
+    git_auth: Any = None
     fraisier: Fraisier = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,10 +64,12 @@ class Target:
         fraise = {
             "type": "api",
             "git_provider": "git",
-            "git_repo": str(self.repository.path),
+            "git_repo": self.git_repo or str(self.repository.path),
             "git_branch": "main",
             "environments": {"production": production},
         }
+        if self.git_auth:
+            fraise["git_auth"] = self.git_auth
         document = {"plugin": "fraisier.deploy.fraises", "fraises": {"my_api": fraise}}
         (self.folder / "fraises.yaml").write_text(yaml.safe_dump(document))
 

@@ -12,7 +12,10 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "system-packages"
 TOOLS = ("bash", "id", "sed", "sort", "tr", "uname")
-ALL = ("git", "ssh", "ssh-keygen", "curl", "make", "debootstrap", "iptables", "dockerd", "docker")
+ALL = (
+    "git", "ssh", "ssh-keygen", "curl", "make", "debootstrap", "git-lfs", "iptables", "dockerd",
+    "docker",
+)  # fmt: skip
 
 
 def run(path: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -42,6 +45,7 @@ def path(tmp_path: Path) -> Path:
     for name in ALL:
         (folder / name).write_text("#!/bin/sh\n")
         (folder / name).chmod(0o755)
+    (folder / "docker").write_text("#!/bin/sh\necho 2.26.1\n")
     python = Path(sys.base_prefix) / "bin" / "python3"
     (folder / "python3").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
     (folder / "python3").chmod(0o755)
@@ -79,6 +83,18 @@ def test_an_engine_that_answers_needs_neither_dockerd_nor_iptables(path: Path) -
     (path / "dockerd").unlink()
     (path / "iptables").unlink()
     assert run(path, "lab").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "said", ["echo 1.29.2", "echo unknown command: docker compose >&2; exit 1"]
+)
+def test_version_1_of_compose_does_not_do(path: Path, said: str) -> None:
+    script = f'#!/bin/sh\ncase "$1" in compose) {said};; esac\n'
+    (path / "docker").write_text(script)
+    done = run(path, "lab")
+    assert done.returncode == 1
+    assert "Docker Compose 2" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
 
 
 @pytest.mark.parametrize(

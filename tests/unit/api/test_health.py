@@ -2,92 +2,53 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
-import signal
-import socket
-from pathlib import Path
-
 import pytest
 
-from fraisier.api import create_app
-from fraisier.store import SqlStore
-from support.command import Fraisier
-from support.target import until
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> SqlStore:
-    """Return a new store."""
-    return SqlStore.open(f"sqlite:///{tmp_path / 'records.db'}")
+from fraisier.engine.queue import QueueWorker
 
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
 @pytest.mark.parametrize("part", ["", "/live", "/ready", "/database"])
-def test_each_part_answers_without_a_token(store: SqlStore, prefix: str, part: str) -> None:
-    answer = create_app(store).test_client().get(f"{prefix}/health{part}")
+def test_each_part_answers_without_a_token(server, prefix: str, part: str) -> None:
+    answer = server.ask("GET", f"{prefix}/health{part}", scope=None)
     assert answer.status_code == 200
     assert answer.get_json()["status"] == "ok"
 
 
-def test_a_database_that_is_gone_makes_it_unready_but_not_dead(
-    store: SqlStore, tmp_path: Path
-) -> None:
-    client = create_app(store).test_client()
-    store._engine.dispose()
-    (tmp_path / "records.db").write_text("no database any more")
+def test_a_database_that_is_gone_makes_it_unready_but_not_dead(server) -> None:
+    server.store._engine.dispose()
+    (server.folder / "records.db").write_text("no database any more")
     for left in ("records.db-wal", "records.db-shm"):
-        (tmp_path / left).unlink(missing_ok=True)
+        (server.folder / left).unlink(missing_ok=True)
     for part, status in (("", 503), ("/ready", 503), ("/database", 503), ("/live", 200)):
-        answer = client.get(f"/health{part}")
+        answer = server.ask("GET", f"/health{part}", scope=None)
         assert answer.status_code == status, part
-        assert str(tmp_path) not in answer.text
+        assert str(server.folder) not in answer.text
+    answer = server.get("/deployments")
+    assert answer.status_code == 503
+    assert answer.get_json()["code"] == "store_failed"
+    assert answer.headers["Retry-After"]
+    assert str(server.folder) not in answer.text
+    assert "sqlite" not in answer.text.lower()
 
 
-def test_an_error_is_problem_details(store: SqlStore) -> None:
-    client = create_app(store).test_client()
-    for answer, status in ((client.get("/nope"), 404), (client.post("/health"), 405)):
-        assert answer.status_code == status
-        assert answer.content_type == "application/problem+json"
-        assert answer.get_json()["code"] in ("not_found", "method_not_allowed")
+def test_a_server_that_stops_is_not_ready_but_still_answers(server) -> None:
+    known = server.deploy()["id"]
+    server.stop.drain.set()
+    ready = server.ask("GET", "/health/ready", scope=None)
+    assert (ready.status_code, ready.get_json()["status"]) == (503, "stopping")
+    assert server.ask("GET", "/health/live", scope=None).status_code == 200
+    assert server.get(f"/deployments/{known}").status_code == 200
+    refused = server.post("/deployments", {"fraise": "api", "environment": "production"})
+    assert (refused.status_code, refused.get_json()["code"]) == (503, "unavailable")
+    assert refused.headers["Retry-After"]
 
 
-def test_no_route_but_health_is_open(store: SqlStore) -> None:
-    rules = [str(rule) for rule in create_app(store).url_map.iter_rules()]
-    assert rules
-    assert all("/health" in rule for rule in rules)
-
-
-def test_serve_answers_and_stops(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (tmp_path / "fraises.yaml").write_text("fraises: {}\n")
-    process = Fraisier(tmp_path).start("serve", "--bind", f"127.0.0.1:{port}")
-    try:
-        until(lambda: _status(port) == 200)
-    finally:
-        os.kill(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=20)
-    assert f"127.0.0.1:{port}" in err
-    assert "Traceback" not in err
-
-
-@pytest.mark.parametrize("bind", ["8000", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:x"])
-def test_an_address_that_is_none_is_refused(tmp_path: Path, bind: str) -> None:
-    result = Fraisier(tmp_path)("serve", "--bind", bind)
-    assert result.code == 2
-    assert "127.0.0.1:8000" in result.err
-
-
-def _status(port: int) -> int | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/health")
-        answer = connection.getresponse()
-        return answer.status if json.loads(answer.read()) else None
-    except OSError:
-        return None
-    finally:
-        connection.close()
+def test_a_worker_in_trouble_shows(server) -> None:
+    worker = QueueWorker(server.services.catalogue, server.store, lambda: None, 1, 0)
+    object.__setattr__(server.services, "worker", worker)
+    assert server.ask("GET", "/health", scope=None).status_code == 200
+    worker.trouble = "the database does not answer"
+    answer = server.ask("GET", "/health", scope=None)
+    assert answer.status_code == 503
+    assert answer.get_json()["parts"]["worker"]["reason"] == worker.trouble

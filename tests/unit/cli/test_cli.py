@@ -40,17 +40,26 @@ def fraisier(tmp_path: Path) -> Fraisier:
 
 
 def test_the_version_is_printed_without_ansible_flask_or_a_database() -> None:
-    script = "import sys; sys.argv = ['fraisier', '--version']\nfrom fraisier.cli import main\n"
-    script += (
-        "try: main()\nexcept SystemExit: print(sorted({m.split('.')[0] for m in sys.modules}))"
+    script = (
+        "import sys; sys.argv = ['fraisier', '--version']\nfrom fraisier.cli import main\n"
+        "try: main()\nexcept SystemExit: print(*{m.split('.')[0] for m in sys.modules})"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     version, modules = done.stdout.splitlines()
     assert version == "fraisier, version 0.1.0"
-    for heavy in ("ansible", "ansible_runner", "flask", "sqlalchemy", "alembic", "jsonschema"):
-        assert heavy not in modules.split()
+    assert "click" in modules.split()
+    heavy = {
+        "ansible",
+        "ansible_runner",
+        "flask",
+        "sqlalchemy",
+        "alembic",
+        "jsonschema",
+        "requests",
+    }
+    assert not heavy & {*modules.split()}
 
 
 def test_every_command_is_found_under_its_own_name() -> None:
@@ -110,6 +119,9 @@ def test_a_repository_that_cannot_be_read_records_nothing(fraisier: Fraisier) ->
         (["deploy", "my_api", "production", "--strategy", "canary"], 2),
         (["db", "init", "--database", "oracle"], 2), (["-c", "missing.yaml", "list"], 1),
         (["deploy", "my_api", "production", "--timeout", "-1"], 2),
+        (["plan", "my_api", "nope"], 4), (["cancel", "dep_nope"], 1),
+        (["logs", "dep_nope", "--follow"], 1), (["completion", "csh"], 2),
+        (["history", "nope"], 3), (["status", "my_api", "nope"], 4),
     ],
 )  # fmt: skip
 def test_a_mistake_is_a_sentence_and_an_exit_code(
@@ -139,9 +151,71 @@ def test_a_database_is_made_where_it_is_said(tmp_path: Path) -> None:
     result = Fraisier(tmp_path)("db", "init", "--database", "sqlite", "--path", "x.db")
     assert result.code == 0, result.said
     assert (tmp_path / "x.db").stat().st_size > 0
+    assert f"FRAISIER_DATABASE_URL=sqlite:///{tmp_path}/x.db" in result.err
+    used = Fraisier(tmp_path)("db", "init", "--database", "sqlite", "--path", "fraisier.db")
+    assert (used.code, used.err) == (0, "")
 
 
 def test_history_is_read_although_the_configuration_is_broken(fraisier: Fraisier) -> None:
     (fraisier.folder / "fraises.yaml").write_text("fraises: [")
     assert fraisier("history").code == 0
     assert fraisier("list").code == 1
+
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["lab", "status"], ["config", "validate"], ["db", "status"], ["serve"], ["doctor"],
+        ["collection", "path"],
+    ],
+)  # fmt: skip
+def test_what_only_this_machine_can_do_is_refused_with_a_server(
+    fraisier: Fraisier, command: list[str]
+) -> None:
+    refused = fraisier(*command, FRAISIER_SERVER=NOWHERE)
+    assert refused.code == 2
+    assert "FRAISIER_SERVER" in refused.err
+    assert fraisier(*command, "--help", FRAISIER_SERVER=NOWHERE).code == 0
+
+
+def test_an_empty_server_means_none(fraisier: Fraisier) -> None:
+    assert fraisier("--server", "", "list", FRAISIER_SERVER=NOWHERE).code == 0
+    assert fraisier("list", FRAISIER_SERVER="").code == 0
+
+
+@pytest.mark.parametrize(
+    ("server", "token", "code"),
+    [(NOWHERE, "", 6), (NOWHERE, "two words", 1), (NOWHERE, "t0ken", 1), ("nonsense", "t0ken", 2)],
+)
+def test_a_server_that_cannot_be_asked_is_a_sentence_and_a_code(
+    fraisier: Fraisier, server: str, token: str, code: int
+) -> None:
+    result = fraisier("--json", "--server", server, "list", FRAISIER_TOKEN=token)
+    assert result.code == code, result.said
+    assert result.json["error"]["message"]
+    assert "Traceback" not in result.said
+    assert not token or token not in result.said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_script(fraisier: Fraisier, shell: str) -> None:
+    script = fraisier("completion", shell, FRAISIER_SERVER=NOWHERE)
+    assert script.code == 0
+    assert f"_FRAISIER_COMPLETE={shell}_complete" in script.out
+
+
+def test_the_shell_is_offered_commands_and_what_is_configured(fraisier: Fraisier) -> None:
+    def offered(words: str, count: int) -> list[str]:
+        ask = {"COMP_WORDS": words, "COMP_CWORD": str(count)}
+        return fraisier(_FRAISIER_COMPLETE="bash_complete", **ask).out.split()
+
+    assert offered("fraisier dep", 1) == ["plain,deploy"]
+    assert offered("fraisier deploy ", 2) == ["plain,my_api"]
+    assert offered("fraisier status my_api ", 3) == ["plain,production"]
+    (fraisier.folder / "fraises.yaml").write_text("fraises: [")
+    assert offered("fraisier deploy ", 2) == []
+    assert offered("fraisier show ", 2) == []
+    assert not (fraisier.folder / "fraisier.db").exists(), "completing makes no records"

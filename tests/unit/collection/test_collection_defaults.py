@@ -29,10 +29,10 @@ DOCUMENTED = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
 ROLE_SERVICE = ROLE["argument_specs"]["main"]["options"]["bare_metal_service"]["options"]
 
 #: Of a service, what comes from other parts of fraises.yaml than provider_config.
-ELSEWHERE = {"fraise", "environment", "repository", "branch"}
+ELSEWHERE = {"fraise", "environment", "repository", "branch", "git_username"}
 PACE = {"min_healthy_time", "healthy_deadline"}
 #: Of provider_config, what is about reaching the host and not about the service.
-CONNECTION = {"hosts", "known_hosts", "become", "layout", "source"}
+CONNECTION = {"hosts", "known_hosts", "become", "become_password"}
 
 
 def _shape(options: Mapping[str, Any], nested: str = "options") -> dict[str, Any]:
@@ -159,8 +159,10 @@ def _example() -> dict[str, Any]:
         {"hots": []},
         {"hosts": []},
         {"hosts": [{"hostname": "-oProxyCommand=x"}]},
-        {"layout": "in_place"},
-        {"source": "push"},
+        {"layout": "in_situ"},
+        {"systemd_scope": "session"},
+        {"become_password": "plain text"},
+        {"source": "teleport"},
         {"keep_releases": 1},
         {"systemd_service": "my-api"},
         {"systemd_service": "../x.service"},

@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraisier.deploy.plugins.module_utils import git, git_url
+from ansible_collections.fraisier.deploy.plugins.module_utils import (
+    git,
+    git_mirror,
+    git_tree,
+    git_url,
+)
 from ansible_collections.fraisier.deploy.plugins.module_utils.commands import Finished, User
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
+from ansible_collections.fraisier.deploy.plugins.module_utils.git_access import Access
 
 A, B = "a" * 40, "b" * 40
 
@@ -102,9 +108,9 @@ def test_versions_that_are_none_are_refused(version: str) -> None:
 
 
 def test_local_repositories_alone_may_use_the_file_protocol() -> None:
-    assert git.environment("/srv/git/a.git")["GIT_ALLOW_PROTOCOL"] == "file"
-    assert "file" not in git.environment("https://x/a")["GIT_ALLOW_PROTOCOL"]
-    assert git.environment("https://x/a")["GIT_TERMINAL_PROMPT"] == "0"
+    assert git.environment(Access("/srv/git/a.git"))["GIT_ALLOW_PROTOCOL"] == "file"
+    assert "file" not in git.environment(Access("https://x/a"))["GIT_ALLOW_PROTOCOL"]
+    assert git.environment(Access("https://x/a"))["GIT_TERMINAL_PROMPT"] == "0"
 
 
 def test_credentials_in_a_url_are_not_shown() -> None:
@@ -131,16 +137,16 @@ def test_a_name_of_both_a_branch_and_a_tag_is_ambiguous_unless_they_agree() -> N
 def test_branches_tags_and_commits_are_resolved_by_the_repository(origin: Path) -> None:
     first = _git(origin, "rev-parse", "HEAD")
     second = _commit(origin, "second")
-    assert git.resolve(str(origin), "main") == second
-    assert git.resolve(str(origin), "refs/heads/main") == second
-    assert git.resolve(str(origin), "v1") == first
-    assert git.resolve(str(origin), A) == A
+    assert git.resolve(Access(str(origin)), "main") == second
+    assert git.resolve(Access(str(origin)), "refs/heads/main") == second
+    assert git.resolve(Access(str(origin)), "v1") == first
+    assert git.resolve(Access(str(origin)), A) == A
 
 
 def test_a_branch_that_only_ends_in_the_name_is_another_one(origin: Path) -> None:
     _git(origin, "branch", "feature/login")
     with pytest.raises(Failure) as caught:
-        git.resolve(str(origin), "login")
+        git.resolve(Access(str(origin)), "login")
     assert _code(caught) == "version_not_found"
 
 
@@ -154,26 +160,26 @@ def test_a_branch_that_only_ends_in_the_name_is_another_one(origin: Path) -> Non
 )
 def test_a_version_that_is_not_there_is_refused(origin: Path, version: str, code: str) -> None:
     with pytest.raises(Failure) as caught:
-        git.resolve(str(origin), version)
+        git.resolve(Access(str(origin)), version)
     assert _code(caught) == code
 
 
 def test_a_repository_that_is_an_option_is_never_run(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     with pytest.raises(Failure) as caught:
-        git.resolve(f"--upload-pack=touch {mark}", "main")
+        git.resolve(Access(f"--upload-pack=touch {mark}"), "main")
     assert _code(caught) == "repository_invalid"
     assert not mark.exists()
 
 
 def test_a_repository_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="does not appear to be a git repository") as caught:
-        git.resolve(str(tmp_path / "nope"), "main")
+        git.resolve(Access(str(tmp_path / "nope")), "main")
     assert _code(caught) == "repository_unreachable"
 
 
-def _mirror(tmp_path: Path, origin: Path) -> git.Mirror:
-    return git.Mirror(str(tmp_path / "mirror"), str(origin))
+def _mirror(tmp_path: Path, origin: Path) -> git_mirror.Mirror:
+    return git_mirror.Mirror(str(tmp_path / "mirror"), Access(str(origin)))
 
 
 def test_the_mirror_fetches_a_commit_once(tmp_path: Path, origin: Path) -> None:
@@ -207,10 +213,9 @@ def _me() -> User:
 
 def test_a_commit_is_unpacked_with_its_modes(tmp_path: Path, origin: Path) -> None:
     sha, mirror = _git(origin, "rev-parse", "HEAD"), _mirror(tmp_path, origin)
-    mirror.fetch(sha)
     tree = tmp_path / "tree"
     tree.mkdir()
-    mirror.extract(sha, str(tree), _me())
+    git_tree.unpack(git_tree.fetch(mirror, sha), str(tree), _me())
     assert sorted(os.listdir(tree)) == ["file", "run"]
     assert os.access(tree / "run", os.X_OK)
 
@@ -225,30 +230,3 @@ def test_hooks_in_the_mirror_are_never_run(tmp_path: Path, origin: Path) -> None
         hook.chmod(0o755)
     mirror.fetch(_commit(origin, "second"))
     assert not mark.exists()
-
-
-@pytest.mark.parametrize(
-    ("path", "text", "code"),
-    [
-        (".gitmodules", '[submodule "x"]\n', "submodules_unsupported"),
-        (".gitattributes", "*.bin filter=lfs diff=lfs\n", "lfs_unsupported"),
-        ("deep/in/.gitattributes", "*.bin filter=lfs\n", "lfs_unsupported"),
-    ],
-)
-def test_what_an_archive_would_leave_out_is_refused(
-    tmp_path: Path, origin: Path, path: str, text: str, code: str
-) -> None:
-    (origin / path).parent.mkdir(parents=True, exist_ok=True)
-    (origin / path).write_text(text)
-    sha, mirror = _commit(origin, "with more"), _mirror(tmp_path, origin)
-    mirror.fetch(sha)
-    with pytest.raises(Failure) as caught:
-        mirror.check_supported(sha)
-    assert _code(caught) == code
-
-
-def test_an_ordinary_commit_is_supported(tmp_path: Path, origin: Path) -> None:
-    (origin / ".gitattributes").write_text("*.txt text\n")
-    sha, mirror = _commit(origin, "attributes"), _mirror(tmp_path, origin)
-    mirror.fetch(sha)
-    mirror.check_supported(sha)

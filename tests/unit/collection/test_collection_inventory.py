@@ -91,7 +91,7 @@ def test_hosts_come_with_their_groups_and_how_to_reach_them(tmp_path: Path) -> N
     inventory = _inventory(tmp_path, _file())
     for group in ("my_api_staging_1", "fraise_my_api", "environment_staging_1"):
         assert inventory[group]["hosts"] == ["127.0.0.9"]
-    assert "my_api_staging_1_by_50_percent" in inventory
+    assert "my_api_staging_1_rolling_by_50_percent" in inventory
     variables = inventory["_meta"]["hostvars"]["127.0.0.9"]
     assert variables["ansible_host"] == "127.0.0.9"
     assert variables["ansible_port"] == 22
@@ -132,7 +132,7 @@ def test_the_environment_fills_in_and_a_missing_variable_is_named(tmp_path: Path
         ({"app_path": "/opt/../etc"}, "app_path: must not contain '..'"),
         ({"app_path": "/"}, "app_path: must be at least two folders deep"),
         ({"keep_releases": "five"}, "keep_releases: must be of type integer"),
-        ({"layout": "in_place"}, "layout: must be one of releases"),
+        ({"layout": "in_situ"}, "layout: must be one of releases, in_place"),
         ({"service_user": None}, "service_user: must be of type string"),
     ],
 )
@@ -149,6 +149,24 @@ def test_all_that_is_wrong_is_said_at_once_by_the_inventory(tmp_path: Path) -> N
     said = _run(tmp_path, "ansible-inventory", "--list", data=data).stderr
     assert "hots: unknown key" in said
     assert "keep_releases: must be of type integer" in said
+
+
+def test_hosts_of_a_teams_own_inventory_are_found_where_that_is_read_before(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "team.ini").write_text("[web]\nweb-1 ansible_host=10.0.0.1\nweb-2\n")
+    data = _file(hosts={"inventory": "team.ini", "group": "web"}, service_user="app")
+    alone = _run(tmp_path, "ansible-inventory", "--list", data=data)
+    assert 'group "web" of team.ini; name that inventory before' in " ".join(alone.stderr.split())
+    finished = _run(
+        tmp_path, "ansible-inventory", "-i", "team.ini", "-i", "fraises.yaml", "--list", data=data
+    )
+    assert finished.returncode == 0, finished.stderr
+    found = _plain(json.loads(finished.stdout))
+    assert found["my_api_staging_1"]["hosts"] == ["web-1", "web-2"]
+    seen = found["_meta"]["hostvars"]["web-1"]
+    assert seen["ansible_host"] == "10.0.0.1"
+    assert "my-api/staging-1" in seen["fraisier_targets"]
 
 
 def test_the_file_needs_its_root_key(tmp_path: Path) -> None:
@@ -198,6 +216,17 @@ def test_secrets_are_read_when_needed_from_where_they_are(tmp_path: Path) -> Non
     assert seen["secrets"] == {"A": "{{ 7*7 }}", "B": "from a file"}
 
 
+def test_the_password_of_sudo_is_read_when_needed_and_never_templated(tmp_path: Path) -> None:
+    data = _file(become_password={"env": "SUDO_PASSWORD"})
+    listed = _run(tmp_path, "ansible-inventory", "--list", data=data, SUDO_PASSWORD="s3cret")
+    assert "s3cret" not in listed.stdout
+    shown = _run(
+        tmp_path, "ansible", "all", "-m", "ansible.builtin.debug", "-a",
+        "var=ansible_become_password", data=data, SUDO_PASSWORD="{{ 7*7 }}",
+    )  # fmt: skip
+    assert '"ansible_become_password": "{{ 7*7 }}"' in shown.stdout, shown.stdout + shown.stderr
+
+
 def test_every_missing_secret_is_named_and_none_is_shown(tmp_path: Path) -> None:
     references = {"A": {"env": "NOT_SET"}, "B": {"file": "nowhere"}, "C": {"env": "THERE"}}
     seen, said = _seen(tmp_path, _file(env_vars=references), THERE="canary-value")
@@ -220,3 +249,17 @@ def test_a_value_of_ansibles_own_vault_is_a_secret(tmp_path: Path) -> None:
     seen, said = _seen(tmp_path, text, ANSIBLE_VAULT_PASSWORD_FILE=str(tmp_path / "password"))
     assert seen.get("secrets") == {"A": "hidden text"}, said
     assert seen["env_vars"] == {}
+
+
+def test_what_opens_the_repository_stays_a_reference(tmp_path: Path) -> None:
+    data = _file(source="push")
+    fraise = data["fraises"]["my-api"]
+    fraise["git_auth"] = {"token": {"file": "secrets/token"}, "username": "deployer"}
+    (found,) = read_targets(data, SCHEMA, str(tmp_path), {})
+    assert found.value["git_references"] == {"token": {"file": f"{tmp_path}/secrets/token"}}
+    assert found.value["service"]["git_username"] == "deployer"
+    assert found.value["service"]["source"] == "push"
+    fraise["git_auth"] = {"token": "written out"}
+    with pytest.raises(ConfigurationError, match="must be a reference") as caught:
+        read_targets(data, SCHEMA, str(tmp_path), {})
+    assert "written out" not in str(caught.value)

@@ -16,6 +16,11 @@ from fraisier.domain.errors import ConfigurationError
 from fraisier.domain.strategy import StrategyConfig
 
 
+def test_a_worker_needs_no_health_check(files: Files) -> None:
+    files.write(GOOD.replace("type: api", "type: worker"))
+    assert files.load().target("my_api", "production").type == "worker"
+
+
 def test_a_full_file_becomes_exactly_this_target(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,8 +46,11 @@ def test_a_full_file_becomes_exactly_this_target(
         "repository": "https://github.com/my-org/my-api.git",
         "branch": "release/2",
         "app_path": "/opt/my-api",
+        "layout": "releases",
+        "source": "fetch",
         "service_name": "my-api",
         "systemd_service": "api.service",
+        "systemd_scope": "system",
         "service_user": "deploy",
         "build": ["make ${HOME}", ["make", "install"]],
         "build_timeout": 60,

@@ -19,10 +19,10 @@ NOT_YET = "not supported by this version of Fraisier (0.1.0)"
     ("pieces", "problem"),
     [
         (
-            {"type: api": "type: worker"},
-            f'3: {FRAISE}.type: "worker" is {NOT_YET}; use api',
+            {"type: api": "type: etl"},
+            f'3: {FRAISE}.type: "etl" is {NOT_YET}; use api or worker',
         ),
-        ({"type: api": "type: apo"}, f'3: {FRAISE}.type: expected api; got "apo"'),
+        ({"type: api": "type: apo"}, f'3: {FRAISE}.type: expected one of api, worker; got "apo"'),
         (
             {"type: api": "git_repository: x"},
             f'3: {FRAISE}.git_repository: unknown key; did you mean "git_repo"?',
@@ -56,8 +56,8 @@ NOT_YET = "not supported by this version of Fraisier (0.1.0)"
         ),
         (
             {"provider: bare_metal": "provider: bare_mtal"},
-            f'7: {ENVIRONMENT}.provider: unknown provider "bare_mtal"; known: bare_metal; '
-            'did you mean "bare_metal"?',
+            f'7: {ENVIRONMENT}.provider: unknown provider "bare_mtal"; known: bare_metal, '
+            'docker_compose; did you mean "bare_metal"?',
         ),
         (
             {"provider: bare_metal": "provider: coolify"},
@@ -183,7 +183,18 @@ def test_an_inventory_of_hosts_that_cannot_be_used_is_told(
         ("keep_releases: five", 'keep_releases: expected an integer, got "five" (a string)'),
         ("keep_releases: 1", "keep_releases: must be at least 2, got 1"),
         ("keep_releases: true", "keep_releases: expected an integer, got true (a boolean)"),
-        ("layout: in_place", 'layout: expected releases; got "in_place"'),
+        ("layout: in_situ", 'layout: expected one of releases, in_place; got "in_situ"'),
+        (
+            "shared: [uploads]\n          layout: in_place",
+            "shared: means nothing with the layout in_place",
+        ),
+        ("systemd_scope: user", "systemd_scope: user needs become: false"),
+        (
+            "become_password: {env: SUDO}\n          become: false",
+            "become_password: is for sudo, and become is false",
+        ),
+        ("become_password: {env: 1SUDO}", "become_password: {env: …} must name an environment"),
+        ("service_user: app\n          become: false", "service_user: without become deploy can"),
         ("systemd_service: my-api", "systemd_service: expected the name of a unit that ends in"),
         ("build: make", 'build: expected a list, got "make" (a string)'),
         ("build: [{a: b}]", "build[0]: expected a string or a list, got a mapping"),

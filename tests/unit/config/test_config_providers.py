@@ -6,7 +6,7 @@ import pytest
 from config_files import BOAT, Files
 
 from fraisier.config import load_providers
-from fraisier.config.providers import PROVIDER_SCHEMA, VERBS
+from fraisier.config.providers import MORE_VERBS, PROVIDER_SCHEMA, VERBS
 from fraisier.domain.errors import ConfigurationError
 from fraisier.domain.strategy import STRATEGIES
 
@@ -20,7 +20,7 @@ def _problems(files: Files) -> list[str]:
 
 def test_bare_metal_comes_along_and_can_do_every_step(files: Files) -> None:
     provider = load_providers(files.folder, {})["bare_metal"]
-    assert set(provider.playbooks) == set(VERBS)
+    assert set(provider.playbooks) == {*VERBS, *MORE_VERBS}
     assert provider.default_strategy in provider.strategies
     assert set(provider.strategies) <= set(STRATEGIES)
     assert provider.source.endswith("providers/bare_metal")
@@ -33,7 +33,7 @@ def test_the_first_folder_that_has_a_provider_is_taken(boat: Files) -> None:
     path = {"FRAISIER_PROVIDERS_PATH": f"{second}:{first}"}
     assert load_providers(boat.folder, path)["boat"].description == "second"
     assert load_providers(boat.folder, {})["boat"].description == "Ships it."
-    assert set(load_providers(boat.folder, path)) == {"boat", "bare_metal"}
+    assert set(load_providers(boat.folder, path)) == {"boat", "bare_metal", "docker_compose"}
 
 
 def test_a_folder_of_the_path_that_is_not_there_is_told(files: Files) -> None:

@@ -22,6 +22,7 @@ CLI = pages.page("docs/CLI_REFERENCE.md")
 CONFIGURATION = pages.page("docs/CONFIGURATION.md")
 ARCHITECTURE = pages.page("docs/ARCHITECTURE.md")
 BARE_METAL = pages.page("docs/PROVIDER_BARE_METAL.md")
+COMPOSE = pages.page("docs/PROVIDER_DOCKER_COMPOSE.md")
 MODULES = pages.TOP / "collections/ansible_collections/fraisier/deploy/plugins/module_utils"
 
 
@@ -94,8 +95,17 @@ def test_every_event_type_is_in_the_table() -> None:
     assert not missing, f"not in {ARCHITECTURE.name}: {missing}"
 
 
+def test_every_code_of_containers_is_in_the_table_of_their_provider() -> None:
+    text = "".join(file.read_text() for file in MODULES.glob("compose_*.py"))
+    codes = set(re.findall(r'Failure\(\s*"([a-z_]+)"', text))
+    assert len(codes) > 12
+    missing = [code for code in sorted(codes) if not COMPOSE.row(code)]
+    assert not missing, f"not in {COMPOSE.name}: {missing}"
+
+
 def test_every_code_that_a_host_can_answer_is_in_the_troubleshooting_table() -> None:
-    text = "".join(file.read_text() for file in MODULES.glob("*.py"))
+    files = [file for file in MODULES.glob("*.py") if not file.name.startswith("compose_")]
+    text = "".join(file.read_text() for file in files)
     codes = set(re.findall(r'Failure\(\s*"([a-z_]+)"', text))
     codes |= set(re.findall(r'errno\.E[A-Z]+: \("([a-z_]+)"', text))
     codes |= {found.code for _, found in (*UNREACHABLE, *BROKEN_MODULE)}

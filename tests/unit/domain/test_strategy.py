@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.planning import (
+    batch_size,
+    batches,
+)
 from fraisier.domain.errors import UsageError
 from fraisier.domain.plan import check_strategy, way_back, way_out
-from fraisier.domain.strategy import StrategyConfig, batch_size, batches, canonical_strategy
+from fraisier.domain.strategy import StrategyConfig, canonical_strategy
 from support.fakes import PROVIDER, make_target
 
 
@@ -21,8 +25,8 @@ def test_a_batch_is_at_least_one_host_and_at_most_all(
 
 
 def test_rolling_keeps_the_order_and_recreate_takes_all_at_once() -> None:
-    assert batches("rolling", "abcde", 2) == [("a", "b"), ("c", "d"), ("e",)]
-    assert batches("recreate", "abc", 1) == [("a", "b", "c")]
+    assert batches("rolling", "abcde", 2) == [["a", "b"], ["c", "d"], ["e"]]
+    assert batches("recreate", "abc", 1) == [["a", "b", "c"]]
 
 
 def test_a_strategy_is_known_by_either_spelling_and_refused_when_it_cannot_be_carried() -> None:

@@ -11,7 +11,9 @@ from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.errors import Refused, StoreError, VersionNotFound
 from fraisier.domain.event import Event
+from fraisier.domain.plan import Work
 from fraisier.domain.ports import Filter
+from fraisier.engine import execution
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.worker import Worker
 from fraisier.store import SqlStore
@@ -26,7 +28,7 @@ class World:
         self.runner = runner
         catalogue = make_catalogue(target)
         self.deployments = Deployments(catalogue, self.store, Repositories(), Inventories())
-        self.worker = Worker(catalogue, self.store, runner, self.deployments)
+        self.worker = Worker(catalogue, self.store, runner)
         self.told: list[Event] = []
         self.cancel = False
 
@@ -223,6 +225,50 @@ def test_a_deployment_that_another_process_began_is_waited_for_and_not_run_again
     assert world.runner.works == []
 
 
+def test_a_deployment_that_waits_is_cancelled_by_its_own_command(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    first = world.deployments.deploy(_wish(version="v1"))
+    assert world.store.claim(first.id)
+    world.cancel = True
+    waiting = world.deploy("v2")
+    assert waiting.status is Status.CANCELLED
+    assert "before it began" in waiting.reason
+    assert world.runner.works == []
+
+
+def test_a_deployment_that_waits_can_be_cancelled_by_anybody(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    first = world.deployments.deploy(_wish(version="v1"))
+    assert world.store.claim(first.id)
+    asked = world.deployments.deploy(_wish(version="v2"))
+
+    def cancel(blocker: Deployment) -> None:
+        assert blocker.id == first.id
+        world.deployments.cancel(asked.id, "tok_1")
+
+    ended = world.worker.carry_out(asked, world.told.extend, lambda: False, cancel)
+    assert ended.status is Status.CANCELLED
+    assert world.runner.works == []
+
+
+def test_a_recorded_wish_stops_a_roll_out_that_a_command_carries_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "WATCH_SECONDS", 0)
+    world = make_world(tmp_path, *THREE)
+    world.deploy("v1")
+
+    def wish(work: Work) -> None:
+        if work.verb == "deploy" and work.hosts[0].name == "web-2":
+            world.deployments.cancel(work.deployment_id, "tok_1")
+
+    world.runner.before_step = wish
+    ended = world.deploy("v2")
+    assert ended.status is Status.CANCELLED
+    assert ended.cancel_requested_by == "tok_1"
+    assert world.runner.serving == dict.fromkeys(THREE, "v1")
+
+
 def test_a_version_seen_here_may_be_named_by_its_first_characters(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     with pytest.raises(VersionNotFound):
@@ -280,3 +326,16 @@ def test_records_that_fail_in_the_middle_never_claim_that_nothing_was_changed(
     (ended,) = world.store.deployments(Filter())
     assert ended.status is Status.INTERRUPTED
     assert world.store.held("api", "production") == ended.id
+
+
+def test_a_request_that_waits_is_given_up_once_its_target_is_held(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    first = world.deployments.deploy(_wish(version="v1"))
+    world.store.claim(first.id)
+    second = world.deployments.deploy(_wish(version="v2"))
+    world.store.finish(first.id, Status.INTERRUPTED, "its process died")
+    with pytest.raises(Refused, match=f"is held: {first.id} is interrupted") as refused:
+        world.worker.carry_out(second, world.told.extend, lambda: False, lambda _blocker: None)
+    assert "fraisier unlock api production" in refused.value.hint
+    assert world.store.deployment(second.id).status is Status.CANCELLED
+    assert world.runner.works == []

@@ -60,3 +60,10 @@ def test_what_belongs_to_another_run_goes_on(tmp_path: Path) -> None:
     assert not alive(mine)
     assert alive(other)
     os.kill(other, signal.SIGKILL)
+
+
+def test_what_was_ended_leaves_no_zombie_behind(tmp_path: Path) -> None:
+    become_subreaper()
+    pid = start(tmp_path / "pid", "reaped")
+    end_descendants("reaped", grace=0.2)
+    assert not Path(f"/proc/{pid}").exists()

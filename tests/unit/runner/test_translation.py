@@ -123,3 +123,13 @@ def test_a_broken_playbook_says_what_ansible_said() -> None:
 def test_what_ansible_adds_to_what_ssh_said_is_left_out(said: str) -> None:
     _, outcome = translated(event("runner_on_unreachable", res={"msg": said}))
     assert outcome.first_error()["message"] == "Connection refused"
+
+
+def test_the_diffs_of_a_task_and_of_every_turn_of_its_loop_are_told() -> None:
+    one = {"before": "", "after": "a"}
+    turns = [{"changed": True, "diff": one}, {"changed": False, "diff": {"before": "b"}}]
+    for result in ({"changed": True, "diff": [one]}, {"changed": True, "results": turns}):
+        (fact,), _ = translated(event("runner_on_ok", action="ansible.builtin.copy", res=result))
+        assert fact.data["diff"] == [one]
+    (plain,), _ = translated(event("runner_on_ok", action="x", res={"changed": True}))
+    assert "diff" not in plain.data

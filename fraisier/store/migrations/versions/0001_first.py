@@ -1,4 +1,4 @@
-"""The first schema: targets, deployments, their hosts, events and placements."""
+"""The first schema: targets, deployments, their hosts, events, placements and tokens."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("host", sa.String(255), nullable=False),
         sa.Column("fence", sa.BigInteger, nullable=False),
         sa.Column("release", sa.String(64)),
-        sa.Column("version", sa.String(64)),
+        sa.Column("version", sa.String(255)),
         sa.Column("good", sa.Boolean, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("target_id", "host", name="pk_placements"),
@@ -39,6 +39,7 @@ def upgrade() -> None:
     )
     _create_deployments()
     _create_details()
+    _create_tokens()
 
 
 def _create_deployments() -> None:
@@ -49,24 +50,31 @@ def _create_deployments() -> None:
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("version", sa.String(64), nullable=False),
+        sa.Column("version", sa.String(255), nullable=False),
         sa.Column("requested_version", sa.String(255)),
         sa.Column("strategy", sa.String(16), nullable=False),
         sa.Column("triggered_by", sa.String(255), nullable=False),
         sa.Column("trace_id", sa.String(40), nullable=False),
         sa.Column("target", sa.JSON, nullable=False),
         sa.Column("options", sa.JSON, nullable=False),
-        sa.Column("owner", sa.JSON, nullable=False),
+        sa.Column("owner", sa.JSON),
         sa.Column("last_sequence", sa.Integer, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("started_at", sa.BigInteger),
         sa.Column("completed_at", sa.BigInteger),
+        sa.Column("cancel_requested_at", sa.BigInteger),
+        sa.Column("cancel_requested_by", sa.String(255)),
         sa.Column("idempotency_key", sa.String(255)),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_deployments"),
-        sa.UniqueConstraint("idempotency_key", name="uq_deployments_idempotency_key"),
+        sa.UniqueConstraint(
+            "triggered_by", "idempotency_key", name="uq_deployments_triggered_by_idempotency_key"
+        ),
         sa.ForeignKeyConstraint(["target_id"], ["targets.id"], name="fk_deployments_target_id"),
     )
     op.create_index("ix_deployments_target_created", "deployments", ["target_id", "created_at"])
+    op.create_index("ix_deployments_created_at", "deployments", ["created_at"])
+    op.create_index("ix_deployments_status", "deployments", ["status"])
     live = sa.text("status = 'in_progress'")
     op.create_index(
         "uq_deployments_one_live_per_target",
@@ -116,4 +124,21 @@ def _create_details() -> None:
         sa.Column("subject", sa.String(255), nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
+    )
+
+
+def _create_tokens() -> None:
+    op.create_table(
+        "tokens",
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("scope", sa.String(16), nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("created_by", sa.String(255), nullable=False),
+        sa.Column("expires_at", sa.BigInteger),
+        sa.Column("last_used_at", sa.BigInteger),
+        sa.Column("revoked_at", sa.BigInteger),
+        sa.PrimaryKeyConstraint("id", name="pk_tokens"),
+        sa.UniqueConstraint("digest", name="uq_tokens_digest"),
     )

@@ -31,10 +31,26 @@ options:
       branch:
         description: The branch deployed by default; the module does not use it.
         type: str
+      git_username:
+        description: The user name that goes with the token in O(secret_git).
+        type: str
+      source:
+        description: >-
+          How the code gets to the host; the host fetches it, or it is pushed from the controller.
+        type: str
+        choices: [fetch, push]
+        default: fetch
       app_path:
-        description: The folder that holds the releases.
+        description: The folder that holds the releases, or the checkout.
         type: str
         required: true
+      layout:
+        description:
+          - With V(releases), each release has a folder of its own. With V(in_place),
+            O(service.app_path) is a git checkout that is moved from commit to commit.
+        type: str
+        choices: [releases, in_place]
+        default: releases
       service_name:
         description: The name of the service on the host.
         type: str
@@ -42,6 +58,11 @@ options:
       systemd_service:
         description: The unit; O(service.service_name) with C(.service) when left out.
         type: str
+      systemd_scope:
+        description: Whose systemd runs the unit, the system's or that of O(service.service_user).
+        type: str
+        choices: [system, user]
+        default: system
       service_user:
         description: The user that the service and its build commands run as.
         type: str
@@ -137,6 +158,10 @@ options:
         default: 60
   secret_environment:
     description: Environment variables that are secrets. Texts under 4 characters are not hidden.
+    type: dict
+    default: {}
+  secret_git:
+    description: What opens the repository; C(token) over https, or C(ssh_key) over SSH, as text.
     type: dict
     default: {}
   fence:

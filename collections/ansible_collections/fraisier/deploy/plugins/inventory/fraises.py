@@ -45,16 +45,23 @@ fraises:
 """
 
 import os
-from typing import Any
+from typing import Any, Mapping
 
 import yaml
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.template import trust_as_template
 
-from ..plugin_utils.targets import ConfigurationError, Target, read_targets
+from ..plugin_utils.targets import BECOME, ConfigurationError, Target, read_targets
 
 _PROVIDER = os.path.join(
     os.path.dirname(__file__), "..", "..", "providers", "bare_metal", "provider.yml"
+)
+
+
+#: Read when sudo asks, as the secrets of a service are read when a task needs them.
+_BECOME_PASSWORD = trust_as_template(
+    f"{{{{ ({BECOME} | fraisier.deploy.secret_values).password }}}}"
 )
 
 
@@ -84,11 +91,26 @@ class InventoryModule(BaseInventoryPlugin):
         for target in targets:
             self._add(target, known, path)
 
+    def _hosts(self, target: Target, path: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return the hosts of a target, also those that an inventory read before has."""
+        if not target.group:
+            return target.hosts
+        group = self.inventory.groups.get(target.group)
+        names = [host.name for host in group.get_hosts()] if group else []
+        if not names and target.group in self.inventory.hosts:
+            names = [target.group]
+        if not names:
+            self.display.warning(
+                f"{path}: {target.fraise}/{target.environment} has no hosts here: they are in "
+                f'group "{target.group}" of {target.inventory}; name that inventory before this one'
+            )
+        return dict.fromkeys(names, target.common)
+
     def _add(self, target: Target, known: dict[str, dict[str, Any]], path: str) -> None:
         name = f"{target.fraise}/{target.environment}"
         for group in target.groups:
             self.inventory.add_group(group)
-        for host, connection in target.hosts.items():
+        for host, connection in self._hosts(target, path).items():
             entry = known.setdefault(host, {"connection": connection, "targets": {}})
             if entry["connection"] != connection:
                 raise AnsibleParserError(
@@ -99,6 +121,8 @@ class InventoryModule(BaseInventoryPlugin):
             self.inventory.add_host(host)
             for variable, value in connection.items():
                 self.inventory.set_variable(host, variable, value)
+            if BECOME in connection:
+                self.inventory.set_variable(host, "ansible_become_password", _BECOME_PASSWORD)
             self.inventory.set_variable(host, "fraisier_targets", dict(entry["targets"]))
             for group in target.groups:
                 self.inventory.add_child(group, host)

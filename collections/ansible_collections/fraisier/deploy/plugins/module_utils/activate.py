@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 
-from . import gate, systemd, unit
+from . import gate, in_place
 from .commands import User
 from .failure import Failure
 from .health import Place
@@ -17,8 +16,10 @@ from .observe import UNKNOWN, running_release
 from .prepare import command_environment
 from .releases import BAD, GOOD, Release
 from .site import Site
+from .unit_check import check_unit
 
-_GUILTY = ("start_failed", "health_check_failed")  # failures that are the release's own fault
+#: Failures that are the release's own fault.
+_GUILTY = ("build_failed", "start_failed", "health_check_failed")
 
 
 def activate(site: Site, release: Release, user: User, went_live: bool = True) -> Release:
@@ -27,8 +28,10 @@ def activate(site: Site, release: Release, user: User, went_live: bool = True) -
     A release that does not start or pass is marked bad. `went_live`: record the time of it.
     """
     with site.report.step("switch") as step:
-        release = _switch(site, release, step, went_live)
+        release = _switch(site, release, user, step, went_live)
     try:
+        if site.layout.in_place:
+            in_place.build_here(site, release, user)
         restart(site, release)
         pass_gate(site, release, user, fresh=True)
     except Failure as failure:
@@ -38,7 +41,9 @@ def activate(site: Site, release: Release, user: User, went_live: bool = True) -
     return site.ledger.mark(release, GOOD)
 
 
-def _switch(site: Site, release: Release, step: dict[str, object], went_live: bool) -> Release:
+def _switch(
+    site: Site, release: Release, user: User, step: dict[str, object], went_live: bool
+) -> Release:
     site.fence.check()
     site.changed = True
     current = site.ledger.current()
@@ -46,9 +51,12 @@ def _switch(site: Site, release: Release, step: dict[str, object], went_live: bo
         release = replace(release, deployed_at=time.time(), previous=current)
         site.ledger.write(release)
     if current != release.id:
-        site.ledger.switch(release.id)
         site.switched = True
         step["changed"] = True
+    if site.layout.in_place:
+        in_place.move(site, release, user)
+    elif current != release.id:
+        site.ledger.switch(release.id)
     return release
 
 
@@ -62,52 +70,24 @@ def restart(site: Site, release: Release) -> None:
         site.restarted_at = time.time()
         text = site.ledger.stored(release.id)[1]
         if text is not None:
-            _install(site, name, text)
-        systemd.systemctl("reset-failed", "--", name)
+            check_unit(site)
+            site.systemd.install(name, text)
+        site.systemd.tell("reset-failed", name)
         limit = site.service.check.deadline + 35  # the old process may take 30 s to stop
-        finished = systemd.systemctl("restart", "--", name, timeout=limit)
+        finished = site.systemd.tell("restart", name, timeout=limit)
         if finished.code != 0:
-            why = f"it took longer than {limit:g} s" if finished.timed_out else _reason(name)
+            why = f"it took longer than {limit:g} s" if finished.timed_out else _reason(site)
             raise Failure(
                 "start_failed",
                 f"{name} did not start: {why}",
                 "read the log of the service; try its command on the host as its user",
-                finished.output + systemd.journal(name, site.restarted_at),
+                finished.output + site.systemd.journal(name, site.restarted_at),
             )
 
 
-def _install(site: Site, name: str, text: str) -> None:
-    check_unit(site)
-    if systemd.install(name, text):
-        systemd.systemctl("daemon-reload")
-    if not os.path.lexists(f"{systemd.UNIT_FOLDER}/multi-user.target.wants/{name}"):
-        systemd.systemctl("enable", "--", name)
-
-
-def _reason(name: str) -> str:
-    state = systemd.show(name)
+def _reason(site: Site) -> str:
+    state = site.systemd.show(site.service.systemd_service)
     return f"{state.active_state} ({state.result}, exit status {state.exit_status})"
-
-
-def check_unit(site: Site) -> None:
-    """Raise Failure when the unit is missing, or somebody else's where ours is to be written."""
-    name = site.service.systemd_service
-    if not site.service.writes_unit:
-        if not systemd.show(name).exists:
-            raise Failure(
-                "unit_missing",
-                f"there is no unit {name} on the host",
-                "install it, or name the command in exec and Fraisier writes the unit",
-            )
-        return
-    text = systemd.installed_text(name)
-    path = systemd.unit_path(name) if text is not None else systemd.show(name).fragment_path
-    if path and not (text is not None and unit.is_ours(text)):
-        raise Failure(
-            "unit_not_ours",
-            f"the unit {name} was not written by Fraisier ({path})",
-            "leave exec out to use that unit as it is, or choose another systemd_service",
-        )
 
 
 def pass_gate(site: Site, release: Release, user: User, fresh: bool) -> None:
@@ -117,11 +97,11 @@ def pass_gate(site: Site, release: Release, user: User, fresh: bool) -> None:
     with site.report.step("gate"):
         environment = command_environment(site, release.version, release.id, user)
         place = Place(user, site.layout.current, environment)
-        verdict = gate.require_healthy(check, place, service.systemd_service, fresh)
+        verdict = gate.require_healthy(check, place, service.systemd_service, fresh, site.systemd)
         site.gate = verdict.as_dict()
         if not verdict.passed:
             where = f"{service.fraise} ({release.version[:12]})"
-            log = systemd.journal(service.systemd_service, site.restarted_at)
+            log = site.systemd.journal(service.systemd_service, site.restarted_at)
             raise gate.failure(verdict, where, log)
 
 
@@ -129,7 +109,11 @@ def runs(site: Site, release: Release) -> bool:
     """True when the service is up, from this release, under the unit that belongs to it."""
     text = site.ledger.stored(release.id)[1]
     name = site.service.systemd_service
-    if text is not None and systemd.installed_text(name) != text:
+    if text is not None and site.systemd.installed_text(name) != text:
         return False
-    state = systemd.show(name)
-    return state.active and running_release(site.layout, state) in (release.id, UNKNOWN)
+    state = site.systemd.show(name)
+    if not state.active or (site.layout.in_place and not in_place.is_at(site, release)):
+        return False
+    found = running_release(site.layout, state)
+    unseen = not (site.layout.in_place and state.main_pid)  # a checkout tells by its process
+    return found == release.id or (found == UNKNOWN and unseen)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import selectors
@@ -13,7 +14,7 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from .failure import Failure
 
@@ -61,6 +62,43 @@ def user_of(uid: int) -> User | None:
         return None
 
 
+def as_user(user: User, work: Callable[[], Any]) -> None:
+    """Do file work as another account, in a child: root never follows what that account made."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reading)
+        os._exit(_child(user, work, writing))
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as pipe:
+        said = pipe.read()
+    _pid, status = os.waitpid(child, 0)
+    if status:
+        number, message, name = json.loads(said or '[null, "it was killed", null]')
+        raise OSError(number, message, name)
+
+
+def _child(user: User, work: Callable[[], Any], pipe: int) -> int:
+    try:
+        os.umask(0o022)
+        _become(user)
+        work()
+    except OSError as error:
+        os.write(pipe, json.dumps([error.errno, error.strerror, str(error.filename)]).encode())
+        return 1
+    except BaseException as error:
+        os.write(pipe, json.dumps([None, repr(error), None]).encode())
+        return 1
+    return 0
+
+
+def _become(user: User) -> None:
+    if user.uid != os.geteuid():
+        os.initgroups(user.name, user.gid)
+        os.setgid(user.gid)
+        os.setuid(user.uid)
+
+
 class Bounded:
     """Bytes of which the first and the last HALF are kept."""
 
@@ -91,21 +129,24 @@ def spawn(
     cwd: str | None = None,
     user: User | None = None,
     stdin: int | None = subprocess.DEVNULL,
+    stdout: int = subprocess.PIPE,
     stderr: int = subprocess.STDOUT,
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a program as the leader of a process group, as `user` when that is another account."""
+    """Start a program as the leader of a process group, as `user` when that is another account.
+
+    It inherits the descriptors `pass_fds`.
+    """
 
     def own_group_as_user() -> None:
         os.setpgid(0, 0)
         os.umask(0o022)
-        if user is not None and user.uid != os.geteuid():
-            os.initgroups(user.name, user.gid)
-            os.setgid(user.gid)
-            os.setuid(user.uid)
+        if user is not None:
+            _become(user)
 
     return subprocess.Popen(
-        list(argv), env=dict(env), cwd=cwd, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr,
-        preexec_fn=own_group_as_user,
+        list(argv), env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr,
+        pass_fds=pass_fds, preexec_fn=own_group_as_user,
     )  # fmt: skip
 
 
@@ -116,10 +157,11 @@ def run(
     timeout: float,
     cwd: str | None = None,
     user: User | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Finished:
     """Run a program to its end or its time limit; what it leaves running is ended with it."""
     try:
-        process = spawn(argv, env=env, cwd=cwd, user=user)
+        process = spawn(argv, env=env, cwd=cwd, user=user, pass_fds=pass_fds)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         return Finished(127, f"{argv[0]}: {error.strerror}")
     try:

@@ -5,47 +5,44 @@
 
 from __future__ import annotations
 
-from .activate import activate, check_unit, pass_gate, runs
+from . import in_place
+from .activate import activate, pass_gate, runs
 from .commands import User
-from .failure import Failure
-from .git_url import SHA
+from .host_check import check_host
 from .prepare import prepare, wanted_files
 from .releases import Release, earlier_good, to_prune
-from .site import Site, require_programs
+from .site import Site, remembered, require_sha
 
 
 def deploy(site: Site, version: str) -> None:
     """Make the host run `version` (a full SHA); the site tells how it went. Raises Failure."""
     require_sha(version)
-    require_programs()
-    user = site.enter()
+    user = check_host(site)
+    site.enter(user)
     sweep(site)
-    site.previous = remembered(site)
-    if site.previous is not None and unchanged(site, site.previous, version):
-        pass_gate(site, site.previous, user, fresh=False)
+    take_over(site, user)
+    current, site.previous = remembered(site), served_before(site)
+    if current is not None and unchanged(site, current, version):
+        pass_gate(site, current, user, fresh=False)
         return
-    with site.report.step("check unit"):
-        check_unit(site)
-    release = reusable(site, version) or _prepared(site, version, user)
+    release = _reused(site, version) or _prepared(site, version, user)
     activate(site, release, user)
-    prune(site)
+    prune(site, user)
 
 
-def preview(site: Site, version: str) -> None:
-    """Say whether a deployment would change this host, and change nothing."""
-    require_sha(version)
-    site.previous = remembered(site)
-    site.changed = site.previous is None or not unchanged(site, site.previous, version)
+def take_over(site: Site, user: User) -> None:
+    """Record what is checked out already, where the service has a checkout."""
+    if site.layout.in_place:
+        in_place.adopt(site, in_place.checkout_of(site, user))
 
 
-def require_sha(version: str | None) -> None:
-    """Raise Failure `version_invalid` unless this is a full commit SHA."""
-    if not SHA.match(version or ""):
-        raise Failure(
-            "version_invalid",
-            f"version {version!r} is not a full 40-character commit SHA",
-            "resolve it first: fraisier.deploy.git_version",
-        )
+def served_before(site: Site) -> Release | None:
+    """Return the release to go back to: the current one, or a good one before it if it is not."""
+    current = remembered(site)
+    if current is None or current.good:
+        return current
+    earlier = earlier_good(site.ledger.all(), current.id)
+    return earlier or (None if current.only_found else current)
 
 
 def sweep(site: Site) -> None:
@@ -55,14 +52,6 @@ def sweep(site: Site) -> None:
         step["changed"] = bool(swept)
         if swept:
             site.report.say("sweep", "removed half-made releases: " + ", ".join(swept))
-
-
-def remembered(site: Site) -> Release | None:
-    """Return the current release; one whose record is lost has status `unknown`."""
-    current = site.ledger.current()
-    if current is None:
-        return None
-    return site.ledger.get(current) or Release(current, "", "", "unknown", 0.0)
 
 
 def same(site: Site, release: Release, version: str) -> bool:
@@ -80,14 +69,16 @@ def unchanged(site: Site, release: Release, version: str) -> bool:
     return same(site, release, version) and runs(site, release)
 
 
-def reusable(site: Site, version: str) -> Release | None:
+def _reused(site: Site, version: str) -> Release | None:
     """Return a release on the disk that need not be built again."""
+    if site.layout.in_place:
+        return None
     found = next((r for r in site.ledger.all() if same(site, r, version)), None)
     site.reused = found is not None
     return found
 
 
-def prune(site: Site) -> None:
+def prune(site: Site, user: User) -> None:
     """Remove releases beyond `keep_releases`."""
     ledger, keep = site.ledger, site.service.keep_releases
     with site.report.step("prune") as step:
@@ -95,10 +86,14 @@ def prune(site: Site) -> None:
         before = earlier_good(releases, current)
         for release in to_prune(releases, current, before.id if before else None, keep):
             site.fence.check()
+            if site.layout.in_place:
+                in_place.checkout_of(site, user).forget(release.id)
             ledger.remove(release.id)
             step["changed"] = True
 
 
 def _prepared(site: Site, version: str, user: User) -> Release:
     site.fence.check()
+    if site.layout.in_place:
+        return in_place.prepare(site, version, in_place.checkout_of(site, user))
     return prepare(site, version, site.claim.deployment, user)

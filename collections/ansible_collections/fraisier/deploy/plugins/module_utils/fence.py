@@ -42,7 +42,7 @@ class Fence:
         """Take the fence for a claim and return its number; raises Failure when it is refused."""
         self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            self._take_lock(claim)
+            self._take_lock(self._lock, claim)
             previous = read_holder(self._path)
             number = next_number(previous, claim, boot_id(), boot_time())
             if previous is not None and previous.boot_id == boot_id():
@@ -54,17 +54,40 @@ class Fence:
             raise
         return number
 
-    def check(self) -> None:
-        """Raise Failure `fence_stale` unless this run still holds it. Call before changes."""
+    def examine(self, claim: Claim) -> None:
+        """Raise Failure where a claim would be refused now; changes nothing."""
+        next_number(read_holder(self._path), claim, boot_id(), boot_time())
+
+    def hold(self, claim: Claim) -> None:
+        """Keep others out until `close`, and leave the fence as it is: nobody becomes its holder.
+
+        Raises Failure `fence_held` while a run is at work, and while the fence is another
+        installation's (not with `force`).
+        """
+        self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        free = try_lock(self._lock)
+        holder = read_holder(self._path)
+        foreign = holder is not None and holder.installation != claim.installation
+        binding = holder is not None and holder.binding(boot_id(), boot_time())
+        if not free or (foreign and binding and not claim.force):
+            self.close()
+            failure = held(holder)
+            failure.hint = "nothing was done; wait until that run has ended, then say it again"
+            raise failure
+
+    def check(self) -> Holder:
+        """Return what this run holds; raises Failure `fence_stale` when it no longer does.
+
+        Call it before changes.
+        """
         now = read_holder(self._path)
-        if self._lock is None or self.holder is None or now != self.holder:
+        if now is None or self._lock is None or now != self.holder:
             raise stale(f"{now or 'nobody'} holds this host's fence now")
+        return now
 
     def release(self) -> None:
         """Say that the deployment is done with this host; others need not wait for the deadline."""
-        self.check()
-        assert self.holder is not None
-        self.holder = replace(self.holder, released=True)
+        self.holder = replace(self.check(), released=True)
         write_json(self._path, asdict(self.holder))
 
     def close(self) -> None:
@@ -73,9 +96,9 @@ class Fence:
             os.close(self._lock)
             self._lock = None
 
-    def _take_lock(self, claim: Claim) -> None:
+    def _take_lock(self, lock: int, claim: Claim) -> None:
         limit = time.monotonic() + claim.wait
-        while not _try_lock(self._lock):
+        while not try_lock(lock):
             holder = read_holder(self._path)
             if holder is not None and _may_end(holder, claim):
                 end_session(holder.pid, holder.pid_start)
@@ -106,8 +129,8 @@ def _may_end(holder: Holder, claim: Claim) -> bool:
     return holder.boot_id == boot_id() and (ours or claim.force)
 
 
-def _try_lock(descriptor: int | None) -> bool:
-    assert descriptor is not None
+def try_lock(descriptor: int) -> bool:
+    """Take a lock on an open file, if nobody has it; it lasts until the file is closed."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

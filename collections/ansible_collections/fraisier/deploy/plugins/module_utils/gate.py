@@ -47,9 +47,9 @@ class UnitWatch:
     `fresh` is for a unit that was restarted just now: its restart counter began at 0.
     """
 
-    def __init__(self, unit: str, fresh: bool) -> None:
-        self._unit = unit
-        state = systemd.show(unit)
+    def __init__(self, unit: str, fresh: bool, manager: systemd.Manager = systemd.SYSTEM) -> None:
+        self._unit, self._manager = unit, manager
+        state = manager.show(unit)
         self._restarts = 0 if fresh else state.n_restarts
         self._pid = state.main_pid
         self._started = start_time(state.main_pid) if state.main_pid else None
@@ -59,7 +59,7 @@ class UnitWatch:
         alive = self._started is not None and start_time(self._pid) == self._started
         if alive and not thorough:
             return None
-        return judge_unit(systemd.show(self._unit), self._pid, self._restarts)
+        return judge_unit(self._manager.show(self._unit), self._pid, self._restarts)
 
 
 def judge_unit(state: systemd.UnitState, pid: int, restarts: int) -> str | None:
@@ -144,15 +144,21 @@ def _given_up(check: Check, healthy: bool, attempts: int) -> bool:
     return not healthy and check.retries is not None and attempts > check.retries
 
 
-def require_healthy(check: Check, place: Place, unit: str | None, fresh: bool) -> Verdict:
-    """Run the gate and return its verdict, good or bad."""
+def require_healthy(
+    check: Check,
+    place: Place,
+    unit: str | None,
+    fresh: bool,
+    manager: systemd.Manager = systemd.SYSTEM,
+) -> Verdict:
+    """Run the gate and return its verdict, good or bad; `manager` has the unit."""
     if check.type == "systemd" and not unit:
         raise Failure("health_check_invalid", "a systemd check needs a unit", "name the unit")
-    watch: Watch = UnitWatch(unit, fresh) if unit else (lambda _thorough: None)
+    watch: Watch = UnitWatch(unit, fresh, manager) if unit else (lambda _thorough: None)
 
     def try_once(limit: float) -> tuple[bool, str]:
         if check.type == "systemd" and unit:
-            state = systemd.show(unit)
+            state = manager.show(unit)
             return state.active, f"{unit} is {state.active_state} ({state.sub_state})"
         return attempt(check, place, limit)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from .failure import Failure
 
@@ -13,6 +14,8 @@ SHA = re.compile(r"[0-9a-f]{40}\Z")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@#-]{0,199}\Z")
 _SCHEMES = ("https://", "http://", "ssh://")
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*:[^-:\s][^:\s]*\Z")
+_PORTS = {"https": 443, "http": 80, "ssh": 22}
+_THIS_MACHINE = re.compile(r"localhost|127(?:\.\d+){3}|::1")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -28,10 +31,18 @@ def check_repository(repository: str) -> str | None:
         rest = repository.split("://", 1)[1]
         host = rest.split("/", 1)[0].rpartition("@")[2]
         named = re.match(r"[A-Za-z0-9\[]", host) and not rest.startswith("-")
-        return None if named else "must name a host"
+        return _check_port(repository) if named else "must name a host"
     if "://" in repository:
         return "must be an https, http or ssh URL, or a path written without file://"
     return None if _SCP_LIKE.match(repository) else "must be an https, http or ssh URL, or a path"
+
+
+def _check_port(url: str) -> str | None:
+    try:
+        urlsplit(url).port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        return "must have a host and a port that can be read"
+    return None
 
 
 def check_version(version: str) -> str | None:
@@ -66,6 +77,32 @@ def is_path(repository: str) -> bool:
 def protocols(repository: str) -> str:
     """Return what GIT_ALLOW_PROTOCOL is to say for this repository."""
     return "file" if is_path(repository) else "https:http:ssh"
+
+
+def server(repository: str) -> tuple[str, str, int] | None:
+    """Return the scheme, host and port that a valid repository is asked at; None for a path."""
+    if is_path(repository):
+        return None
+    if "://" not in repository:
+        return "ssh", repository.partition(":")[0].rpartition("@")[2].lower(), _PORTS["ssh"]
+    parts = urlsplit(repository)
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
+def origin(repository: str) -> str:
+    """Return the scheme, host and port of an http(s) URL as git writes them."""
+    scheme, _slashes, rest = repository.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
+
+
+def check_token_use(repository: str) -> str | None:
+    """Say why a token must not be sent to this repository's server; None when it may."""
+    scheme, host, _port = server(repository) or ("", "", 0)
+    if scheme == "https" or (scheme == "http" and _THIS_MACHINE.fullmatch(host)):
+        return None
+    if scheme == "http":
+        return "token would travel unencrypted over http: use https"
+    return "token is for a repository over https"
 
 
 def show(text: str) -> str:

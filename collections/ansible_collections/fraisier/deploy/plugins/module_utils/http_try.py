@@ -36,7 +36,8 @@ def attempt(check: Check, limit: float) -> tuple[bool, str]:
 def connect(host: str, port: int, end: float) -> socket.socket:
     """Connect to the first address that accepts, all of them before `end` (monotonic)."""
     problem: OSError = OSError(f"no address for {host}")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    for family, kind, protocol, _name, address in found:
         connection = socket.socket(family, kind, protocol)
         try:
             connection.settimeout(max(0.001, end - time.monotonic()))

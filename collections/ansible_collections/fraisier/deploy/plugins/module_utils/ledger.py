@@ -24,17 +24,17 @@ class Ledger:
     def current(self) -> str | None:
         """Return the release that `current` names; raises Failure when `current` is not ours."""
         try:
-            target = os.readlink(self.layout.current)
+            target = os.readlink(self.layout.pointer)
         except FileNotFoundError:
             return None
         except OSError:
             target = ""
-        folder, _, release = target.rpartition("/")
+        folder, _slash, release = target.rpartition("/")
         if folder == "releases" and ID.match(release):
             return release
         raise Failure(
             "app_path_occupied",
-            f"{self.layout.current} is there and was not made by Fraisier",
+            f"{self.layout.pointer} is there and was not made by Fraisier",
             "move it away, or choose another app_path",
         )
 
@@ -65,13 +65,13 @@ class Ledger:
 
     def open(self, release: str) -> None:
         """Make the folders of a new release; until `write` it counts as half-made."""
-        os.mkdir(self.layout.record(release), 0o700)
-        os.mkdir(self.layout.tree(release), 0o755)
+        for folder in reversed(self.layout.folders(release)):
+            os.mkdir(folder, 0o700 if folder == self.layout.record(release) else 0o755)
 
     def remove(self, release: str) -> None:
         """Remove all of a release, its record last, so that a cut removal is taken up again."""
         remove_file(self._file(release))
-        for folder in (self.layout.tree(release), self.layout.record(release)):
+        for folder in self.layout.folders(release):
             if os.path.lexists(folder):
                 shutil.rmtree(folder)
 
@@ -87,11 +87,11 @@ class Ledger:
     def switch(self, release: str) -> None:
         """Make a release the current one: its environment, then its files, one rename each."""
         replace_link(self.layout.environment, os.path.join("releases", release, "environment"))
-        replace_link(self.layout.current, os.path.join("releases", release))
+        replace_link(self.layout.pointer, os.path.join("releases", release))
 
     def forget_current(self) -> None:
         """Remove `current`: nothing is deployed any more."""
-        remove_file(self.layout.current)
+        remove_file(self.layout.pointer)
         remove_file(self.layout.environment)
 
     def stored(self, release: str) -> tuple[str | None, str | None]:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import os
 
+from . import switch_note
 from .commands import SYSTEM_PATH, run, user_of
 from .releases import Layout
+from .switch_note import UNKNOWN
 from .systemd import UnitState
-
-UNKNOWN = "unknown"
 
 
 def running_release(layout: Layout, state: UnitState) -> str | None:
-    """Return the release the service's process runs in; None: nothing runs; else `unknown`."""
+    """Return the release that the service's process runs; None: nothing runs; else `unknown`."""
     if not state.main_pid:
         return UNKNOWN if state.active else None
+    if layout.in_place:
+        switch = switch_note.read(layout)
+        return switch_note.release_of(switch, state.main_pid) if switch else UNKNOWN
     folder = working_folder(state.main_pid)
     prefix = layout.releases + "/"
     if not folder.startswith(prefix):

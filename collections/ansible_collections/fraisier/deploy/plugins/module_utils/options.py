@@ -31,9 +31,13 @@ SERVICE: dict[str, Any] = {
     "environment": {"type": "str", "required": True},
     "repository": {"type": "str", "required": True},
     "branch": {"type": "str"},
+    "git_username": {"type": "str"},
+    "source": {"type": "str", "choices": ["fetch", "push"], "default": "fetch"},
     "app_path": {"type": "str", "required": True},
+    "layout": {"type": "str", "choices": ["releases", "in_place"], "default": "releases"},
     "service_name": {"type": "str", "required": True},
     "systemd_service": {"type": "str"},
+    "systemd_scope": {"type": "str", "choices": ["system", "user"], "default": "system"},
     "service_user": {"type": "str", "required": True},
     "build": {"type": "list", "elements": "raw", "default": []},
     "build_timeout": {"type": "float", "default": 1800},
@@ -63,6 +67,7 @@ def service_options() -> dict[str, Any]:
     return {
         "service": {"type": "dict", "required": True, "options": SERVICE},
         "secret_environment": {"type": "dict", "default": {}, "no_log": True},
+        "secret_git": {"type": "dict", "default": {}, "no_log": True},
         "fence": {"type": "dict", "required": True, "options": FENCE},
     }
 

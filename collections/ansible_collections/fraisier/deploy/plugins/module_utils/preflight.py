@@ -1,45 +1,37 @@
 # Copyright (c) 2026 The Fraisier authors
 # MIT License (see LICENSE or https://opensource.org/license/mit)
 # SPDX-License-Identifier: MIT
-"""All that can be known to be wrong before anything of a service is changed."""
+"""Looking at a host before a deployment, and taking its fence."""
 
 from __future__ import annotations
 
-import os
-
-from .activate import check_unit
-from .deploy import remembered, require_sha
-from .failure import Failure
+from . import in_place
+from .deploy import served_before, take_over
+from .host_check import check_host
 from .prepare import fetch
-from .site import Site, require_own_folder, require_programs, require_root
+from .site import Site, require_sha
 
-FLOOR = 32 * 1024 * 1024  # bytes: less than this is a disk that is full for any purpose
+
+def examine(site: Site, version: str | None) -> None:
+    """Check the host and the fence as `preflight` does, and change nothing. Raises Failure."""
+    check_host(site)
+    site.fence.examine(site.claim)
+    site.previous = served_before(site)
+    if version is not None:
+        require_sha(version)
 
 
 def preflight(site: Site, version: str | None) -> None:
-    """Take the fence and check the host; with a version, fetch it. Raises Failure."""
-    with site.report.step("check host"):
-        require_root()
-        require_programs()
-        require_own_folder(site.layout.app_path)
-        require_space(site.layout.app_path)
-        check_unit(site)
-    site.enter()
+    """Check the host and take the fence; with a version, fetch it. Raises Failure."""
+    user = check_host(site)
+    site.enter(user)
     with site.report.step("check releases"):
-        site.previous = remembered(site)
-    if version is not None:
-        require_sha(version)
+        take_over(site, user)
+        site.previous = served_before(site)
+    if version is None:
+        return
+    require_sha(version)
+    if site.layout.in_place:
+        in_place.fetch(site, version, in_place.checkout_of(site, user))
+    else:
         fetch(site, version)
-
-
-def require_space(path: str) -> None:
-    """Raise Failure `disk_full` when next to nothing is free where `path` is or will be."""
-    while not os.path.isdir(path):
-        path = os.path.dirname(path)
-    disk = os.statvfs(path)
-    if disk.f_bavail * disk.f_frsize < FLOOR or (disk.f_files and disk.f_favail < 100):
-        raise Failure(
-            "disk_full",
-            f"the disk of {path} is full ({disk.f_bavail * disk.f_frsize // 1024} KiB free)",
-            "free space on the host, then deploy again",
-        )

@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
-from typing import Any, Callable
 
 from . import envfile
-from .commands import SYSTEM_PATH, Finished, User, run
+from .commands import SYSTEM_PATH, Finished, User, as_user, run
 from .failure import Failure, disk_full
 from .files import write_atomic
-from .git import Mirror
+from .git_tree import Part
 from .releases import PREPARED, Release, new_id
 from .service import argument_list, shown
 from .site import Site
@@ -23,7 +21,7 @@ from .site import Site
 
 def prepare(site: Site, version: str, deployment: str, user: User) -> Release:
     """Return a new release of `version`, complete; nothing is left of it when it fails."""
-    fetch(site, version)
+    parts = fetch(site, version)
     now, layout, service = time.time(), site.layout, site.service
     release = new_id(now, version, os.listdir(layout.releases) + os.listdir(layout.records))
     try:
@@ -31,8 +29,7 @@ def prepare(site: Site, version: str, deployment: str, user: User) -> Release:
         with site.report.step("unpack") as step:
             step["changed"] = True
             os.chown(layout.tree(release), user.uid, user.gid)
-            mirror = Mirror(layout.repo, service.repository)
-            mirror.extract(version, layout.tree(release), user)
+            site.source.unpack(parts, version, layout.tree(release), user)
             link_shared(site, release, user)
         build(site, version, release, user)
         with site.report.step("record"):
@@ -45,12 +42,14 @@ def prepare(site: Site, version: str, deployment: str, user: User) -> Release:
         raise
 
 
-def fetch(site: Site, version: str) -> None:
-    """Bring a commit into the mirror, and see that all of it can be deployed."""
+def fetch(site: Site, version: str) -> list[Part]:
+    """Bring all of a commit here, unless it was pushed; returns what there is to unpack."""
+    if site.source.pushed:
+        return []
     with site.report.step("fetch") as step:
-        mirror = Mirror(site.layout.repo, site.service.repository)
-        step["changed"] = mirror.fetch(version)
-        mirror.check_supported(version)
+        parts = site.source.fetch(site.layout.repo, version)
+        step["changed"] = any(part.fetched for part in parts)
+    return parts
 
 
 def build(site: Site, version: str, release: str, user: User) -> None:
@@ -70,13 +69,17 @@ def build(site: Site, version: str, release: str, user: User) -> None:
 
 
 def command_environment(site: Site, version: str, release: str, user: User) -> dict[str, str]:
-    """Return the environment of commands that run as the service's user.
+    """Return the environment of a build or a check: the user's own, and the service's."""
+    return {**user_environment(site, user), **site.service.variables(version, release)}
+
+
+def user_environment(site: Site, user: User) -> dict[str, str]:
+    """Return what every command finds that runs as the service's user.
 
     A user without a home folder gets `shared` for one, so that tools have a place for caches.
     """
     home = user.home if os.path.isdir(user.home) else site.layout.shared
-    basics = {"PATH": SYSTEM_PATH, "HOME": home, "USER": user.name, "LANG": "C.UTF-8"}
-    return {**basics, **site.service.variables(version, release)}
+    return {"PATH": SYSTEM_PATH, "HOME": home, "USER": user.name, "LANG": "C.UTF-8"}
 
 
 def write_files(site: Site, version: str, release: str) -> None:
@@ -89,9 +92,7 @@ def write_files(site: Site, version: str, release: str) -> None:
 
 def wanted_files(site: Site, version: str, release: str) -> tuple[str, str | None]:
     """Return the texts that the environment file and the unit of a release should have."""
-    layout = site.layout
-    environment = envfile.render(site.service.variables(version, release))
-    return environment, site.service.unit_text(layout.current, layout.environment)
+    return envfile.render(site.service.variables(version, release)), site.unit_text
 
 
 def link_shared(site: Site, release: str, user: User) -> None:
@@ -118,38 +119,6 @@ def _link(tree: str, shared: str, path: str) -> None:
     if not os.path.lexists(outside):
         os.mkdir(outside)
     os.symlink(outside, inside)
-
-
-def as_user(user: User, work: Callable[[], Any]) -> None:
-    """Do file work as another account, in a child: root never follows what that account made."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reading)
-        os._exit(_child(user, work, writing))
-    os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as pipe:
-        said = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if status:
-        number, message, name = json.loads(said or '[null, "it was killed", null]')
-        raise OSError(number, message, name)
-
-
-def _child(user: User, work: Callable[[], Any], pipe: int) -> int:
-    try:
-        os.umask(0o022)
-        os.initgroups(user.name, user.gid)
-        os.setgid(user.gid)
-        os.setuid(user.uid)
-        work()
-    except OSError as error:
-        os.write(pipe, json.dumps([error.errno, error.strerror, str(error.filename)]).encode())
-        return 1
-    except BaseException as error:
-        os.write(pipe, json.dumps([None, repr(error), None]).encode())
-        return 1
-    return 0
 
 
 def _build_failure(command: str, finished: Finished, limit: float) -> Failure:

@@ -54,7 +54,7 @@ def lead_session() -> None:
 def _stand_for(child: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: os.kill(child, received))
-    _, status = os.waitpid(child, 0)
+    _pid, status = os.waitpid(child, 0)
     os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 
 

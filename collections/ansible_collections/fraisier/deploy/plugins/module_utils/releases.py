@@ -13,25 +13,84 @@ from typing import Any, Sequence
 
 from .failure import Failure
 
+#: In the record of a release that nobody deployed, but that was there: its deployment.
+FOUND = ""
 PREPARED, GOOD, BAD = "prepared", "good", "bad"
 ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{7}(?:-\d+)?\Z")
 
 
+RELEASES, IN_PLACE = "releases", "in_place"
+#: Where root keeps the state of applications whose folders are not Fraisier's.
+ROOT_STATE = "/var/lib/fraisier"
+
+
 @dataclass(frozen=True)
 class Layout:
-    """The paths under an application's folder."""
+    """The paths of an application: where its files, its releases and its state are.
+
+    With `releases`, all of it is below `app_path`. A checkout that is deployed `in_place` holds
+    nothing of Fraisier's: its state is in a folder of its own below `home`.
+    """
 
     app_path: str
+    kind: str = RELEASES
+    home: str = ROOT_STATE
 
-    def __getattr__(self, name: str) -> str:
-        part = _PARTS.get(name)
-        if part is None:
-            raise AttributeError(name)
-        return os.path.join(self.app_path, part)
+    @property
+    def in_place(self) -> bool:
+        """True where `app_path` is a checkout."""
+        return self.kind == IN_PLACE
+
+    @property
+    def current(self) -> str:
+        """The folder that the service works in."""
+        return self.app_path if self.in_place else self.pointer
+
+    @property
+    def pointer(self) -> str:
+        """The symbolic link that names the current release."""
+        return os.path.join(self.state if self.in_place else self.app_path, "current")
+
+    @property
+    def state(self) -> str:
+        """The folder that the service's user has no business in."""
+        if self.in_place:
+            return os.path.join(self.home, slug(self.app_path))
+        return os.path.join(self.app_path, ".fraisier")
+
+    @property
+    def records(self) -> str:
+        """The folder of what is recorded of releases."""
+        return os.path.join(self.state, "releases")
+
+    @property
+    def environment(self) -> str:
+        """The environment file of the current release, for units to read."""
+        return os.path.join(self.state, "environment")
+
+    @property
+    def releases(self) -> str:
+        """The folder of the releases' files."""
+        return os.path.join(self.app_path, "releases")
+
+    @property
+    def repo(self) -> str:
+        """The bare mirror of the repository."""
+        return os.path.join(self.app_path, "repo")
+
+    @property
+    def shared(self) -> str:
+        """The folder of what all releases share."""
+        return os.path.join(self.app_path, "shared")
 
     def tree(self, release: str) -> str:
         """Return the folder of a release's files."""
-        return os.path.join(self.releases, release)
+        return self.app_path if self.in_place else os.path.join(self.releases, release)
+
+    def folders(self, release: str) -> list[str]:
+        """Return the folders that are a release's own: its record's, and its files' if any."""
+        own = [] if self.in_place else [self.tree(release)]
+        return [*own, self.record(release)]
 
     def record(self, release: str) -> str:
         """Return the folder of a release's environment and unit."""
@@ -46,15 +105,24 @@ class Layout:
         return os.path.join(self.record(release), "unit")
 
 
-_PARTS = {
-    "repo": "repo",
-    "releases": "releases",
-    "shared": "shared",
-    "current": "current",
-    "state": ".fraisier",
-    "records": ".fraisier/releases",
-    "environment": ".fraisier/environment",
-}
+def layout_of(app_path: str, kind: str = RELEASES) -> Layout:
+    """Return the layout of an application for whoever runs this."""
+    return Layout(app_path, kind, state_home())
+
+
+def state_home() -> str:
+    """Return where state is kept that has no place beside an application."""
+    if os.geteuid() == 0:
+        return ROOT_STATE
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not base.startswith("/"):
+        base = os.path.expanduser("~/.local/state")
+    return os.path.join(base, "fraisier")
+
+
+def slug(path: str) -> str:
+    """Return a folder name for a path that no other path has: `/opt/my-api` is `opt-my--api`."""
+    return path.strip("/").replace("-", "--").replace("/", "-")
 
 
 @dataclass(frozen=True)
@@ -74,6 +142,11 @@ class Release:
     def good(self) -> bool:
         """True once it passed its gate, and was not found bad since."""
         return self.status == GOOD
+
+    @property
+    def only_found(self) -> bool:
+        """True for a commit that was checked out already, while its service did not run."""
+        return self.deployment == FOUND and self.status == PREPARED
 
     @property
     def order(self) -> float:

@@ -5,41 +5,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from . import systemd
+from . import in_place
 from .activate import activate, pass_gate, runs
-from .deploy import remembered, sweep
+from .commands import User
+from .deploy import sweep
+from .host_check import check_ground
 from .releases import BAD, Release, choose
-from .site import Site
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Where to go back to: a release id, the newest good release of a version, or nothing at all.
-
-    All of them unset means the release that served before. `mark_bad`: the one that is left
-    failed, and is no candidate for a later way back.
-    """
-
-    to: str | None = None
-    version: str | None = None
-    nothing: bool = False
-    mark_bad: bool = False
+from .site import Site, remembered
+from .wanted import Wanted
 
 
 def restore(site: Site, wanted: Wanted) -> None:
     """Make the host run what is wanted; the site tells how it went. Raises Failure."""
-    user = site.enter()
+    user = check_ground(site)
+    site.enter(user)
     sweep(site)
     site.previous = remembered(site)
     if wanted.nothing:
-        _remove_service(site)
+        _remove_service(site, user)
         _abandon(site, None, wanted)
         return
     with site.report.step("choose"):
         current = site.previous.id if site.previous else None
         release = choose(site.ledger.all(), current, wanted.to, wanted.version)
+        if site.layout.in_place:
+            in_place.require_way(site, release.version, user)
     _abandon(site, release, wanted)
     if release.good and current == release.id and runs(site, release):
         pass_gate(site, release, user, fresh=False)
@@ -48,25 +38,17 @@ def restore(site: Site, wanted: Wanted) -> None:
     activate(site, release, user, went_live=False)
 
 
-def preview(site: Site, wanted: Wanted) -> None:
-    """Say whether going back would change this host, and change nothing."""
-    site.previous = remembered(site)
-    if wanted.nothing:
-        site.changed = site.previous is not None
-        return
-    current = site.previous.id if site.previous else None
-    site.changed = choose(site.ledger.all(), current, wanted.to, wanted.version).id != current
-
-
-def _remove_service(site: Site) -> None:
+def _remove_service(site: Site, user: User) -> None:
     name = site.service.systemd_service
     with site.report.step("remove") as step:
         site.fence.check()
-        if site.service.writes_unit:
-            step["changed"] = systemd.remove(name)
+        if site.unit_text is not None:
+            step["changed"] = site.systemd.remove(name)
         elif site.previous is not None:
-            systemd.systemctl("stop", "--", name, timeout=60)
+            site.systemd.tell("stop", name, timeout=60)
         if site.previous is not None:
+            if site.layout.in_place:
+                in_place.give_back(site, user)
             site.ledger.forget_current()
             site.switched = True
             step["changed"] = True

@@ -7,15 +7,31 @@ from __future__ import annotations
 
 import signal
 from contextlib import suppress
-from typing import Any, Callable
+from typing import Any, Callable, Protocol, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import source
 from .failure import Failure, from_os_error
+from .fence import Fence
 from .options import claim
 from .processes import lead_session
 from .service import Service, from_options
 from .site import Site
+
+T = TypeVar("T")
+
+
+class Ground(Protocol):
+    """What a module works on, whatever it is: it has a fence and says how things stand."""
+
+    fence: Fence
+
+    def result(self) -> dict[str, Any]:
+        """Return what the module returns, as far as the run came."""
+
+
+S = TypeVar("S", bound=Ground)
 
 SHORTEST_SECRET = 4  # hiding shorter texts would hide numbers and words of every answer
 
@@ -48,9 +64,26 @@ def run_on_site(
 
     `release`: give the fence up at the end, so that nobody need wait for its deadline.
     """
+    run_with(
+        module, lambda: _site(module), work, release
+    )
+
+
+def _site(module: AnsibleModule) -> Site:
+    options = module.params
+    return Site(service_of(module), claim(options["fence"]), source.from_options(options))
+
+
+def run_with(
+    module: AnsibleModule, make: Callable[[], S], work: Callable[[S], dict[str, Any]], release: bool
+) -> None:
+    """Do a module's work, as `run_on_site` does, on a site that `make` returns."""
     lead_session()
     _stop_on_signals()
-    site = Site(service_of(module), claim(module.params["fence"]))
+    site = _outcome(make)
+    if isinstance(site, Failure):
+        conclude(module, site, {"changed": False})
+        return
     answer = _outcome(lambda: work(site))
     if release:
         _give_up(site)
@@ -69,7 +102,7 @@ def guarded(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
         module.exit_json(**answer)
 
 
-def _outcome(work: Callable[[], dict[str, Any]]) -> dict[str, Any] | Failure:
+def _outcome(work: Callable[[], T]) -> T | Failure:
     try:
         return work()
     except Failure as failure:
@@ -81,7 +114,7 @@ def _outcome(work: Callable[[], dict[str, Any]]) -> dict[str, Any] | Failure:
         return known
 
 
-def _give_up(site: Site) -> None:
+def _give_up(site: Ground) -> None:
     if site.fence.holder is not None:
         with suppress(Failure):  # somebody forced the fence away: it is not ours to release
             site.fence.release()

@@ -14,6 +14,7 @@ from .check import Check
 from .failure import Failure
 from .health import parse
 from .paths import check_app_path, check_shared_path
+from .releases import IN_PLACE
 
 Command = Any  # a string for /bin/sh, or an argument list
 
@@ -26,7 +27,9 @@ class Service:
     environment: str
     repository: str
     app_path: str
+    layout: str
     systemd_service: str
+    systemd_scope: str
     service_user: str
     build: Sequence[Command]
     build_timeout: float
@@ -57,6 +60,7 @@ class Service:
         """Return what makes two releases of one version the same; it holds no secret."""
         return {
             "repository": self.repository,
+            "layout": self.layout,
             "systemd_service": self.systemd_service,
             "service_user": self.service_user,
             "build": [
@@ -73,7 +77,7 @@ class Service:
             return None
         return unit.render(
             description=f"{self.fraise} ({self.environment})",
-            user=self.service_user,
+            user=None if self.systemd_scope == "user" else self.service_user,
             current=current,
             environment=environment_file,
             command=self.exec,
@@ -87,7 +91,9 @@ def from_options(options: Mapping[str, Any], secrets: Mapping[str, str] | None) 
         environment=options["environment"],
         repository=options["repository"],
         app_path=options["app_path"],
+        layout=options["layout"],
         systemd_service=options["systemd_service"] or f"{options['service_name']}.service",
+        systemd_scope=options["systemd_scope"],
         service_user=options["service_user"],
         build=tuple(options["build"] or ()),
         build_timeout=options["build_timeout"],
@@ -121,6 +127,8 @@ def _check(service: Service) -> None:
     problems += [(f"shared {path!r}", check_shared_path(path)) for path in service.shared]
     if not unit.UNIT_NAME.match(service.systemd_service):
         problems.append(("systemd_service", "must be a unit's name that ends in .service"))
+    if service.layout == IN_PLACE and service.shared:
+        problems.append(("shared", "has no meaning with the layout in_place: files stay anyway"))
     if service.keep_releases < 2:
         problems.append(("keep_releases", "must be at least 2: the current one and the last good"))
     for name, value in {**service.env_vars, **service.secrets}.items():

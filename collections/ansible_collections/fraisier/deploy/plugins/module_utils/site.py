@@ -6,28 +6,30 @@
 from __future__ import annotations
 
 import os
-import shutil
-import stat
 from typing import Any
 
 from . import systemd
-from .commands import User, find_user
+from .commands import User
 from .failure import Failure
 from .fence import Fence
 from .fence_rules import Claim
+from .git_url import SHA
 from .ledger import Ledger
-from .releases import Layout, Release
+from .releases import Release, layout_of
 from .report import Report
 from .service import Service
+from .source import Source
 
 
 class Site:
     """The service, its folders, its releases and its fence; and what the run reports."""
 
-    def __init__(self, service: Service, claim: Claim) -> None:
+    def __init__(self, service: Service, claim: Claim, source: Source) -> None:
         self.service = service
+        self.source = source
         self.claim = claim
-        self.layout = Layout(service.app_path)
+        self.layout = layout_of(service.app_path, service.layout)
+        self.systemd = systemd.manager_for(service.systemd_scope)
         self.ledger = Ledger(self.layout)
         self.fence = Fence(self.layout.state)
         self.report = Report()
@@ -38,26 +40,31 @@ class Site:
         self.gate: dict[str, Any] | None = None
         self.previous: Release | None = None
 
-    def enter(self) -> User:
-        """Make the ground ready and take the fence; returns the service's account."""
+    @property
+    def unit_text(self) -> str | None:
+        """The unit as a deployment writes it; None where it is not this run's to write."""
+        if self.systemd.right:  # a plain user's: root has written it, or it is the team's own
+            return None
+        return self.service.unit_text(self.layout.current, self.layout.environment)
+
+    def enter(self, user: User) -> None:
+        """Make the folders that are missing and take the fence; `user` is the service's."""
         with self.report.step("fence"):
-            user = find_user(self.service.service_user)
-            require_root()
-            require_own_folder(self.layout.app_path)
             self.make_folders(user)
             self.fence.acquire(self.claim)
-        return user
 
     def make_folders(self, user: User) -> None:
         """Make the folders that are missing."""
         layout = self.layout
-        os.makedirs(layout.app_path, 0o755, exist_ok=True)
-        modes = {layout.releases: 0o755, layout.state: 0o700, layout.records: 0o700}
+        own = layout.home if layout.in_place else layout.app_path
+        os.makedirs(own, 0o755, exist_ok=True)
+        public = {} if layout.in_place else {layout.releases: 0o755}
+        modes = {**public, layout.state: 0o700, layout.records: 0o700}
         for folder, mode in modes.items():
             if not os.path.isdir(folder):
                 os.mkdir(folder)
                 os.chmod(folder, mode)
-        if not os.path.isdir(layout.shared):
+        if not layout.in_place and not os.path.isdir(layout.shared):
             os.mkdir(layout.shared, 0o755)
             os.chown(layout.shared, user.uid, user.gid)
 
@@ -81,7 +88,26 @@ class Site:
             current = self.ledger.current()
         except Failure:
             return None
-        return self.ledger.get(current) if current else None
+        release = self.ledger.get(current) if current else None
+        return None if release is None or release.only_found else release
+
+
+def remembered(site: Site) -> Release | None:
+    """Return the current release; one whose record is lost has status `unknown`."""
+    current = site.ledger.current()
+    if current is None:
+        return None
+    return site.ledger.get(current) or Release(current, "", "", "unknown", 0.0)
+
+
+def require_sha(version: str | None) -> None:
+    """Raise Failure `version_invalid` unless this is a full commit SHA."""
+    if not SHA.match(version or ""):
+        raise Failure(
+            "version_invalid",
+            f"version {version!r} is not a full 40-character commit SHA",
+            "resolve it first: fraisier.deploy.git_version",
+        )
 
 
 def describe(release: Release | None) -> dict[str, Any] | None:
@@ -100,52 +126,3 @@ def _before(release: Release | None) -> dict[str, Any] | None:
     if release is None:
         return None
     return {"id": release.id, "version": release.version, "good": release.good}
-
-
-def require_root() -> None:
-    """Raise Failure `root_needed` unless this process may act for the service and for systemd."""
-    if os.geteuid() != 0:
-        raise Failure(
-            "root_needed",
-            "root is needed on the host, to act as the service's user and to restart its unit",
-            "set become: true and give the SSH user sudo without a password",
-        )
-    if not systemd.present():
-        raise Failure(
-            "systemd_missing", "systemd does not run this host", "use a host that systemd runs"
-        )
-
-
-def require_programs() -> None:
-    """Raise Failure `program_missing` unless git and tar are there."""
-    for name in ("git", "tar"):
-        if shutil.which(name) is None:
-            raise Failure("program_missing", f"{name} is not installed", f"install {name}")
-
-
-def require_own_folder(path: str) -> None:
-    """Raise Failure unless nobody but root can exchange `path` or a folder above it."""
-    if os.path.realpath(path) != path:
-        raise Failure(
-            "app_path_unsafe",
-            f"app_path {path} leads through a symbolic link to {os.path.realpath(path)}",
-            "write the real path",
-        )
-    part = path
-    while part != "/":
-        if os.path.lexists(part):
-            _require_root_owned(part, path)
-        part = os.path.dirname(part)
-
-
-def _require_root_owned(part: str, path: str) -> None:
-    found = os.lstat(part)
-    if not stat.S_ISDIR(found.st_mode):
-        raise Failure("app_path_unsafe", f"{part} is not a folder", "choose another app_path")
-    writable = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
-    if found.st_uid != 0 or writable:
-        raise Failure(
-            "app_path_unsafe",
-            f"others than root can change {part}, so root must not work in {path}",
-            f"chown root:root {part} && chmod go-w {part}; data of the service belongs in shared",
-        )

@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Sequence
 
 from .commands import SYSTEM_PATH, Finished, run
 from .failure import Failure
 from .files import read_text, remove_file, write_atomic
 
 UNIT_FOLDER = "/etc/systemd/system"
+USER_UNIT_FOLDER = "~/.config/systemd/user"
+#: What a unit that Fraisier writes is started with.
+TARGETS = {"system": "multi-user.target", "user": "default.target"}
 _ENV = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
 _PROPERTIES = (
     "LoadState", "ActiveState", "SubState", "MainPID", "NRestarts", "FragmentPath",
     "NeedDaemonReload", "UnitFileState", "Result", "ExecMainStatus",
 )  # fmt: skip
+_SETUP = ("User", "WorkingDirectory", "ExecStartPre", "ExecStart", "EnvironmentFiles")
+_UNREADABLE = (
+    "no lines of {unit} that this user may read; the group systemd-journal may read them\n"
+)
 
 
 @dataclass(frozen=True)
@@ -47,22 +55,138 @@ class UnitState:
         return self.active_state in ("active", "reloading")
 
 
+@dataclass(frozen=True)
+class UnitSetup:
+    """What a unit's file and drop-ins say of the service; `commands` is all it starts, as text."""
+
+    user: str = ""
+    working_directory: str = ""
+    commands: str = ""
+    environment_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manager:
+    """A systemd to talk to: the system's, or (`user`) that of whoever runs this.
+
+    `right`: the program that changes go through, for one who may look but not change.
+    """
+
+    scope: str = "system"
+    right: tuple[str, ...] = ()
+
+    def systemctl(self, *arguments: str, timeout: float = 30) -> Finished:
+        """Run systemctl without a pager or questions."""
+        argv = ["systemctl", *self._whose, "--no-pager", "--no-ask-password", *arguments]
+        return run(argv, env=self.environment, timeout=timeout)
+
+    def tell(self, verb: str, unit: str, timeout: float = 30) -> Finished:
+        """Have a unit restarted, stopped, enabled, … by the right that there is to do so."""
+        if not self.right:
+            return self.systemctl(verb, "--", unit, timeout=timeout)
+        return run([*self.right, "systemctl", verb, unit], env=self.environment, timeout=timeout)
+
+    def may_tell(self, verb: str, unit: str) -> bool:
+        """True unless sudo says that this user may not do that."""
+        if not self.right:
+            return True
+        argv = [*self.right, "-l", "systemctl", verb, unit]
+        return run(argv, env=self.environment, timeout=30).code == 0
+
+    def show(self, unit: str) -> UnitState:
+        """Ask for a unit's state."""
+        return parse_show(unit, self._properties(unit, _PROPERTIES))
+
+    def setup(self, unit: str) -> UnitSetup:
+        """Ask what a unit starts, and how."""
+        return parse_setup(self._properties(unit, _SETUP))
+
+    def properties(self, unit: str, names: Sequence[str]) -> dict[str, str]:
+        """Ask for properties of a unit by name; each is empty where systemd has none."""
+        lines = self._properties(unit, names).splitlines()
+        found = dict(line.split("=", 1) for line in lines if "=" in line)
+        return {name: found.get(name, "") for name in names}
+
+    def journal(self, unit: str, since: float | None = None, lines: int = 20) -> str:
+        """Return the unit's last journal lines, none from before `since` (Unix time)."""
+        argv = [*self.journal_argv(unit), "--quiet", "--output=cat", f"--lines={lines}"]
+        argv += [] if since is None else [f"--since=@{since:.6f}"]
+        text = run(argv, env=self.environment, timeout=10).output
+        return text if text.strip() or os.geteuid() == 0 else _UNREADABLE.format(unit=unit)
+
+    def journal_argv(self, unit: str) -> list[str]:
+        """Return the command that reads a unit's journal, for more options to follow."""
+        whose = "--user-unit" if self.scope == "user" else "--unit"
+        return ["journalctl", "--no-pager", f"{whose}={unit}"]
+
+    def unit_path(self, unit: str) -> str:
+        """Return where Fraisier writes a unit."""
+        folder = os.path.expanduser(USER_UNIT_FOLDER) if self.scope == "user" else UNIT_FOLDER
+        return os.path.join(folder, unit)
+
+    def installed_text(self, unit: str) -> str | None:
+        """Return the text of the unit's file where Fraisier writes it."""
+        return read_text(self.unit_path(unit))
+
+    def install(self, unit: str, text: str) -> None:
+        """Write a unit and have it started with the system, where that is not so already."""
+        path = self.unit_path(unit)
+        folder, target = os.path.dirname(path), TARGETS[self.scope]
+        if self.installed_text(unit) != text:
+            os.makedirs(folder, exist_ok=True)
+            write_atomic(path, text, 0o644)
+            self.systemctl("daemon-reload")
+        if not os.path.lexists(os.path.join(folder, f"{target}.wants", unit)):
+            self.systemctl("enable", "--", unit)
+
+    def remove(self, unit: str) -> bool:
+        """Stop, disable and remove a unit that Fraisier wrote; without that right only stop it."""
+        if self.right:
+            self.tell("stop", unit, timeout=60)
+            return False
+        self.systemctl("disable", "--now", "--", unit, timeout=60)
+        removed = remove_file(self.unit_path(unit))
+        self.systemctl("daemon-reload")
+        self.systemctl("reset-failed", "--", unit)
+        return removed
+
+    @property
+    def _whose(self) -> list[str]:
+        return ["--user"] if self.scope == "user" else []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What systemd's programs are run with."""
+        own = {"XDG_RUNTIME_DIR": f"/run/user/{os.geteuid()}"} if self.scope == "user" else {}
+        return {**_ENV, **own}
+
+    def _properties(self, unit: str, names: Sequence[str]) -> str:
+        finished = self.systemctl("show", "--property", ",".join(names), "--", unit)
+        if finished.code != 0:
+            raise Failure(
+                "systemd_failed",
+                f"systemctl show {unit} failed: {finished.output.strip()[:300]}",
+                f"look at systemd on the host: {' '.join(['systemctl', *self._whose])} status",
+                finished.output,
+            )
+        return finished.output
+
+
+#: The system's systemd, for one who may change it.
+SYSTEM = Manager()
+show, systemctl, journal = SYSTEM.show, SYSTEM.systemctl, SYSTEM.journal
+
+
+def manager_for(scope: str) -> Manager:
+    """Return how whoever runs this talks to the systemd of a scope, `system` or `user`."""
+    if scope == "user":
+        return Manager("user")
+    return SYSTEM if os.geteuid() == 0 else Manager("system", ("sudo", "-n"))
+
+
 def present() -> bool:
     """True when systemd runs this host."""
     return os.path.isdir("/run/systemd/system")
-
-
-def show(unit: str) -> UnitState:
-    """Ask systemd for a unit's state."""
-    finished = systemctl("show", "--property", ",".join(_PROPERTIES), "--", unit)
-    if finished.code != 0:
-        raise Failure(
-            "systemd_failed",
-            f"systemctl show {unit} failed: {finished.output.strip()[:300]}",
-            "look at systemd on the host: systemctl status",
-            finished.output,
-        )
-    return parse_show(unit, finished.output)
 
 
 def parse_show(unit: str, text: str) -> UnitState:
@@ -83,41 +207,14 @@ def parse_show(unit: str, text: str) -> UnitState:
     )
 
 
-def systemctl(*arguments: str, timeout: float = 30) -> Finished:
-    """Run systemctl without a pager or questions."""
-    argv = ["systemctl", "--no-pager", "--no-ask-password", *arguments]
-    return run(argv, env=_ENV, timeout=timeout)
-
-
-def journal(unit: str, since: float | None = None, lines: int = 20) -> str:
-    """Return the unit's last journal lines, none from before `since` (Unix time)."""
-    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={lines}"]
-    argv += [] if since is None else [f"--since=@{since:.6f}"]
-    return run([*argv, f"--unit={unit}"], env=_ENV, timeout=10).output
-
-
-def unit_path(unit: str) -> str:
-    """Return where Fraisier writes a unit."""
-    return os.path.join(UNIT_FOLDER, unit)
-
-
-def installed_text(unit: str) -> str | None:
-    """Return the text of the unit's file where Fraisier writes it."""
-    return read_text(unit_path(unit))
-
-
-def install(unit: str, text: str) -> bool:
-    """Write a unit where it is not so already; say whether it changed."""
-    if installed_text(unit) == text:
-        return False
-    write_atomic(unit_path(unit), text, 0o644)
-    return True
-
-
-def remove(unit: str) -> bool:
-    """Stop, disable and remove a unit that Fraisier wrote."""
-    systemctl("disable", "--now", "--", unit, timeout=60)
-    removed = remove_file(unit_path(unit))
-    systemctl("daemon-reload")
-    systemctl("reset-failed", "--", unit)
-    return removed
+def parse_setup(text: str) -> UnitSetup:
+    """Read the output of `systemctl show` for what a unit starts."""
+    found = [line.split("=", 1) for line in text.splitlines() if "=" in line]
+    known = {line[0]: line[1] for line in found}
+    files = [value for name, value in found if name == "EnvironmentFiles"]
+    return UnitSetup(
+        user=known.get("User", ""),
+        working_directory=known.get("WorkingDirectory", "").lstrip("!"),
+        commands="\n".join(value for name, value in found if name.startswith("Exec")),
+        environment_files=tuple(value.rpartition(" (ignore_errors=")[0] for value in files),
+    )

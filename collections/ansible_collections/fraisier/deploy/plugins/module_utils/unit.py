@@ -9,7 +9,7 @@ import re
 from typing import Sequence
 
 MARK = "# Written by Fraisier"
-UNIT_NAME = re.compile(r"[A-Za-z0-9:_.@-]{1,200}\.service\Z")
+UNIT_NAME = re.compile(r"[A-Za-z0-9:_.@][A-Za-z0-9:_.@-]{0,199}\.service\Z")
 _NEEDS_QUOTES = re.compile(r"[\s;\"'\\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -21,8 +21,7 @@ After=network.target
 
 [Service]
 Type=exec
-User={user}
-WorkingDirectory={current}
+{user}WorkingDirectory={current}
 EnvironmentFile={environment}
 ExecStart=:{command}
 Restart=on-failure
@@ -30,14 +29,16 @@ RestartSec=1
 TimeoutStopSec=30
 
 [Install]
-WantedBy=multi-user.target
+WantedBy={target}
 """
 
 
 def render(
-    *, description: str, user: str, current: str, environment: str, command: Sequence[str]
+    *, description: str, user: str | None, current: str, environment: str, command: Sequence[str]
 ) -> str:
     """Return a unit. `current` is the folder it runs in, `environment` its environment file.
+
+    Without a `user` it is a unit for a user's own systemd.
 
     `command` is an argument list: a first word without a slash is looked up on PATH, a relative
     one under `current`. No variable is expanded in it. Raises ValueError for a NUL character.
@@ -45,7 +46,8 @@ def render(
     return _TEXT.format(
         mark=MARK,
         description=specifiers(_CONTROL.sub(" ", description)),
-        user=user,
+        user=f"User={user}\n" if user else "",
+        target="multi-user.target" if user else "default.target",
         current=specifiers(current),
         environment=specifiers(environment),
         command=" ".join(word(argument) for argument in absolute(command, current)),

@@ -23,6 +23,11 @@ options:
     description: The folder of the application.
     type: str
     required: true
+  layout:
+    description: How releases lie in O(app_path).
+    type: str
+    choices: [releases, in_place]
+    default: releases
   installation:
     description: The control plane, or V(ansible) for plain Ansible.
     type: str
@@ -106,11 +111,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.failure import Failure
 from ..module_utils.fence import Fence, read_holder
-from ..module_utils.options import FENCE, claim
+from ..module_utils.ground import require_own_folder
+from ..module_utils.options import FENCE, SERVICE, claim
 from ..module_utils.paths import check_app_path
-from ..module_utils.releases import Layout
+from ..module_utils.releases import layout_of
 from ..module_utils.running import guarded
-from ..module_utils.site import require_own_folder
 
 
 def main() -> None:
@@ -123,6 +128,7 @@ def main() -> None:
             **identity,
             "state": {"type": "str", "choices": states, "default": "shown"},
             "app_path": {"type": "str", "required": True},
+            "layout": SERVICE["layout"],
         },
         required_if=[("state", state, tuple(identity)) for state in states[:2]],
     )
@@ -134,10 +140,10 @@ def work(options: dict[str, Any]) -> dict[str, Any]:
     problem = check_app_path(options["app_path"])
     if problem:
         raise Failure("service_invalid", f"app_path {problem}", "correct app_path")
-    layout = Layout(options["app_path"])
+    layout = layout_of(options["app_path"], options["layout"])
     if options["state"] != "shown":
-        require_own_folder(layout.app_path)
-        os.makedirs(layout.app_path, 0o755, exist_ok=True)
+        require_own_folder(os.path.dirname(layout.state))
+        os.makedirs(os.path.dirname(layout.state), 0o755, exist_ok=True)
         os.makedirs(layout.state, 0o700, exist_ok=True)
         fence = Fence(layout.state)
         fence.acquire(claim(options))

@@ -21,6 +21,14 @@ options:
     description: A branch, a tag or a full commit SHA.
     type: str
     required: true
+  git_username:
+    description: The user name that goes with the token.
+    type: str
+    default: x-access-token
+  secret_git:
+    description: What opens the repository; C(token) over https, or C(ssh_key) over SSH, as text.
+    type: dict
+    default: {}
   timeout:
     description: Seconds the repository has to answer.
     type: float
@@ -62,6 +70,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.git import resolve
+from ..module_utils.git_access import USERNAME, from_options
 from ..module_utils.running import guarded
 
 
@@ -71,6 +80,8 @@ def main() -> None:
         argument_spec={
             "repository": {"type": "str", "required": True},
             "version": {"type": "str", "required": True},
+            "git_username": {"type": "str", "default": USERNAME},
+            "secret_git": {"type": "dict", "default": {}, "no_log": True},
             "timeout": {"type": "float", "default": 60},
         },
         supports_check_mode=True,
@@ -80,7 +91,8 @@ def main() -> None:
 
 def work(options: dict[str, Any]) -> dict[str, Any]:
     """Ask the repository."""
-    sha = resolve(options["repository"], options["version"], options["timeout"])
+    access = from_options(options["repository"], options["git_username"], options["secret_git"])
+    sha = resolve(access, options["version"], options["timeout"])
     return {"changed": False, "sha": sha}
 
 

@@ -73,6 +73,11 @@ options:
   systemd_service:
     description: The unit to watch meanwhile.
     type: str
+  systemd_scope:
+    description: Whose systemd runs the unit.
+    type: str
+    choices: [system, user]
+    default: system
   min_healthy_time:
     description: Seconds it must stay healthy; 2 where only the unit is watched, else 0.
     type: float
@@ -134,7 +139,7 @@ from ..module_utils import gate, systemd
 from ..module_utils.commands import SYSTEM_PATH, find_user
 from ..module_utils.failure import Failure
 from ..module_utils.health import Place, parse
-from ..module_utils.options import HEALTH_CHECK
+from ..module_utils.options import HEALTH_CHECK, SERVICE
 from ..module_utils.running import SHORTEST_SECRET, conclude, guarded
 
 
@@ -144,6 +149,7 @@ def main() -> None:
         argument_spec={
             "health_check": {"type": "dict", "options": HEALTH_CHECK},
             "systemd_service": {"type": "str"},
+            "systemd_scope": SERVICE["systemd_scope"],
             "min_healthy_time": {"type": "float"},
             "healthy_deadline": {"type": "float", "default": 60},
             "user": {"type": "str"},
@@ -162,9 +168,10 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     check = parse(options["health_check"], options["min_healthy_time"], options["healthy_deadline"])
     unit = options["systemd_service"]
-    verdict = gate.require_healthy(check, place(options), unit, fresh=False)
+    manager = systemd.manager_for(options["systemd_scope"])
+    verdict = gate.require_healthy(check, place(options), unit, fresh=False, manager=manager)
     if not verdict.passed:
-        log = systemd.journal(unit) if unit else ""
+        log = manager.journal(unit) if unit else ""
         failure: Failure = gate.failure(verdict, unit or "the service", log)
         entries = [{"step": "gate", "text": log}]
         conclude(module, failure, {"gate": verdict.as_dict(), "changed": False, "log": entries})

@@ -23,7 +23,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     description: Whether the module can say what it would do and do nothing.
-    support: none
+    support: full
 author:
   - The Fraisier authors (@fraisier)
 """
@@ -101,7 +101,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.options import service_options
-from ..module_utils.preflight import preflight
+from ..module_utils.preflight import examine, preflight
 from ..module_utils.probe import probe
 from ..module_utils.running import run_on_site
 from ..module_utils.site import Site
@@ -109,14 +109,16 @@ from ..module_utils.site import Site
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={**service_options(), "version": {"type": "str"}})
-    run_on_site(module, lambda site: work(site, module.params["version"]), release=False)
+    module = AnsibleModule(
+        argument_spec={**service_options(), "version": {"type": "str"}}, supports_check_mode=True
+    )
+    run_on_site(module, lambda site: work(site, module), release=False)
 
 
-def work(site: Site, version: str | None) -> dict[str, Any]:
+def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
     """Check the host and say what is true on it."""
-    preflight(site, version)
-    return {"probe": probe(site.layout, site.service.systemd_service)}
+    (examine if module.check_mode else preflight)(site, module.params["version"])
+    return {"probe": probe(site.layout, site.service.systemd_service, site.systemd)}
 
 
 if __name__ == "__main__":

@@ -25,6 +25,12 @@ options:
   version:
     description: The full commit SHA to deploy; or the version whose good release to restore.
     type: str
+  archive:
+    description: The files of the version, where they are pushed; the action fills this in.
+    type: path
+  archive_checksum:
+    description: The SHA-256 of O(archive); the action fills this in.
+    type: str
   to:
     description: The id of the release to restore; the one that served before when left out.
     type: str
@@ -46,6 +52,10 @@ attributes:
   check_mode:
     description: Whether the module can say what it would do and do nothing.
     support: full
+  diff_mode:
+    description: Whether the module can say what would differ.
+    details: In check mode.
+    support: partial
 author:
   - The Fraisier authors (@fraisier)
 """
@@ -86,8 +96,24 @@ switched:
   description: Whether C(current) names another release than before.
   returned: always
   type: bool
+diff:
+  description:
+    - What would change, of the unit, of the environment, of the files. Of a secret only that it
+      differs is shown. The files come as C(prepared) text, of which 32 KiB of the beginning and of the
+      end are kept.
+  returned: in check mode
+  type: list
+  elements: dict
+unpredictable:
+  description: What a dry run cannot know, each by C(step) and C(why).
+  returned: in check mode
+  type: list
+  elements: dict
+  sample: [{"step": "build", "why": "the build commands (2) are not run"}]
 release:
-  description: The release that C(current) names now, by C(id), C(version), C(status).
+  description:
+    - The release that C(current) names now, by C(id), C(version), C(status). In check mode the one
+      that would be; the C(id) of one that is not made yet is null.
   returned: always
   type: dict
 previous:
@@ -135,7 +161,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import deploy, restore
+from ..module_utils import deploy, preview, restore
 from ..module_utils.options import service_options
 from ..module_utils.running import run_on_site
 from ..module_utils.site import Site
@@ -148,6 +174,8 @@ def main() -> None:
             **service_options(),
             "state": {"type": "str", "choices": ["deployed", "restored"], "default": "deployed"},
             "version": {"type": "str"},
+            "archive": {"type": "path"},
+            "archive_checksum": {"type": "str"},
             "to": {"type": "str"},
             "nothing": {"type": "bool", "default": False},
             "mark_bad": {"type": "bool", "default": False},
@@ -163,7 +191,9 @@ def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
     """Do what the state asks for."""
     options = module.params
     if options["state"] == "deployed":
-        (deploy.preview if module.check_mode else deploy.deploy)(site, options["version"])
+        if module.check_mode:
+            return preview.deployment(site, options["version"])
+        deploy.deploy(site, options["version"])
         return {}
     wanted = restore.Wanted(
         to=options["to"],
@@ -171,7 +201,9 @@ def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
         nothing=options["nothing"],
         mark_bad=options["mark_bad"],
     )
-    (restore.preview if module.check_mode else restore.restore)(site, wanted)
+    if module.check_mode:
+        return preview.way_back(site, wanted)
+    restore.restore(site, wanted)
     return {}
 
 

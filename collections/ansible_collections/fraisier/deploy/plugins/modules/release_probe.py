@@ -15,13 +15,23 @@ description:
   - With O(stop=true), first ends a module of the same installation that still runs on the host.
 options:
   app_path:
-    description: The folder that holds the releases.
+    description: The folder that holds the releases, or the checkout.
     type: str
     required: true
+  layout:
+    description: How releases lie in O(app_path).
+    type: str
+    choices: [releases, in_place]
+    default: releases
   systemd_service:
     description: The unit of the service.
     type: str
     required: true
+  systemd_scope:
+    description: Whose systemd runs the unit.
+    type: str
+    choices: [system, user]
+    default: system
   stop:
     description: End a run of O(installation) that is still under way, and wait until it is gone.
     type: bool
@@ -54,6 +64,12 @@ running:
   description: The release whose process runs, V(unknown), or null when nothing runs.
   returned: success
   type: str
+checkout:
+  description:
+    - With O(layout=in_place), what is checked out (C(head)) and the files that were changed
+      (C(changes)); null otherwise.
+  returned: success
+  type: dict
 unit:
   description: The unit, by C(name), C(active_state), C(sub_state), C(main_pid), C(n_restarts).
   returned: success
@@ -78,9 +94,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.fence import stop_leftover
+from ..module_utils.options import SERVICE
 from ..module_utils.probe import probe
-from ..module_utils.releases import Layout
+from ..module_utils.releases import layout_of
 from ..module_utils.running import guarded
+from ..module_utils.systemd import manager_for
 
 
 def main() -> None:
@@ -88,7 +106,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "app_path": {"type": "str", "required": True},
+            "layout": SERVICE["layout"],
             "systemd_service": {"type": "str", "required": True},
+            "systemd_scope": SERVICE["systemd_scope"],
             "stop": {"type": "bool", "default": False},
             "installation": {"type": "str"},
         },
@@ -100,10 +120,11 @@ def main() -> None:
 
 def work(options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Look, after ending a leftover where that is asked for."""
-    layout = Layout(options["app_path"])
+    layout = layout_of(options["app_path"], options["layout"])
     wanted = options["stop"] and not check_mode
     stopped = wanted and stop_leftover(layout.state, options["installation"])
-    found = probe(layout, options["systemd_service"])
+    manager = manager_for(options["systemd_scope"])
+    found = probe(layout, options["systemd_service"], manager)
     return {"changed": stopped, "stopped": stopped, **found}
 
 

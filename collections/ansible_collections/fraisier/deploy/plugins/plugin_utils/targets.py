@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from ..module_utils.git_url import check_repository
@@ -16,13 +16,16 @@ from ..module_utils.paths import check_app_path, check_shared_path
 from .schema import fill, is_encrypted, problems
 
 PROVIDER = "bare_metal"
+#: The variable of a host that refers to the password of sudo there.
+BECOME = "fraisier_become"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\Z")
 _VARIABLE = re.compile(r"\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
 _REFERENCES = ("env", "file", "vault")
+_GIT = ("token", "ssh_key")
 _SAME_NAME = (
-    "app_path", "service_name", "build", "build_timeout", "exec", "shared", "health_check",
-    "keep_releases",
+    "app_path", "layout", "source", "service_name", "systemd_scope", "build", "build_timeout",
+    "exec", "shared", "health_check", "keep_releases",
 )  # fmt: skip
 
 
@@ -32,19 +35,30 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A service in an environment: its hosts' connection variables by name, and its own value."""
+    """A service in an environment: its hosts' connection variables by name, and its own value.
+
+    Where its hosts are those of a team's own inventory, `group` names them there and `common` has
+    what fraises.yaml says of reaching them.
+    """
 
     fraise: str
     environment: str
     hosts: Mapping[str, Mapping[str, Any]]
     value: Mapping[str, Any]
+    inventory: str = ""
+    group: str = ""
+    common: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The inventory groups of its hosts; `…_by_N` tells a play the size of its batches."""
+        """The inventory groups of its hosts; `…_rolling_by_N` tells a play how to pace itself."""
         names = (f"{self.fraise}_{self.environment}", f"fraise_{self.fraise}")
         batch = str(self.value["max_parallel"]).replace("%", "_percent")
-        every = (*names, f"environment_{self.environment}", f"{names[0]}_by_{batch}")
+        every = (
+            *names,
+            f"environment_{self.environment}",
+            f"{names[0]}_{self.value['strategy']}_by_{batch}",
+        )
         return tuple(name.replace("-", "_") for name in every)
 
 
@@ -95,31 +109,43 @@ def _target(
 ) -> Target:
     config = fill(values["provider_config"], schema)
     pace = values.get("strategy_config") or {}
-    user = config.get("service_user") or config["hosts"][0].get("username")
+    hosts = config["hosts"]
+    user = config.get("service_user") or (
+        hosts[0].get("username") if isinstance(hosts, list) else None
+    )
     if not user:
         where = f"fraises.{name}.environments.{environment}.provider_config"
         raise ConfigurationError(f"{where}.service_user: is missing; name the service's user")
     plain, secret = _split(config["env_vars"], folder)
+    git = fraise.get("git_auth") or {}
     service = {
         **{key: config.get(key) for key in _SAME_NAME},
         "fraise": name,
         "environment": environment,
         "repository": _repository(fraise, folder),
         "branch": fraise.get("git_branch", "main"),
+        "git_username": git.get("username") if "token" in git else None,
         "systemd_service": config.get("systemd_service") or f"{config['service_name']}.service",
         "service_user": user,
         "env_vars": plain,
         "min_healthy_time": pace.get("min_healthy_time"),
         "healthy_deadline": pace.get("healthy_deadline", 60),
     }
-    rolling = values.get("strategy", "rolling") != "recreate"
+    strategy = values.get("strategy", "rolling")
     value = {
         "service": service,
         "secret_references": secret,
-        "max_parallel": pace.get("max_parallel", 1) if rolling else "100%",
+        "git_references": _git_references(git, folder),
+        "strategy": strategy,
+        "max_parallel": pace.get("max_parallel", 1),
         "auto_rollback": values.get("auto_rollback", True),
+        "become": values["provider_config"].get("become", True),
     }
-    hosts = config["hosts"]
+    if isinstance(hosts, Mapping):
+        written = values["provider_config"].get("become")
+        given = {"ansible_become": written, BECOME: _become(config, folder)}
+        common = {name: value for name, value in given.items() if value is not None}
+        return Target(name, environment, {}, value, hosts["inventory"], hosts["group"], common)
     named = {str(h.get("name", h["hostname"])): _connection(h, config, folder) for h in hosts}
     return Target(name, environment, named, value)
 
@@ -129,14 +155,30 @@ def _split(variables: Mapping[str, Any], folder: str) -> tuple[dict[str, str], d
     plain: dict[str, str] = {}
     secret: dict[str, Any] = {}
     for name, value in variables.items():
-        if is_encrypted(value):
-            secret[name] = {"vault": value}
-        elif isinstance(value, Mapping):
-            anchored = {"file": _path(value["file"], folder)} if "file" in value else dict(value)
-            secret[name] = anchored
-        else:
+        reference = _reference(value, folder)
+        if reference is None:
             plain[name] = _text(value)
+        else:
+            secret[name] = reference
     return plain, secret
+
+
+def _reference(value: Any, folder: str) -> dict[str, Any] | None:
+    """Return a value that refers to a secret as a reference, its file as an absolute path."""
+    if is_encrypted(value):
+        return {"vault": value}
+    if not isinstance(value, Mapping):
+        return None
+    return {"file": _path(value["file"], folder)} if "file" in value else dict(value)
+
+
+def _git_references(git_auth: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Return the references for what opens the repository."""
+    found = {name: _reference(git_auth[name], folder) for name in _GIT if name in git_auth}
+    for name, reference in found.items():
+        if reference is None:
+            raise ConfigurationError(f"git_auth.{name}: must be a reference, such as {{env: NAME}}")
+    return found
 
 
 def _connection(host: Mapping[str, Any], config: Mapping[str, Any], folder: str) -> dict[str, Any]:
@@ -154,8 +196,15 @@ def _connection(host: Mapping[str, Any], config: Mapping[str, Any], folder: str)
         "ansible_ssh_common_args": pinned,
         "ansible_python_interpreter": host["python"],
         "ansible_become": config["become"],
+        BECOME: _become(config, folder),
     }
     return {name: value for name, value in variables.items() if value is not None}
+
+
+def _become(config: Mapping[str, Any], folder: str) -> dict[str, Any] | None:
+    """Return the reference to sudo's password, in the shape that the filter for secrets takes."""
+    written = config.get("become_password")
+    return None if written is None else {"password": _reference(written, folder)}
 
 
 def _repository(fraise: Mapping[str, Any], folder: str) -> str:

@@ -1,0 +1,210 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""The images of a service: pulled, built or there already, and kept for as long as a release is."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from .commands import Finished
+from .compose_engine import Docker, compose, last_line, output_of
+from .compose_project import asked, image_of, is_built, others, repository_of, text_of, with_image
+from .compose_service import CONTENT
+from .compose_site import ComposeSite
+from .failure import Failure
+from .files import remove_file, write_atomic
+from .releases import Release
+
+WANTED = "wanted.json"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image: its content, how it was asked for, and what the registry calls that content."""
+
+    id: str
+    reference: str
+    digest: str | None = None
+
+
+def find(docker: Docker, reference: str) -> Image | None:
+    """Return an image that this engine has."""
+    found = docker.ask_json("image", "inspect", "--", reference)
+    if not found:
+        return None
+    repository = repository_of(reference)
+    digests = [d for d in found[0].get("RepoDigests") or () if repository_of(d) == repository]
+    return Image(found[0]["Id"], reference, digests[0] if digests else None)
+
+
+def obtain(site: ComposeSite, version: str) -> Image:
+    """Return the image that a version means (empty: as the file says), pulled or built now."""
+    service, project = site.service.service, site.project
+    own = find(site.docker, version) if CONTENT.match(version) else None
+    if own is not None:
+        return own
+    reference = asked(project, service, version)
+    if reference is None and is_built(project, service):
+        return _build(site, service, image_of(project, service))
+    return _pulled(site, reference or image_of(project, service), site.service.pull)
+
+
+def obtain_others(site: ComposeSite) -> None:
+    """Pull or build the images of what the service needs, those that are missing."""
+    for name in others(site.project, site.service.service):
+        reference = image_of(site.project, name)
+        if find(site.docker, reference) is not None:
+            continue
+        if is_built(site.project, name):
+            _build(site, name, reference)
+        else:
+            _pulled(site, reference, "missing", name)
+
+
+def predicted(site: ComposeSite, version: str) -> Image | None:
+    """Return the image that `obtain` would find without a build and without the registry."""
+    service, project = site.service.service, site.project
+    if CONTENT.match(version):
+        return find(site.docker, version)
+    reference = asked(project, service, version)
+    if reference is None and is_built(project, service):
+        return None
+    found = find(site.docker, reference or image_of(project, service))
+    if found is None and site.service.pull == "never":
+        raise _not_here(reference or image_of(project, service))
+    return None if site.service.pull == "always" else found
+
+
+def _pulled(site: ComposeSite, reference: str, policy: str, name: str | None = None) -> Image:
+    found = find(site.docker, reference) if policy != "always" else None
+    if found is None and policy == "never":
+        raise _not_here(reference)
+    if found is None:
+        with site.report.step("pull") as step:
+            step["changed"] = True
+            _pull(site, reference, name or site.service.service)
+        found = find(site.docker, reference)
+    if found is None:
+        raise _not_here(reference)
+    return found
+
+
+def _not_here(reference: str) -> Failure:
+    return Failure(
+        "image_missing",
+        f"the image {reference} is not on this engine, and may not be pulled (pull: never)",
+        "build or load it first, or set pull: missing",
+    )
+
+
+def _pull(site: ComposeSite, reference: str, name: str) -> None:
+    limit = site.service.pull_timeout
+    words = ["pull", "--quiet", "--", name]
+    finished = _on_wanted(site, with_image(site.project, name, reference), words, limit)
+    if finished.code != 0:
+        raise pull_failure(reference, finished, limit)
+
+
+def pull_failure(reference: str, finished: Finished, limit: float) -> Failure:
+    """Return the Failure of a pull."""
+    text = finished.output
+    if finished.timed_out:
+        why, hint = f"it did not end within pull_timeout ({limit:g} s)", "raise pull_timeout"
+        return Failure("pull_failed", f"{reference} could not be pulled: {why}", hint, text)
+    if re.search(r"manifest( for [^ ]+)? (is )?(unknown|not found)|not found: manifest", text):
+        hint = "name a tag or digest that the registry has; nothing was changed"
+        return Failure("image_not_found", f"the registry has no {reference}", hint, text)
+    return Failure(
+        "pull_failed",
+        f"{reference} could not be pulled: {last_line(text)}",
+        "check the name, log in to the registry (docker login), or pull it by hand",
+        text,
+    )
+
+
+def _build(site: ComposeSite, name: str, reference: str) -> Image:
+    limit = site.service.build_timeout
+    fresh = ["--pull"] if site.service.pull == "always" else []
+    words = ["build", *fresh, "--", name]
+    with site.report.step("build") as step:
+        step["changed"] = True
+        finished = _on_wanted(site, site.project, words, limit)
+        if finished.code != 0:
+            raise build_failure(name, finished, limit)
+        site.report.say("build", output_of(["compose", *words], finished))
+    found = find(site.docker, reference)
+    if found is None:
+        raise _not_here(reference)
+    return found
+
+
+def build_failure(name: str, finished: Finished, limit: float) -> Failure:
+    """Return the Failure of a build."""
+    late = f"it did not end within build_timeout ({limit:g} s)"
+    why = late if finished.timed_out else last_line(finished.output)
+    return Failure(
+        "build_failed",
+        f'the image of "{name}" could not be built: {why}',
+        "see the log; what served before still serves",
+        finished.output,
+    )
+
+
+def _on_wanted(
+    site: ComposeSite, project: dict[str, object], words: list[str], limit: float
+) -> Finished:
+    """Run a command on a project that is no release yet."""
+    file = os.path.join(site.layout.state, WANTED)
+    site.fence.check()
+    write_atomic(file, text_of(project), 0o600)
+    try:
+        begin = [*compose(file, site.layout.state, site.name), "--env-file", os.devnull]
+        return site.docker.do(*begin, *words, timeout=limit)
+    finally:
+        remove_file(file)
+
+
+def kept_name(site: ComposeSite, image: str) -> str:
+    """Return the tag by which the image of a release is kept from `docker image prune`."""
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{site.name}-{site.service.service}".lower()).strip("-")
+    return f"fraisier/{slug}:{image.removeprefix('sha256:')[:12]}"
+
+
+def keep(site: ComposeSite, image: str) -> str:
+    """Give an image the tag that keeps it, and return that."""
+    name = kept_name(site, image)
+    tagged = site.docker.do("image", "tag", image, name, timeout=60)
+    if tagged.code != 0:
+        raise Failure(
+            "image_missing", f"{image} is gone: {last_line(tagged.output)}", "deploy again"
+        )
+    return name
+
+
+def bring_back(site: ComposeSite, release: Release) -> None:
+    """Make sure that the image of an earlier release is here; pulled by its digest where not."""
+    if find(site.docker, release.version) is None:
+        digest = release.spec.get("digest")
+        limit = site.service.pull_timeout
+        with site.report.step("pull") as step:
+            step["changed"] = True
+            pulled = site.docker.do("pull", "--quiet", digest, timeout=limit) if digest else None
+        if pulled is None or pulled.code != 0:
+            raise Failure(
+                "image_missing",
+                f"the image of release {release.id} is gone from this engine: "
+                f"{release.spec.get('image')}",
+                "deploy a version whose image can be pulled or built",
+                pulled.output if pulled else "",
+            )
+    keep(site, release.version)
+
+
+def forget(site: ComposeSite, image: str) -> None:
+    """Give up the tag that kept an image; the image goes with it when nothing else needs it."""
+    removed = site.docker.do("image", "rm", kept_name(site, image), timeout=60)
+    if removed.code != 0:
+        site.report.say("prune", removed.output)

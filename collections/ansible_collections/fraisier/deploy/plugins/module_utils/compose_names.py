@@ -1,0 +1,11 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""Names of variables that no service may set."""
+
+from __future__ import annotations
+
+import re
+
+#: What Docker, or the process of its client, reads by itself.
+TAKEN = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|BUILDX|LD)_.*|PATH|HOME|TMPDIR|XDG_RUNTIME_DIR")

@@ -1,0 +1,53 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""The options of the modules that work on Compose projects, and what they come to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .compose_service import PULL, ComposeService, from_options
+from .options import FENCE, HEALTH_CHECK
+from .running import SHORTEST_SECRET
+
+COMPOSE_HEALTH_CHECK: dict[str, Any] = {
+    **HEALTH_CHECK,
+    "type": {"type": "str", "choices": ["http", "tcp", "exec", "docker"], "required": True},
+}
+
+COMPOSE_SERVICE: dict[str, Any] = {
+    "fraise": {"type": "str", "required": True},
+    "environment": {"type": "str", "required": True},
+    "docker_compose_file": {"type": "str", "required": True},
+    "service": {"type": "str", "required": True},
+    "project_name": {"type": "str"},
+    "env_vars": {"type": "dict", "default": {}},
+    "pull": {"type": "str", "choices": [*PULL], "default": "missing"},
+    "build_timeout": {"type": "float", "default": 1800},
+    "pull_timeout": {"type": "float", "default": 600},
+    "health_check": {"type": "dict", "options": COMPOSE_HEALTH_CHECK},
+    "keep_releases": {"type": "int", "default": 5},
+    "min_healthy_time": {"type": "float"},
+    "healthy_deadline": {"type": "float", "default": 60},
+}
+
+
+def compose_options(*, fence: bool) -> dict[str, Any]:
+    """Return the options of a module that works on a service in containers."""
+    options: dict[str, Any] = {
+        "service": {"type": "dict", "required": True, "options": COMPOSE_SERVICE},
+        "secret_environment": {"type": "dict", "default": {}, "no_log": True},
+    }
+    return {
+        **options,
+        **({"fence": {"type": "dict", "required": True, "options": FENCE}} if fence else {}),
+    }
+
+
+def service_of(module: AnsibleModule) -> ComposeService:
+    """Return the service of a module's options; raises Failure `service_invalid`."""
+    module.no_log_values = {text for text in module.no_log_values if len(text) >= SHORTEST_SECRET}
+    return from_options(module.params["service"], module.params["secret_environment"])

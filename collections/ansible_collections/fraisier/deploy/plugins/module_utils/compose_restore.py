@@ -1,0 +1,68 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""Going back in containers: to an earlier release, or to nothing when nothing was there."""
+
+from __future__ import annotations
+
+from .compose_activate import activate, healthy, runs
+from .compose_containers import containers
+from .compose_engine import STOP_SECONDS, last_line
+from .compose_images import bring_back
+from .compose_site import ComposeSite
+from .failure import Failure
+from .releases import BAD, Release, choose
+from .wanted import Wanted
+
+
+def restore(site: ComposeSite, wanted: Wanted) -> None:
+    """Make the service run what is wanted; the site tells how it went. Raises Failure."""
+    site.enter()
+    site.sweep()
+    site.previous = site.remembered()
+    if wanted.nothing:
+        _remove_service(site)
+        _abandon(site, None, wanted)
+        return
+    with site.report.step("choose"):
+        release = chosen(site, wanted)
+    bring_back(site, release)
+    _abandon(site, release, wanted)
+    current = site.previous.id if site.previous else None
+    if release.good and current == release.id and runs(site, release):
+        healthy(site)
+        return
+    site.reused = True
+    activate(site, release, went_live=False)
+
+
+def chosen(site: ComposeSite, wanted: Wanted) -> Release:
+    """Return the release to go back to, or raise Failure."""
+    current = site.previous.id if site.previous else None
+    return choose(site.ledger.all(), current, wanted.to, wanted.version)
+
+
+def _remove_service(site: ComposeSite) -> None:
+    """Stop and remove the service's containers; volumes, networks and other services stay."""
+    with site.report.step("remove") as step:
+        site.fence.check()
+        ids = [c.id for c in containers(site.docker, site.name, site.service.service)]
+        for words in (["stop", "--", *ids], ["rm", "--", *ids]) if ids else ():
+            site.changed = step["changed"] = True
+            finished = site.docker.do(*words, timeout=STOP_SECONDS)
+            if finished.code != 0:
+                raise Failure(
+                    "stop_failed",
+                    f"{site.service.service} could not be stopped: {last_line(finished.output)}",
+                    "see its containers: docker ps --all",
+                    finished.output,
+                )
+        if site.previous is not None:
+            site.ledger.forget_current()
+            site.changed = site.switched = step["changed"] = True
+
+
+def _abandon(site: ComposeSite, release: Release | None, wanted: Wanted) -> None:
+    left = site.ledger.get(site.previous.id) if site.previous else None
+    if wanted.mark_bad and left is not None and (release is None or left.id != release.id):
+        site.ledger.mark(left, BAD)

@@ -1,0 +1,223 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""A service in containers on this machine: the ground that every verb stands on."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Iterator, Mapping
+
+from .compose_engine import Docker
+from .compose_project import hidden, resolve, text_of
+from .compose_service import ComposeService
+from .failure import Failure
+from .fence import Fence, try_lock
+from .fence_rules import Claim
+from .files import read_json, read_text, write_atomic, write_json
+from .ledger import Ledger
+from .releases import IN_PLACE, Layout, Release, state_home
+from .report import Report
+
+PLACE = "place.json"
+LOCK = "up.lock"
+
+
+@dataclass(frozen=True)
+class ComposeLayout(Layout):
+    """The paths of a service in containers: `app_path` is its state folder and holds all."""
+
+    kind: str = IN_PLACE
+
+    @property
+    def state(self) -> str:
+        """The folder that is for nobody else to read."""
+        return self.app_path
+
+    def file_of(self, release: str) -> str:
+        """Return the Compose file of a release, resolved and pinned to its image."""
+        return os.path.join(self.record(release), "compose.json")
+
+
+class ComposeSite:
+    """The service, its project, its releases and its fence; and what the run reports.
+
+    `project` is what the Compose file comes to now; empty where that was not asked.
+    """
+
+    def __init__(
+        self, service: ComposeService, claim: Claim | None, docker: Docker, name: str,
+        project: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.service = service
+        self.claim = claim
+        self.docker = docker
+        self.name = name
+        self.project = project or {}
+        self.layout = ComposeLayout(state_folder(name, service.service))
+        self.ledger = Ledger(self.layout)
+        self.fence = Fence(self.layout.state)
+        self.report = Report()
+        self.switched = False
+        self.changed = False
+        self.reused = False
+        self.gate: dict[str, Any] | None = None
+        self.previous: Release | None = None
+
+    def enter(self) -> Claim:
+        """Make the state folder ready and take the fence; returns the claim it was taken for."""
+        if self.claim is None:
+            raise ValueError("a site that was made without a claim takes no fence")
+        with self.report.step("fence"):
+            os.makedirs(os.path.dirname(self.layout.state), exist_ok=True)
+            for folder in (self.layout.state, self.layout.records):
+                os.makedirs(folder, 0o700, exist_ok=True)
+            write_json(
+                os.path.join(self.layout.state, PLACE),
+                {"file": self.service.file, "project": self.name, "at": time.time()},
+            )
+            self.fence.acquire(self.claim)
+        return self.claim
+
+    @contextmanager
+    def alone(self, seconds: float) -> Iterator[None]:
+        """Keep other services of the project from being brought up at the same time.
+
+        They may need the same containers. Waits so long, then raises Failure `project_busy`.
+        """
+        path = os.path.join(os.path.dirname(self.layout.state), LOCK)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            limit = time.monotonic() + seconds
+            while not try_lock(lock):
+                if time.monotonic() > limit:
+                    raise Failure(
+                        "project_busy",
+                        f"another service of the project {self.name} is being brought up",
+                        "wait until that has ended, then deploy again",
+                    )
+                time.sleep(0.05)
+            yield
+        finally:
+            os.close(lock)
+
+    def sweep(self) -> None:
+        """Remove what an earlier run left half-made."""
+        with self.report.step("sweep") as step:
+            swept = self.ledger.sweep()
+            step["changed"] = bool(swept)
+            if swept:
+                self.report.say("sweep", "removed half-made releases: " + ", ".join(swept))
+
+    def remembered(self) -> Release | None:
+        """Return the current release; one whose record is lost has status `unknown`."""
+        current = self.ledger.current()
+        if current is None:
+            return None
+        return self.ledger.get(current) or Release(current, "", "", "unknown", 0.0)
+
+    def write(self, release: str, project: Mapping[str, Any], environment: dict[str, Any]) -> None:
+        """Write what a release is made of, for nobody else to read."""
+        write_atomic(self.layout.file_of(release), text_of(project), 0o600)
+        write_json(self.layout.environment_of(release), environment)
+
+    def stored(self, release: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a release's project and its environment: `variables`, and which are `secrets`."""
+        project = read_json(self.layout.file_of(release))
+        environment = read_json(self.layout.environment_of(release))
+        if project is None or environment is None:
+            raise Failure(
+                "release_not_found",
+                f"the record of release {release} is damaged",
+                "deploy the version again",
+            )
+        return project, environment
+
+    def environment(self, version: str) -> dict[str, Any]:
+        """Return the environment to record with a release of now."""
+        return {
+            "variables": self.service.variables(version),
+            "secrets": sorted(self.service.secrets),
+        }
+
+    def shown(self, release: Release) -> str:
+        """Return the Compose file of a release as text without secrets, old ones included."""
+        project, environment = self.stored(release.id)
+        old = [environment["variables"].get(name, "") for name in environment["secrets"]]
+        return hidden(project, [*old, *self.service.secrets.values()])
+
+    def result(self) -> dict[str, Any]:
+        """Return what the modules return, as far as the run came."""
+        return {
+            "changed": self.changed,
+            "fence": self.fence.number,
+            "switched": self.switched,
+            "release": describe(self._now()),
+            "previous": before(self.previous),
+            "reused": self.reused,
+            "gate": self.gate,
+            "steps": self.report.steps,
+            "log": self.report.log,
+            "project": self.name,
+        }
+
+    def _now(self) -> Release | None:
+        current = self.ledger.current()
+        return self.ledger.get(current) if current else None
+
+
+def open_site(
+    service: ComposeService, claim: Claim | None, version: str = "", *, reads_file: bool
+) -> ComposeSite:
+    """Return the site of a service; raises Failure when Docker is not there.
+
+    `reads_file`: the Compose file is resolved, and has to be good. Without it the project is the
+    one that was deployed last from this file, so that there is a way back from a broken one.
+    """
+    docker = Docker(service.variables(version))
+    docker.require()
+    name = None if reads_file else service.project_name or remembered_name(service)
+    if name is not None:
+        return ComposeSite(service, claim, docker, name)
+    project = resolve(docker, service)
+    return ComposeSite(service, claim, docker, str(project["name"]), project)
+
+
+def state_folder(project: str, service: str) -> str:
+    """Return the folder of a service's state, which only its user can read."""
+    return os.path.join(state_home(), "compose", project, service)
+
+
+def remembered_name(service: ComposeService) -> str | None:
+    """Return the project that the service's file was last deployed as."""
+    home = os.path.join(state_home(), "compose")
+    folders = os.listdir(home) if os.path.isdir(home) else []
+    texts = [read_text(os.path.join(home, each, service.service, PLACE)) for each in folders]
+    places = [json.loads(text) for text in texts if text]
+    ours = [place for place in places if place["file"] == service.file]
+    return str(max(ours, key=lambda place: place["at"])["project"]) if ours else None
+
+
+def before(release: Release | None) -> dict[str, Any] | None:
+    """Return what was current when the run began, in the shape the modules return it."""
+    if release is None:
+        return None
+    return {"id": release.id, "version": release.version, "good": release.good}
+
+
+def describe(release: Release | None) -> dict[str, Any] | None:
+    """Return a release in the shape the modules return it."""
+    if release is None:
+        return None
+    return {
+        "id": release.id,
+        "version": release.version,
+        "status": release.status,
+        "deployment": release.deployment,
+        "image": release.spec.get("image"),
+        "digest": release.spec.get("digest"),
+    }

@@ -1,0 +1,75 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""A bare mirror of a repository: each commit is fetched once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+from .commands import Finished, User, end_group, spawn
+from .failure import disk_full
+from .git import OPTIONS, environment, git, not_found, unreachable
+from .git_access import Access
+
+_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A bare mirror of the repository of `access` in the folder `path`.
+
+    Git runs as `user` there where one is named.
+    """
+
+    path: str
+    access: Access
+    user: User | None = None
+
+    def has(self, sha: str) -> bool:
+        """True when the commit is here already."""
+        return self.run("cat-file", "-e", f"{sha}^{{commit}}").code == 0
+
+    def fetch(self, sha: str) -> bool:
+        """Make sure the commit is here; True when anything was fetched. Raises Failure."""
+        self.access.require_usable()
+        if not os.path.isdir(self.path):
+            os.makedirs(self.path, 0o700)
+        if not os.path.exists(os.path.join(self.path, "HEAD")):
+            made = git("init", "--quiet", "--bare", self.path, access=self.access, user=self.user)
+            self.must(made)
+        if self.has(sha):
+            return False
+        self.must(self._fetch("--prune", "--force", refs=_REFS))
+        if not self.has(sha):
+            self._fetch(refs=(sha,))
+        if not self.has(sha):
+            raise not_found(sha, self.access.repository)
+        return True
+
+    def run(self, *arguments: str) -> Finished:
+        """Run git here; its output is bounded."""
+        return git(*arguments, access=self.access, cwd=self.path, user=self.user)
+
+    def read(self, *arguments: str) -> str:
+        """Return all that git says of what is here; empty where it has nothing to say."""
+        process = spawn(
+            ["git", *OPTIONS, *arguments],
+            env=environment(self.access, self.user), cwd=self.path, user=self.user,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            return process.communicate()[0].decode("utf-8", "surrogateescape")
+        finally:
+            end_group(process)
+
+    def must(self, finished: Finished) -> None:
+        """Raise Failure where git failed."""
+        if finished.code != 0:
+            raise disk_full(finished.output) or unreachable(self.access.repository, finished)
+
+    def _fetch(self, *options: str, refs: tuple[str, ...]) -> Finished:
+        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", *options)
+        return self.run("fetch", *quiet, "--", self.access.repository, *refs)

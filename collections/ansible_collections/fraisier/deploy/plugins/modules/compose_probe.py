@@ -1,0 +1,136 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The Fraisier authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says what is true of a service in containers: what is current, what runs, who holds the fence."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: compose_probe
+short_description: See which release of a service in containers runs
+version_added: 0.1.0
+description:
+  - Looks at the releases, at the service's containers and at the fence, and changes nothing.
+  - With O(healthy=true), passes the health gate first, and fails where it is not passed.
+  - With O(stop=true), first ends a module of the same installation that still runs.
+options:
+  healthy:
+    description: Fail unless the service passes its health check.
+    type: bool
+    default: false
+  stop:
+    description: End a run of O(installation) that is still under way, and wait until it is gone.
+    type: bool
+    default: false
+  installation:
+    description: The installation whose run is ended.
+    type: str
+extends_documentation_fragment:
+  - fraisier.deploy.compose_service
+attributes:
+  check_mode:
+    description: Whether the module can say what it would do and do nothing.
+    support: full
+author:
+  - The Fraisier authors (@fraisier)
+"""
+
+EXAMPLES = r"""
+- name: See what runs
+  fraisier.deploy.compose_probe:
+    service: "{{ my_service }}"
+"""
+
+RETURN = r"""
+release:
+  description: The release that is current; null for none.
+  returned: success
+  type: dict
+running:
+  description: The release whose containers run, V(unknown), or null when nothing runs.
+  returned: success
+  type: str
+containers:
+  description: >-
+    The containers of the service, each by C(name), C(image), C(state), C(health), C(restarts).
+  returned: success
+  type: list
+  elements: dict
+fence:
+  description: Who holds the fence; null when nobody ever did.
+  returned: success
+  type: dict
+releases:
+  description: >-
+    All releases, newest first, each by C(id), C(version), C(status), C(deployed_at), C(image).
+  returned: success
+  type: list
+  elements: dict
+gate:
+  description: How the health gate ended, where it was asked for.
+  returned: success
+  type: dict
+project:
+  description: The Compose project.
+  returned: success
+  type: str
+stopped:
+  description: Whether a run was ended.
+  returned: success
+  type: bool
+code:
+  description: What went wrong, for programs.
+  returned: failure
+  type: str
+  sample: health_check_failed
+hint:
+  description: What to do next.
+  returned: failure
+  type: str
+step:
+  description: The step in which it went wrong.
+  returned: failure
+  type: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.compose_activate import healthy
+from ..module_utils.compose_options import compose_options, service_of
+from ..module_utils.compose_probe import probe
+from ..module_utils.compose_site import open_site
+from ..module_utils.fence import stop_leftover
+from ..module_utils.running import guarded
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **compose_options(fence=False),
+            "healthy": {"type": "bool", "default": False},
+            "stop": {"type": "bool", "default": False},
+            "installation": {"type": "str"},
+        },
+        required_if=[("stop", True, ("installation",))],
+        supports_check_mode=True,
+    )
+    guarded(module, lambda: work(module))
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Look, after ending a leftover and asking for health where that is wanted."""
+    options = module.params
+    site = open_site(service_of(module), None, reads_file=False)
+    wanted = options["stop"] and not module.check_mode
+    stopped = wanted and stop_leftover(site.layout.state, options["installation"])
+    if options["healthy"]:
+        healthy(site)
+    return {"changed": stopped, "stopped": stopped, "gate": site.gate, **probe(site)}
+
+
+if __name__ == "__main__":
+    main()

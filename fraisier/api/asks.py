@@ -1,0 +1,140 @@
+"""The shapes of requests: what is enforced before the engine hears of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow.validate import Length, OneOf, Range
+
+from fraisier.domain.deployment import Status
+from fraisier.domain.strategy import STRATEGIES
+
+NAME_LENGTH = 64
+TEXT_LENGTH = 1000
+PAGE = 100
+LARGEST_PAGE = 1000
+LARGEST_NUMBER = 2**31 - 1
+
+
+def said(text: str) -> dict[str, Any]:
+    """Return what a field means, for the document."""
+    return {"metadata": {"description": text}}
+
+
+def printable(text: str) -> None:
+    """Raise ValidationError where text holds control characters or halves of characters."""
+    if not text.isprintable():
+        raise ValidationError("use printable characters only")
+
+
+def text(longest: int, shortest: int = 1, **more: Any) -> fields.String:
+    """Return a field of one line of printable text."""
+    return fields.String(validate=[Length(shortest, longest), printable], **more)
+
+
+def optional(longest: int, meaning: str) -> fields.String:
+    """Return a field of text that may be left out, or be null."""
+    return text(longest, allow_none=True, load_default=None, **said(meaning))
+
+
+class Flag(fields.Boolean):
+    """JSON's true or false, and nothing that resembles them."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Seconds(fields.Float):
+    """A number of seconds, as a number."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *arguments, **more)
+
+
+class Backup(fields.Field[None]):
+    """Known, and refused: to pretend a backup would be worse than to have none."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> None:
+        raise ValidationError("this version makes no backups: leave it out")
+
+
+class Request(Schema):
+    """A part of a request: what it does not know is an error."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class KeyHeader(Schema):
+    key = fields.String(
+        data_key="Idempotency-Key",
+        load_default=None,
+        validate=[Length(1, 255), printable],
+        **said(
+            "The same key of the same token gives the same deployment, however often it is sent."
+        ),
+    )
+
+
+class DeployRequest(Request):
+    fraise = text(NAME_LENGTH, required=True, **said("The fraise to deploy."))
+    environment = text(NAME_LENGTH, required=True, **said("Where to deploy it."))
+    version = optional(255, "Branch, tag or full SHA; default: the newest of git_branch.")
+    strategy = optional(32, f"One of {', '.join(STRATEGIES)}; default: as configured.")
+    health_check_delay = Seconds(
+        allow_none=True, load_default=None, validate=Range(0, 3600), allow_nan=False,
+        **said("Seconds to wait before the first health check."),
+    )  # fmt: skip
+    backup = Backup(allow_none=True, **said("Not supported by this version: refused."))
+    dry_run = Flag(load_default=False, **said("Answer with what would be done, and do nothing."))
+    force = Flag(load_default=False, **said("Take hosts that another installation holds."))
+
+
+class RollbackRequest(Request):
+    to_version = optional(255, "A version that was good here; default: the last other one.")
+    reason = optional(TEXT_LENGTH, "Why, for the history.")
+    strategy = optional(32, "As for a deployment.")
+    force = Flag(load_default=False, **said("Take hosts that another installation holds."))
+
+
+class CancelRequest(Request):
+    """Nothing needs to be said."""
+
+
+class UnlockRequest(Request):
+    reason = text(TEXT_LENGTH, required=True, **said("What you found, for the record."))
+
+
+def _number(least: int, most: int, default: int, meaning: str) -> fields.Integer:
+    return fields.Integer(validate=Range(least, most), load_default=default, **said(meaning))
+
+
+class PageQuery(Request):
+    limit = _number(1, LARGEST_PAGE, PAGE, "How many to list at most.")
+    offset = _number(0, LARGEST_NUMBER, 0, "How many to pass over.")
+
+
+class DeploymentsQuery(PageQuery):
+    fraise = optional(NAME_LENGTH, "Only those of this fraise.")
+    environment = optional(NAME_LENGTH, "Only those in this environment.")
+    status = fields.String(
+        validate=OneOf([status.value for status in Status]), load_default=None,
+        **said("Only those with this status."),
+    )  # fmt: skip
+    since = fields.AwareDateTime(
+        format="iso", load_default=None, **said("Only those requested since: ISO 8601 with zone.")
+    )
+
+
+class EventsQuery(Request):
+    after = _number(0, LARGEST_NUMBER, 0, "Only those after this sequence number.")
+    limit = _number(1, LARGEST_PAGE, LARGEST_PAGE, "How many to list at most.")
+
+
+class StatusQuery(Request):
+    environment = optional(NAME_LENGTH, "Only this environment.")

@@ -1,0 +1,88 @@
+"""What is configured, over HTTP: fraises, environments, providers, and what targets run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, jsonify
+
+from fraisier.api.access import who
+from fraisier.api.answers import (
+    EnvironmentItem,
+    EnvironmentPage,
+    FraiseItem,
+    FraisePage,
+    ProviderPage,
+    TargetStatuses,
+    Unlocked,
+)
+from fraisier.api.asks import PageQuery, StatusQuery, UnlockRequest
+from fraisier.api.pages import page_of_all
+from fraisier.api.routes import Routes
+from fraisier.api.services import Services
+from fraisier.domain.token import Scope
+from fraisier.engine.views import fraise_json, provider_json
+
+
+def blueprints(services: Services) -> list[Routes]:
+    """Return the routes of fraises, environments and providers."""
+    return [_fraises(services), _environments(services), _providers(services)]
+
+
+def _fraises(services: Services) -> Routes:
+    routes = Routes("fraises", __name__, url_prefix="/api/v1/fraises", description="Services.")
+
+    @routes.operation("GET", "", Scope.READ, FraisePage, query=PageQuery)
+    def fraises(query: dict[str, Any]) -> Response:
+        """List the configured fraises and where each is deployed."""
+        return page_of_all("fraises", services.looks.fraises(), **query)
+
+    @routes.operation("GET", "/<name:fraise>", Scope.READ, FraiseItem)
+    def fraise(fraise: str) -> Response:
+        """Show one fraise."""
+        return jsonify(fraise_json(services.catalogue.fraise(fraise)))
+
+    @routes.operation("GET", "/<name:fraise>/status", Scope.READ, TargetStatuses, query=StatusQuery)
+    def status(query: dict[str, Any], fraise: str) -> Response:
+        """Show what a fraise's hosts run, as they last told, and whether a target is held."""
+        return jsonify({"targets": services.looks.status(fraise, query["environment"])})
+
+    @routes.operation(
+        "POST", "/<name:fraise>/environments/<name:environment>/unlock", Scope.ADMIN, Unlocked,
+        body=UnlockRequest,
+    )  # fmt: skip
+    def unlock(body: dict[str, Any], fraise: str, environment: str) -> Response:
+        """Release a target that is held after a failed rollback or an interruption."""
+        released = services.deployments.unlock(fraise, environment, body["reason"], who())
+        return jsonify({"released": released})
+
+    return routes
+
+
+def _environments(services: Services) -> Routes:
+    prefix = "/api/v1/environments"
+    routes = Routes("environments", __name__, url_prefix=prefix, description="Environments.")
+
+    @routes.operation("GET", "", Scope.READ, EnvironmentPage, query=PageQuery)
+    def environments(query: dict[str, Any]) -> Response:
+        """List the environments and what is deployed in each."""
+        return page_of_all("environments", services.looks.environments(), **query)
+
+    @routes.operation("GET", "/<name:environment>", Scope.READ, EnvironmentItem)
+    def environment(environment: str) -> Response:
+        """Show one environment."""
+        return jsonify(services.looks.environment(environment))
+
+    return routes
+
+
+def _providers(services: Services) -> Routes:
+    routes = Routes("providers", __name__, url_prefix="/api/v1/providers", description="Providers.")
+
+    @routes.operation("GET", "", Scope.READ, ProviderPage, query=PageQuery)
+    def providers(query: dict[str, Any]) -> Response:
+        """List the providers and what they can do."""
+        found = [provider for _, provider in sorted(services.catalogue.providers.items())]
+        return page_of_all("providers", [provider_json(each) for each in found], **query)
+
+    return routes

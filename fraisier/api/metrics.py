@@ -1,0 +1,110 @@
+"""Prometheus: what the records say of deployments, and how the API is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Flask, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_flask_exporter import PrometheusMetrics
+
+from fraisier.api.routes import Routes
+from fraisier.domain.deployment import Status
+from fraisier.domain.ports import DURATIONS, Figure, Filter, Store
+from fraisier.domain.token import Scope
+
+LABELS = ("fraise", "environment", "provider", "strategy", "status")
+GONE_BACK = (Status.ROLLED_BACK.value, Status.ROLLBACK_FAILED.value)
+
+
+class DeploymentFigures(Collector):
+    """Counts deployments in the records at each scrape, so that no restart loses a number."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every series."""
+        figures = self._store.figures()
+        yield _total(figures)
+        yield _durations(figures)
+        yield _rollbacks(figures)
+        for name, status in (("active", Status.IN_PROGRESS), ("queued", Status.PENDING)):
+            count = self._store.count(Filter(status=status.value))
+            said = f"Deployments that are {status.value} now."
+            yield GaugeMetricFamily(f"fraisier_{name}_deployments", said, value=count)
+
+
+def registry_of(app: Flask, store: Store) -> CollectorRegistry:
+    """Return a registry with the series of the records, of HTTP and of this process.
+
+    HTTP series are labelled by the template of a route, never by what stands in its place.
+    """
+    registry = CollectorRegistry()
+    PrometheusMetrics(app, path=None, group_by="url_rule", registry=registry)
+    ProcessCollector(registry=registry)
+    registry.register(DeploymentFigures(store))
+    return registry
+
+
+def blueprint(registry: CollectorRegistry) -> Routes:
+    """Return the route that Prometheus scrapes."""
+    routes = Routes("metrics", __name__, description="For Prometheus.")
+
+    @routes.operation("GET", "/metrics", Scope.READ, content_type="text/plain")
+    def metrics() -> Response:
+        """Give all metrics as Prometheus' text. From this machine no token is needed."""
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+def _total(figures: list[Figure]) -> Metric:
+    family = CounterMetricFamily(
+        "fraisier_deployments", "Deployments that have ended.", labels=LABELS
+    )
+    for labels, group in _grouped(figures).items():
+        family.add_metric(labels, sum(figure.count for figure in group))
+    return family
+
+
+def _durations(figures: list[Figure]) -> Metric:
+    family = HistogramMetricFamily(
+        "fraisier_deployment_duration_seconds",
+        "From the beginning of a deployment to its end.",
+        labels=LABELS,
+    )
+    for labels, group in _grouped(figures).items():
+        within = [sum(counts) for counts in zip(*(f.within for f in group), strict=True)]
+        begun = sum(figure.begun for figure in group)
+        ends = [*(str(float(limit)) for limit in DURATIONS), "+Inf"]
+        buckets = list(zip(ends, [*within, begun], strict=True))
+        family.add_metric(labels, buckets, sum_value=sum(figure.seconds for figure in group))
+    return family
+
+
+def _rollbacks(figures: list[Figure]) -> Metric:
+    family = CounterMetricFamily(
+        "fraisier_rollbacks",
+        "Ways back: after a failure (automatic), or asked for (requested).",
+        labels=("provider", "reason"),
+    )
+    for provider in sorted({figure.provider for figure in figures}):
+        mine = [figure for figure in figures if figure.provider == provider]
+        automatic = sum(figure.count for figure in mine if figure.status in GONE_BACK)
+        requested = sum(figure.count for figure in mine if figure.kind == "rollback")
+        family.add_metric((provider, "automatic"), automatic)
+        family.add_metric((provider, "requested"), requested)
+    return family
+
+
+def _grouped(figures: list[Figure]) -> dict[tuple[str, ...], list[Figure]]:
+    """Return the figures by their labels, deploys and rollbacks together."""
+    groups: dict[tuple[str, ...], list[Figure]] = {}
+    for figure in figures:
+        groups.setdefault(tuple(getattr(figure, name) for name in LABELS), []).append(figure)
+    return groups

@@ -1,0 +1,64 @@
+"""What the API is made of: the engine's parts, handed in by the wiring."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from fraisier.domain.catalogue import Catalogue
+from fraisier.domain.errors import Unavailable
+from fraisier.domain.ports import Store
+from fraisier.engine.deployments import Deployments
+from fraisier.engine.looks import Looks
+from fraisier.engine.preview import Previews
+from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.engine.tokens import Tokens
+
+#: How many requests may ask git servers or hosts at once; the other threads stay free for reading.
+SLOW_AT_ONCE = 6
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts that routes use. `worker` is None where another process works on the queue."""
+
+    catalogue: Catalogue
+    store: Store
+    tokens: Tokens
+    deployments: Deployments
+    previews: Previews
+    worker: QueueWorker | None = None
+    stop: Stop = field(default_factory=Stop)
+    _slow: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
+    )
+
+    @property
+    def looks(self) -> Looks:
+        """Return what looks at the catalogue and the records."""
+        return Looks(lambda: self.catalogue, self.store)
+
+    @contextmanager
+    def slow(self) -> Iterator[None]:
+        """Bound what asks other machines, and refuse it once the server is to stop.
+
+        Raises Unavailable.
+        """
+        if self.stop.drain.is_set():
+            raise Unavailable("the server is stopping", "try again in a moment")
+        if not self._slow.acquire(blocking=False):
+            raise Unavailable("the server has too many requests at once", "try again in a moment")
+        try:
+            yield
+        finally:
+            self._slow.release()
+
+    def hidden(self) -> Mapping[str, str]:
+        """Return what no answer may show of this machine, and what it shows instead."""
+        local = [t.repository for t in self.catalogue.targets() if t.repository.startswith("/")]
+        return {
+            **dict.fromkeys(local, "the repository"),
+            self.catalogue.path: self.catalogue.path.rpartition("/")[2],
+        }

@@ -1,0 +1,53 @@
+"""Tokens: made, shown once, recognised, revoked."""
+
+from __future__ import annotations
+
+from fraisier.domain.errors import Unauthorized
+from fraisier.domain.ids import new_id, now
+from fraisier.domain.ports import TokenStore
+from fraisier.domain.token import Scope, Token, digest, new_secret, well_formed
+
+DAY = 86_400_000_000
+#: A token's last use is recorded once in so many microseconds, not at every request.
+USE_INTERVAL = 60_000_000
+
+
+class Tokens:
+    """Who may use the control API."""
+
+    def __init__(self, store: TokenStore) -> None:
+        self._store = store
+
+    def create(self, name: str, scope: Scope, days: float | None, by: str) -> tuple[Token, str]:
+        """Make a token that is valid for so many days (None: until it is revoked).
+
+        Returns it with its secret, which is kept nowhere.
+        """
+        secret, made = new_secret(), now()
+        expires = None if days is None else made + int(days * DAY)
+        token = Token(new_id("tok"), name, scope, made, by, expires)
+        self._store.add_token(token, digest(secret))
+        return token, secret
+
+    def recognise(self, secret: str) -> Token:
+        """Return the valid token of a secret, or raise Unauthorized. Nothing said depends on why.
+
+        It is looked up by its digest, so how long that takes says nothing about the secret.
+        """
+        found = self._store.find_token(digest(secret)) if well_formed(secret) else None
+        if found is None or not found.valid_at(now()):
+            raise Unauthorized(
+                "this token is not valid: it is unknown, expired or revoked",
+                "make one on the server: fraisier token create NAME",
+            )
+        if now() - (found.last_used_at or 0) > USE_INTERVAL:
+            self._store.used_token(found.id)
+        return found
+
+    def all(self) -> list[Token]:
+        """Return every token, newest first."""
+        return self._store.tokens()
+
+    def revoke(self, token_id: str, by: str) -> Token:
+        """Make a token invalid; raise TokenNotFound, or Refused where it was already."""
+        return self._store.revoke_token(token_id, by)

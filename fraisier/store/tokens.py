@@ -1,0 +1,64 @@
+"""Tokens in SQL: their digests and what became of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from fraisier.domain.errors import Refused, TokenNotFound
+from fraisier.domain.ids import now
+from fraisier.domain.token import Scope, Token
+from fraisier.store.audit import note
+from fraisier.store.reading import Reading
+from fraisier.store.tables import tokens
+
+
+class Tokens(Reading):
+    """The records of tokens."""
+
+    def add_token(self, token: Token, digest: str) -> None:
+        """Record a new token."""
+        with self._transaction() as connection:
+            connection.execute(insert(tokens).values(**vars(token), digest=digest))
+            said = f"{token.name} ({token.scope.value})"
+            note(connection, token.created_by, "token.create", token.id, said)
+
+    def find_token(self, digest: str) -> Token | None:
+        """Return the token of a secret's digest, valid or not."""
+        with self._transaction(reading=True) as connection:
+            row = connection.execute(select(tokens).where(tokens.c.digest == digest)).first()
+            return _token_from(row) if row is not None else None
+
+    def tokens(self) -> list[Token]:
+        """Return every token, newest first."""
+        query = select(tokens).order_by(tokens.c.created_at.desc(), tokens.c.id.desc())
+        with self._transaction(reading=True) as connection:
+            return [_token_from(row) for row in connection.execute(query)]
+
+    def revoke_token(self, token_id: str, by: str) -> Token:
+        """Make a token invalid for good."""
+        with self._transaction() as connection:
+            if self._token(connection, token_id).revoked_at is not None:
+                raise Refused(f"{token_id} is revoked already")
+            where = tokens.c.id == token_id
+            connection.execute(update(tokens).where(where).values(revoked_at=now()))
+            note(connection, by, "token.revoke", token_id)
+            return self._token(connection, token_id)
+
+    def used_token(self, token_id: str) -> None:
+        """Record that a token has just been used."""
+        with self._transaction() as connection:
+            where = tokens.c.id == token_id
+            connection.execute(update(tokens).where(where).values(last_used_at=now()))
+
+    def _token(self, connection: Connection, token_id: str) -> Token:
+        row = connection.execute(select(tokens).where(tokens.c.id == token_id)).first()
+        if row is None:
+            raise TokenNotFound(f'no token "{token_id}"', "see: fraisier token list")
+        return _token_from(row)
+
+
+def _token_from(row: Any) -> Token:
+    values = {name: value for name, value in row._mapping.items() if name != "digest"}
+    return Token(**{**values, "scope": Scope(row.scope)})

@@ -1,0 +1,103 @@
+"""Answers as the control API gives them, made by the views themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fraisier.domain.deployment import Deployment, HostRecord, Status
+from fraisier.domain.event import Event
+from fraisier.engine.views import (
+    deployment_json,
+    event_json,
+    provider_json,
+    status_json,
+    target_json,
+)
+from support.fakes import PROVIDER, make_target
+
+ID = "dep_1"
+SHA = "5" * 40
+
+
+def record(status: Status = Status.SUCCESS, **more: Any) -> Deployment:
+    """Return a deployment in a state."""
+    values: dict[str, Any] = {
+        "id": ID,
+        "kind": "deploy",
+        "status": status,
+        "target": make_target("web-1", "web-2"),
+        "version": SHA,
+        "requested_version": None,
+        "strategy": "rolling",
+        "triggered_by": "tok_1",
+        "trace_id": "t",
+        "created_at": 1_000_000,
+        "started_at": 2_000_000,
+        "completed_at": 4_500_000 if status.terminal else None,
+    }
+    return Deployment(**{**values, **more})
+
+
+def deployment(status: Status = Status.SUCCESS, **more: Any) -> dict[str, Any]:
+    """Return a deployment as lists have it."""
+    return deployment_json(record(status, **more))
+
+
+def details(status: Status = Status.SUCCESS, **more: Any) -> dict[str, Any]:
+    """Return a deployment with its hosts."""
+    error = {"code": "x", "message": "it broke", "hint": "mend it"}
+    hosts = [HostRecord("web-1", "changed", "r2", "r1"), HostRecord("web-2", "failed", error=error)]
+    return deployment_json(record(status, **more), hosts)
+
+
+def event(sequence: int, type: str, host: str | None = None, **data: Any) -> dict[str, Any]:
+    """Return an event."""
+    return event_json(Event(f"evt_{sequence}", ID, sequence, type, 1_000_000, host, data))
+
+
+def status() -> dict[str, Any]:
+    """Return what a target runs."""
+    return status_json(make_target("web-1"), record(), {}, None)
+
+
+def target() -> dict[str, Any]:
+    """Return a target."""
+    return target_json(make_target("web-1"))
+
+
+def provider() -> dict[str, Any]:
+    """Return a provider."""
+    return provider_json(PROVIDER)
+
+
+def plan(**more: Any) -> dict[str, Any]:
+    """Return what a deployment to two hosts would do: the first changes, the second does not."""
+    release = {"id": "r1", "version": "4" * 40, "status": "good"}
+    unit = {"before_header": "unit", "after_header": "unit", "before": "a\nb\n", "after": "a\nc\n"}
+    same = {"state": "ok", "unpredictable": [], "diff": [], "error": None, "from": release}
+    build = {"step": "build", "why": "commands run only in a deployment"}
+    return {
+        "fraise": "api",
+        "environment": "production",
+        "provider": "bare_metal",
+        "version": SHA,
+        "requested_version": "main",
+        "strategy": "rolling",
+        "plan": {
+            "strategy": "rolling",
+            "steps": [{"verb": "deploy", "hosts": ["web-1", "web-2"], "last": True}],
+        },
+        "hosts": [
+            {
+                **same,
+                "host": "web-1",
+                "would_change": True,
+                "diff": [unit, {"prepared": "+ prepared line"}],
+                "unpredictable": [build],
+            },
+            {**same, "host": "web-2", "would_change": False},
+        ],
+        "ok": True,
+        "would_change": True,
+        **more,
+    }

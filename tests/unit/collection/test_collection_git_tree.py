@@ -1,0 +1,249 @@
+"""The whole of a commit: submodules, Git LFS, and the archive that is pushed."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fraisier.deploy.plugins.module_utils import (
+    git_lfs,
+    git_submodules,
+    git_tree,
+    source,
+)
+from ansible_collections.fraisier.deploy.plugins.module_utils.commands import User
+from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
+from ansible_collections.fraisier.deploy.plugins.module_utils.git_access import Access
+from ansible_collections.fraisier.deploy.plugins.module_utils.git_mirror import Mirror
+
+needs_lfs = pytest.mark.skipif(not shutil.which("git-lfs"), reason="git-lfs is not installed")
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 7\n"
+
+
+def run(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    argv = ["git", *identity, "-c", "protocol.file.allow=always", "-C", str(folder), *arguments]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def repository(folder: Path, **files: str) -> str:
+    """Make a repository with a commit of these files; return the commit."""
+    folder.mkdir()
+    run(folder, "init", "--quiet", "--initial-branch=main")
+    return commit(folder, **files)
+
+
+def commit(folder: Path, **files: str) -> str:
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text)
+    run(folder, "add", "--all")
+    run(folder, "commit", "--quiet", "--message", "more")
+    return run(folder, "rev-parse", "HEAD")
+
+
+def me() -> User:
+    entry = pwd.getpwuid(os.geteuid())
+    return User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def mirror(tmp_path: Path, origin: Path) -> Mirror:
+    return Mirror(str(tmp_path / "mirror"), Access(str(origin)))
+
+
+def unpacked(tmp_path: Path, parts: list[git_tree.Part]) -> dict[str, str]:
+    """Unpack parts in both ways, which must give the same files; return those by path."""
+    found = []
+    for name in ("fetched", "pushed"):
+        (tmp_path / name).mkdir()
+    git_tree.unpack(parts, str(tmp_path / "fetched"), me())
+    with open(tmp_path / "archive", "wb") as file:
+        git_tree.write(parts, file)
+    pushed = source.Source(
+        Access(""), True, str(tmp_path / "archive"), source.checksum(str(tmp_path / "archive"))
+    )
+    pushed.unpack([], "", str(tmp_path / "pushed"), me())
+    for name in ("fetched", "pushed"):
+        top = tmp_path / name
+        files = {str(p.relative_to(top)): p.read_text() for p in top.rglob("*") if p.is_file()}
+        found.append(files)
+    assert found[0] == found[1]
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("parent", "url", "meant"),
+    [
+        ("https://x.example/org/app.git", "../lib.git", "https://x.example/org/lib.git"),
+        ("https://x.example/org/app.git", "./lib.git", "https://x.example/org/app.git/lib.git"),
+        ("https://x.example/org/app", "../../other/lib", "https://x.example/other/lib"),
+        ("ssh://git@x.example:2222/org/app.git", "../lib", "ssh://git@x.example:2222/org/lib"),
+        ("git@x.example:org/app.git", "../lib.git", "git@x.example:org/lib.git"),
+        ("git@x.example:org/app.git", "../../other/lib.git", "git@x.example:other/lib.git"),
+        ("/srv/git/app.git", "../lib.git", "/srv/git/lib.git"),
+        ("/srv/a:b/app.git", "../lib.git", "/srv/a:b/lib.git"),
+        ("/srv/git/app.git", "https://x.example/lib.git", "https://x.example/lib.git"),
+        ("https://x.example/a", "git@y.example:lib.git", "git@y.example:lib.git"),
+    ],
+)
+def test_the_url_of_a_submodule_starts_from_its_parents(parent: str, url: str, meant: str) -> None:
+    assert git_submodules.submodule_url(parent, "lib", url) == meant
+
+
+@pytest.mark.parametrize(
+    ("parent", "url"),
+    [
+        ("https://x.example/a", "/etc"),
+        ("git@x.example:a", "/srv/git/secret.git"),
+        ("https://x.example/a", "file:///etc"),
+        ("https://x.example/a", "ext::sh -c id"),
+        ("https://x.example/a", "--upload-pack=id"),
+        ("https://x.example/a", "../../evil.example/b"),
+        ("git@x.example:a", "../../b"),
+        ("https://x.example", "../b"),
+        ("/srv/git/app.git", "../../../../etc"),
+        ("/srv/git/app.git", "file:///etc"),
+        ("https://x.example/a", ""),
+    ],
+)
+def test_a_submodule_that_git_could_take_for_more_is_refused(parent: str, url: str) -> None:
+    with pytest.raises(Failure) as caught:
+        git_submodules.submodule_url(parent, "lib", url)
+    assert caught.value.code == "submodule_invalid"
+
+
+def with_submodules(tmp_path: Path) -> tuple[Path, str]:
+    """Make a repository with a submodule that has one itself."""
+    repository(tmp_path / "inner", inner="inner")
+    repository(tmp_path / "outer", outer="outer")
+    run(tmp_path / "outer", "submodule", "--quiet", "add", "../inner", "deep/in er")
+    commit(tmp_path / "outer", more="more")
+    origin = tmp_path / "app"
+    repository(origin, app="app")
+    run(origin, "submodule", "--quiet", "add", "../outer", "lib")
+    return origin, commit(origin, app="app 2")
+
+
+def test_submodules_are_unpacked_at_the_commits_recorded(tmp_path: Path) -> None:
+    origin, sha = with_submodules(tmp_path)
+    commit(tmp_path / "inner", inner="newer, not recorded")
+    parts = git_tree.fetch(mirror(tmp_path, origin), sha)
+    assert [part.folder for part in parts] == ["", "lib", "lib/deep/in er"]
+    files = unpacked(tmp_path, parts)
+    assert files["app"] == "app 2"
+    assert files["lib/outer"] == "outer"
+    assert files["lib/deep/in er/inner"] == "inner"
+
+
+def test_submodules_that_are_here_are_not_fetched_again(tmp_path: Path) -> None:
+    origin, sha = with_submodules(tmp_path)
+    here = mirror(tmp_path, origin)
+    assert all(part.fetched for part in git_tree.fetch(here, sha))
+    for name in ("inner", "outer", "app"):
+        shutil.rmtree(tmp_path / name)
+    assert not any(part.fetched for part in git_tree.fetch(here, sha))
+
+
+def test_a_submodule_without_a_url_is_refused(tmp_path: Path) -> None:
+    origin, _ = with_submodules(tmp_path)
+    (origin / ".gitmodules").unlink()
+    sha = commit(origin, app="app 3")
+    with pytest.raises(Failure) as caught:
+        git_tree.fetch(mirror(tmp_path, origin), sha)
+    assert caught.value.code == "submodule_invalid"
+    assert "lib" in caught.value.message
+
+
+def test_a_submodule_whose_commit_is_gone_says_which(tmp_path: Path) -> None:
+    origin, sha = with_submodules(tmp_path)
+    shutil.rmtree(tmp_path / "inner")
+    repository(tmp_path / "inner", inner="another history")
+    with pytest.raises(Failure, match="submodule lib/deep/in er") as caught:
+        git_tree.fetch(mirror(tmp_path, origin), sha)
+    assert caught.value.code == "version_not_found"
+
+
+def test_a_checkout_gets_its_submodules_from_the_configured_repository(tmp_path: Path) -> None:
+    origin, sha = with_submodules(tmp_path)
+    checkout = tmp_path / "checkout"
+    run(tmp_path, "clone", "--quiet", str(origin), str(checkout))
+    run(checkout, "remote", "set-url", "origin", "/nowhere/at/all.git")
+    run(checkout, "checkout", "--quiet", "--detach", sha)
+    git_submodules.update_checkout(Access(str(origin)), str(checkout), me())
+    assert (checkout / "lib/outer").read_text() == "outer"
+    assert (checkout / "lib/deep/in er/inner").read_text() == "inner"
+
+
+def lfs_repository(origin: Path) -> str:
+    repository(origin, readme="x")
+    run(origin, "lfs", "install", "--local")
+    return commit(origin, __gitattributes="*.bin filter=lfs -text\n", a__bin="large 1")
+
+
+def repository_with_pointer(origin: Path, attributes: str) -> str:
+    """Commit a pointer to a file that Git LFS would keep, without Git LFS."""
+    repository(origin, __gitattributes=attributes)
+    run(origin, "config", "filter.lfs.process", "")
+    run(origin, "config", "filter.lfs.clean", "cat")
+    run(origin, "config", "filter.lfs.required", "false")
+    return commit(origin, a__bin=POINTER.format("1" * 64))
+
+
+@needs_lfs
+def test_git_lfs_files_have_their_contents(tmp_path: Path) -> None:
+    sha = lfs_repository(tmp_path / "app")
+    commit(tmp_path / "app", a__bin="large 2")
+    parts = git_tree.fetch(mirror(tmp_path, tmp_path / "app"), sha)
+    assert parts[0].lfs
+    assert unpacked(tmp_path, parts)["a.bin"] == "large 1"
+
+
+@needs_lfs
+def test_no_setting_of_the_repository_leaves_git_lfs_files_out(tmp_path: Path) -> None:
+    lfs_repository(tmp_path / "app")
+    sha = commit(tmp_path / "app", __lfsconfig="[lfs]\n\tfetchexclude = *\n", b__bin="large 2")
+    parts = git_tree.fetch(mirror(tmp_path, tmp_path / "app"), sha)
+    files = unpacked(tmp_path, parts)
+    assert (files["a.bin"], files["b.bin"]) == ("large 1", "large 2")
+
+
+@needs_lfs
+def test_git_lfs_files_that_were_never_pushed_are_refused(tmp_path: Path) -> None:
+    sha = repository_with_pointer(tmp_path / "app", "*.bin filter=lfs -text\n")
+    with pytest.raises(Failure) as caught:
+        git_tree.fetch(mirror(tmp_path, tmp_path / "app"), sha)
+    assert caught.value.code == "lfs_failed"
+
+
+def test_without_git_lfs_a_commit_that_uses_it_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha = repository_with_pointer(tmp_path / "app", "*.bin filter=lfs -text\n")
+    monkeypatch.setattr(git_lfs.shutil, "which", lambda _name: None)
+    with pytest.raises(Failure, match=r"a\.bin") as caught:
+        git_tree.fetch(mirror(tmp_path, tmp_path / "app"), sha)
+    assert caught.value.code == "lfs_missing"
+
+
+def test_a_text_like_a_pointer_is_no_git_lfs_where_no_attribute_says_so(tmp_path: Path) -> None:
+    sha = repository_with_pointer(tmp_path / "app", "*.txt text\n")
+    parts = git_tree.fetch(mirror(tmp_path, tmp_path / "app"), sha)
+    assert not parts[0].lfs
+    assert unpacked(tmp_path, parts)["a.bin"] == POINTER.format("1" * 64)
+
+
+def test_an_archive_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    path.write_bytes(b"half")
+    whole = source.checksum(str(path))
+    path.write_bytes(b"ha")
+    with pytest.raises(Failure) as caught:
+        source.Source(Access(""), True, str(path), whole).unpack([], "", str(tmp_path), me())
+    assert caught.value.code == "archive_damaged"
+    with pytest.raises(Failure) as caught:
+        source.Source(Access(""), True).unpack([], "", str(tmp_path), me())
+    assert caught.value.code == "archive_missing"

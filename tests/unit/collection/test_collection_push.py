@@ -1,0 +1,35 @@
+"""Which tasks push, and what they refuse before anything is fetched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
+from ansible_collections.fraisier.deploy.plugins.plugin_utils import push
+
+PUSHED = {"service": {"source": "push"}, "version": "a" * 40}
+
+
+@pytest.mark.parametrize(
+    ("options", "pushes"),
+    [
+        (PUSHED, True),
+        ({**PUSHED, "state": "deployed"}, True),
+        ({**PUSHED, "state": "restored"}, False),
+        ({**PUSHED, "version": None}, False),
+        ({**PUSHED, "service": {"source": "fetch"}}, False),
+        ({**PUSHED, "service": {}}, False),
+        ({**PUSHED, "service": "no mapping"}, False),
+    ],
+)
+def test_only_a_version_that_is_deployed_is_pushed(options: dict[str, Any], pushes: bool) -> None:
+    assert push._pushes(options) is pushes
+
+
+def test_an_archive_is_not_for_a_checkout() -> None:
+    with pytest.raises(Failure) as caught:
+        push._require_releases({"source": "push", "layout": "in_place"})
+    assert caught.value.code == "service_invalid"
+    push._require_releases({"source": "push", "layout": "releases"})

@@ -1,0 +1,322 @@
+"""A server's work on its queue: side by side, one at a time for each target, and a clean stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fraisier.domain.catalogue import Catalogue, Fraise
+from fraisier.domain.deployment import Deployment, Status
+from fraisier.domain.errors import StoreError
+from fraisier.domain.event import Fact
+from fraisier.domain.outcome import HostOutcome, Outcome
+from fraisier.domain.plan import Work
+from fraisier.engine import queue
+from fraisier.engine.deployments import Deployments, Wish
+from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.store import SqlStore
+from support.fakes import PROVIDER, Inventories, Repositories, ScriptedRunner, make_target
+from support.target import until
+
+NAMES = ("a", "b", "c")
+
+
+class Hall:
+    """Where scripted runs meet: each waits inside a deploy until it is let go, or cancelled."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.inside: list[str] = []
+        self.most = 0
+        self.threads: set[int] = set()
+        self.closed = 0
+
+    def runner(self) -> WaitingRunner:
+        """Return a runner of its own for one attempt."""
+        return WaitingRunner(self)
+
+
+class WaitingRunner(ScriptedRunner):
+    """Runs that go on until the hall is open or they are cancelled."""
+
+    def __init__(self, hall: Hall) -> None:
+        super().__init__()
+        self.hall = hall
+
+    def run(
+        self,
+        work: Work,
+        on_facts: Callable[[Sequence[Fact]], None],
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
+        """Wait, then do the work on every host."""
+        if work.verb != "deploy":
+            return super().run(work, on_facts, cancelled)
+        self.hall.inside.append(work.deployment_id)
+        self.hall.threads.add(threading.get_ident())
+        self.hall.most = max(self.hall.most, len(self.hall.inside))
+        while not self.hall.open.wait(0.01) and not cancelled():
+            continue
+        self.hall.inside.remove(work.deployment_id)
+        if cancelled():
+            error = {"code": "cancelled", "message": "it was stopped", "hint": ""}
+            hosts = {h.name: HostOutcome(h.name, "unknown", {}, error) for h in work.hosts}
+            return Outcome("cancelled", hosts, error)
+        return super().run(work, on_facts, cancelled)
+
+    def close(self) -> None:
+        """Count who tidied up."""
+        self.hall.closed += 1
+
+
+class Server:
+    """A queue, a worker in a thread, and the requests."""
+
+    def __init__(self, folder: Path, at_once: int = 4, drain: float = 30.0) -> None:
+        targets = {name: make_target(fraise="api", environment=name) for name in NAMES}
+        fraise = Fraise("api", "api", "", targets)
+        self.catalogue = Catalogue("fraises.yaml", {"api": fraise}, {"bare_metal": PROVIDER})
+        self.store = SqlStore.open(f"sqlite:///{folder / 'records.db'}")
+        self.deployments = Deployments(self.catalogue, self.store, Repositories(), Inventories())
+        self.hall, self.stop = Hall(), Stop()
+        self.worker = QueueWorker(self.catalogue, self.store, self.hall.runner, at_once, drain)
+        self.error: Exception | None = None
+        self.thread = threading.Thread(target=self._serve)
+
+    def _serve(self) -> None:
+        try:
+            self.worker.serve(self.stop)
+        except Exception as error:
+            self.error = error
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Work until the block ends; then everything must end by itself."""
+        self.thread.start()
+        try:
+            yield
+        finally:
+            self.hall.open.set()
+            self.stop.drain.set()
+            self.thread.join(20)
+        assert not self.thread.is_alive()
+
+    def ask(self, environment: str, **wish: Any) -> Deployment:
+        """Request a deployment that any server may carry out."""
+        wish = {"version": "v1", **wish}
+        return self.deployments.deploy(Wish("api", environment, "tok_1", **wish), queued=True)
+
+    def status(self, asked: Deployment) -> Status:
+        """Return where a deployment stands."""
+        return self.store.deployment(asked.id).status
+
+
+def test_targets_are_worked_on_side_by_side_and_each_in_its_order(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    first, second, other = server.ask("a"), server.ask("a", version="v2"), server.ask("b")
+    with server.running():
+        until(lambda: len(server.hall.inside) == 2)
+        assert sorted(server.hall.inside) == sorted([first.id, other.id])
+        assert server.status(second) is Status.PENDING
+        assert len(server.hall.threads) == 2, "a thread for each attempt"
+        server.hall.open.set()
+        until(lambda: server.status(second) is Status.SUCCESS)
+    assert server.store.placements("api", "a")["web-1"].version == "v2"
+    assert server.hall.closed == 3
+
+
+def test_no_more_attempts_run_at_once_than_allowed(tmp_path: Path) -> None:
+    server = Server(tmp_path, at_once=2)
+    asked = [server.ask(name) for name in NAMES]
+    with server.running():
+        until(lambda: len(server.hall.inside) == 2)
+        server.hall.open.set()
+        until(lambda: all(server.status(each) is Status.SUCCESS for each in asked))
+    assert server.hall.most == 2
+
+
+def test_what_was_frozen_at_the_request_is_what_runs(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    asked = server.ask("a")
+    changed = make_target("another-host", fraise="api", environment="a")
+    server.catalogue.fraises["api"].targets["a"] = changed
+    with server.running():
+        server.hall.open.set()
+        until(lambda: server.status(asked) is Status.SUCCESS)
+    assert [record.host for record in server.store.host_records(asked.id)] == ["web-1"]
+
+
+def test_a_recorded_wish_stops_a_running_deployment(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    asked = server.ask("a")
+    with server.running():
+        until(lambda: server.hall.inside)
+        server.deployments.cancel(asked.id, "tok_2")
+        until(lambda: server.status(asked).terminal, seconds=3)
+    ended = server.store.deployment(asked.id)
+    assert ended.status is Status.CANCELLED
+    assert ended.cancel_requested_by == "tok_2"
+
+
+def test_a_stop_begins_nothing_more_and_lets_what_runs_end(tmp_path: Path) -> None:
+    server = Server(tmp_path, at_once=1)
+    first, second = server.ask("a"), server.ask("b")
+    with server.running():
+        until(lambda: server.hall.inside)
+        server.stop.drain.set()
+        server.hall.open.set()
+        server.thread.join(10)
+    assert server.status(first) is Status.SUCCESS
+    assert server.status(second) is Status.PENDING
+    again = Server(tmp_path)
+    with again.running():
+        again.hall.open.set()
+        until(lambda: again.status(second) is Status.SUCCESS)
+
+
+@pytest.mark.parametrize("asked_twice", [False, True])
+def test_a_stop_cancels_what_has_not_ended_in_time_or_at_the_second_signal(
+    tmp_path: Path, asked_twice: bool
+) -> None:
+    server = Server(tmp_path, drain=30.0 if asked_twice else 0.3)
+    asked = server.ask("a")
+    with server.running():
+        until(lambda: server.hall.inside)
+        server.stop.drain.set()
+        if asked_twice:
+            server.stop.now.set()
+        server.thread.join(10)
+        assert not server.thread.is_alive()
+    assert server.status(asked) is Status.CANCELLED
+
+
+def test_an_attempt_that_breaks_off_is_interrupted_and_the_queue_goes_on(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    asked = server.ask("a")
+    runners: list[Callable[[], Any]] = [Breaking, lambda: WaitingRunner(server.hall)]
+    server.worker._new_runner = lambda: runners.pop(0)()
+    with server.running():
+        server.hall.open.set()
+        until(lambda: server.status(asked).terminal)
+        other = server.ask("b")
+        until(lambda: server.status(other) is Status.SUCCESS)
+    ended = server.store.deployment(asked.id)
+    assert ended.status is Status.INTERRUPTED
+    assert "ZeroDivisionError" in ended.reason
+    assert server.store.held("api", "a") == asked.id
+
+
+class Breaking(ScriptedRunner):
+    """A runner with a defect."""
+
+    def run(self, *_: Any) -> Outcome:
+        """Break."""
+        raise ZeroDivisionError
+
+
+def test_what_was_claimed_and_never_begun_does_not_stay_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "SWEEP_SECONDS", 0.1)
+    server = Server(tmp_path)
+    asked, failures = server.ask("a"), [StoreError("the answer was lost")]
+    claim = server.store.claim_next
+
+    def lost() -> Deployment | None:
+        claimed = claim()
+        if claimed is not None and failures:
+            raise failures.pop()
+        return claimed
+
+    monkeypatch.setattr(server.store, "claim_next", lost)
+    with server.running():
+        until(lambda: server.status(asked) is Status.INTERRUPTED)
+        other = server.ask("b")
+        until(lambda: server.hall.inside == [other.id])
+
+
+def test_an_end_that_could_not_be_recorded_is_recorded_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "SWEEP_SECONDS", 0.1)
+    server = Server(tmp_path)
+    asked, finish, failures = server.ask("a"), server.store.finish, [StoreError("disk full")] * 3
+
+    def full(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return finish(*arguments)
+
+    monkeypatch.setattr(server.store, "finish", full)
+    with server.running():
+        server.hall.open.set()
+        until(lambda: server.status(asked).terminal)
+    assert server.status(asked) is Status.INTERRUPTED
+    assert not failures
+
+
+def test_records_that_cannot_be_reached_are_told_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(tmp_path)
+    asked, claim, broken = server.ask("a"), server.store.claim_next, threading.Event()
+
+    def next_one() -> Deployment | None:
+        if not broken.is_set():
+            raise StoreError("the disk is gone")
+        return claim()
+
+    monkeypatch.setattr(server.store, "claim_next", next_one)
+    with server.running():
+        server.hall.open.set()
+        until(lambda: server.worker.trouble)
+        assert server.worker.trouble == "the database does not answer"
+        broken.set()
+        until(lambda: server.status(asked) is Status.SUCCESS)
+        until(lambda: server.worker.trouble is None)
+
+
+def test_a_defect_of_the_loop_ends_it_after_what_runs_and_is_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(tmp_path)
+    asked = server.ask("a")
+    with server.running():
+        until(lambda: server.hall.inside)
+        monkeypatch.setattr(server.store, "claim_next", lambda: 1 / 0)
+        server.hall.open.set()
+        server.thread.join(10)
+        assert not server.thread.is_alive()
+    assert isinstance(server.error, ZeroDivisionError)
+    assert server.status(asked) is Status.SUCCESS
+
+
+def test_a_provider_that_is_not_here_fails_before_any_host_is_touched(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    target = replace(server.catalogue.target("api", "a"), provider="gone")
+    draft = server.deployments.draft(Wish("api", "a", "tok_1", version="v1"))
+    asked = server.store.request(replace(draft, target=target), queued=True)
+    with server.running():
+        until(lambda: server.status(asked).terminal)
+    ended = server.store.deployment(asked.id)
+    assert ended.status is Status.FAILED
+    assert 'no provider "gone"' in ended.reason
+
+
+def test_what_a_dead_server_began_is_interrupted_and_the_rest_of_its_queue_goes_on(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path)
+    begun, waiting = server.ask("a"), server.ask("b")
+    server.store.claim(begun.id)
+    server.store._is_dead = lambda owner: True
+    with server.running():
+        server.hall.open.set()
+        until(lambda: server.status(begun) is Status.INTERRUPTED)
+        until(lambda: server.status(waiting).terminal)
