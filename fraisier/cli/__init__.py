@@ -9,29 +9,45 @@ from importlib import import_module
 import click
 
 from fraisier import __version__
-from fraisier.cli.context import Context
+from fraisier.cli.context import Context, here_only
 from fraisier.cli.exits import code_of
 from fraisier.domain.errors import FraisierError
 
 #: Command -> the module that holds it, under the same name (a trailing underscore is dropped).
 COMMANDS = {
+    "app": "app",
+    "cancel": "cancel",
     "collection": "collection",
+    "completion": "completion",
     "config": "config",
     "db": "db",
     "deploy": "deploy",
     "doctor": "doctor",
     "events": "look",
     "history": "look",
+    "hosts": "hosts",
     "lab": "lab",
     "list": "look",
-    "logs": "look",
+    "logs": "logs",
+    "plan": "plan",
     "providers": "providers",
     "rollback": "deploy",
     "serve": "serve",
+    "setup": "setup",
     "show": "look",
     "status": "look",
+    "token": "token",
     "unlock": "deploy",
 }
+
+#: The commands that a server can answer; the others need the machine they are typed on.
+WITH_SERVER = frozenset(
+    {
+        "cancel", "completion", "deploy", "events", "history", "list", "logs", "plan", "providers",
+        "rollback", "show", "status", "unlock",
+    }
+)  # fmt: skip
+HELP = ["-h", "--help"]
 
 
 class Commands(click.Group):
@@ -50,26 +66,43 @@ class Commands(click.Group):
         assert isinstance(found, click.Command)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and refuse one that the chosen server cannot answer."""
+        name, command, rest = super().resolve_command(ctx, args)
+        asks = ctx.params.get("server") and not ctx.resilient_parsing and not {*HELP} & {*rest}
+        if asks and name not in WITH_SERVER:
+            raise here_only(f'"{name}"')
+        return name, command, rest
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.command(cls=Commands, context_settings={"help_option_names": HELP})
 @click.option("-c", "--config", "config_path", metavar="FILE", help="The fraises.yaml to use.")
+@click.option("--server", metavar="URL", envvar="FRAISIER_SERVER",
+              help="Ask this server, with the token in FRAISIER_TOKEN.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 @click.option("-v", "--verbose", count=True, help="Show what the build said; twice: each task.")
 @click.option("--no-color", is_flag=True, help="Print without colours.")
 @click.version_option(__version__, prog_name="fraisier")
 @click.pass_context
 def cli(
-    ctx: click.Context, config_path: str | None, as_json: bool, verbose: int, no_color: bool
+    ctx: click.Context,
+    config_path: str | None,
+    server: str | None,
+    as_json: bool,
+    verbose: int,
+    no_color: bool,
 ) -> None:
     """Deploy services to your own machines, and see what is true on them."""
     color = not no_color and sys.stderr.isatty()
-    ctx.obj = Context(as_json, verbose, color, config_path)
+    ctx.obj = Context(as_json, verbose, color, config_path, server or "")
 
 
 def main() -> None:
     """Run the command line; every error that is ours ends as a sentence and an exit code."""
     try:
-        cli(standalone_mode=True)
+        cli(prog_name="fraisier")
     except FraisierError as error:
         if "--json" in sys.argv[1:]:
             click.echo(json.dumps(error_json(error)))

@@ -11,29 +11,53 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fraisier.domain.errors import UsageError
+
 if TYPE_CHECKING:
+    from fraisier.cli.control import Control
     from fraisier.wiring import Application
 
 
 @dataclass
 class Context:
-    """The root options of one command. Results go to stdout, progress to stderr."""
+    """The root options of one command. Results go to stdout, progress to stderr.
+
+    `server` is the URL of a control API; empty: this process does the work.
+    """
 
     json: bool = False
     verbose: int = 0
     color: bool = True
     config_path: str | None = None
+    server: str = ""
 
     @cached_property
     def application(self) -> Application:
-        """Return the application for the chosen configuration file."""
+        """Return the application for the chosen configuration file; refused with a server."""
         from fraisier.wiring import Application
 
+        if self.server:
+            raise here_only("this")
         return Application.from_environment(self.config_path)
+
+    @cached_property
+    def control(self) -> Control:
+        """Return who answers this command: this process, or the server that was chosen."""
+        if self.server:
+            from fraisier.cli.client import RemoteControl
+
+            return RemoteControl.from_environment(self.server)
+        from fraisier.cli.local import LocalControl
+
+        return LocalControl(self.application)
 
     def emit(self, data: object, text: str) -> None:
         """Print a result: `data` as JSON where that was asked for, else `text`."""
         click.echo(json.dumps(data, indent=2, default=str) if self.json else text)
+
+    def stream(self, data: object, text: str) -> None:
+        """Print one of many results at once: a line of JSON where that was asked for."""
+        click.echo(json.dumps(data, default=str) if self.json else text)
 
     def say(self, text: str) -> None:
         """Print progress, away from the result."""
@@ -42,6 +66,14 @@ class Context:
     def style(self, text: str, **style: Any) -> str:
         """Return text with colours, where this terminal may have them."""
         return click.style(text, **style) if self.color else text
+
+
+def here_only(command: str) -> UsageError:
+    """Return why a command cannot be used with a server."""
+    return UsageError(
+        f"{command} is done by the machine you are on, not by a server",
+        'choose no server: unset FRAISIER_SERVER, or begin with fraisier --server ""',
+    )
 
 
 def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fraisier.cli.context import Context
-from fraisier.domain.errors import UsageError
+from fraisier.domain.errors import ConfigurationError, UsageError
 
 
 @click.group()
@@ -27,7 +27,11 @@ def init(context: Context, database: str, path: str) -> None:
         raise UsageError(
             f'database "{database}" is not supported by this version', "use --database sqlite"
         )
-    _report(context, f"sqlite:///{Path(path).absolute()}")
+    url = f"sqlite:///{Path(path).absolute()}"
+    _report(context, url)
+    used = _used_later(context)
+    if url != used:
+        context.say(f"commands here use {used}; for this one: export FRAISIER_DATABASE_URL={url}")
 
 
 @db.command()
@@ -42,6 +46,16 @@ def migrate(context: Context) -> None:
 def status_(context: Context) -> None:
     """Show which database is used and its schema revision; it is made if it is missing."""
     _report(context, context.application.database_url)
+
+
+def _used_later(context: Context) -> str:
+    """Return the database of later commands, also where there is no configuration yet."""
+    from fraisier.config.locate import FILE_NAME
+
+    try:
+        return context.application.database_url
+    except ConfigurationError:
+        return context.application.settings.database_for(Path.cwd() / FILE_NAME)
 
 
 def _report(context: Context, url: str) -> None:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
-import time
-from collections.abc import Callable
+from typing import Any
 
 import click
 
+from fraisier.cli.arguments import target_arguments, waiting_options
 from fraisier.cli.context import Context
+from fraisier.cli.control import ended, who
 from fraisier.cli.exits import STATUSES, TIMED_OUT
 from fraisier.cli.live import Live
+from fraisier.cli.plan import report_plan
 from fraisier.cli.stopping import Stopping
-from fraisier.domain.deployment import Deployment
-from fraisier.domain.errors import Refused
+from fraisier.domain.deployment import Status
 from fraisier.engine.deployments import Wish
-from fraisier.engine.views import deployment_json
-
-
-def target_arguments(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the two arguments that name a target."""
-    return click.argument("fraise")(click.argument("environment")(command))
 
 
 @click.command()
@@ -30,9 +24,8 @@ def target_arguments(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--strategy", help="recreate or rolling; default: as configured.")
 @click.option("--health-check-delay", type=click.FloatRange(0, 3600), metavar="SECONDS",
               help="Wait this long before the first health check.")  # fmt: skip
-@click.option("--wait", is_flag=True, help="Wait for the end (without a server: always).")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
-              help="Wait at most this long; the deployment is then cancelled.")  # fmt: skip
+@waiting_options
+@click.option("--dry-run", is_flag=True, help="Show what would change, as `plan` does.")
 @click.option("--force", is_flag=True, help="Take hosts that another installation holds.")
 @click.option("--idempotency-key", metavar="KEY", help="The same key gives the same deployment.")
 @click.pass_obj
@@ -43,24 +36,28 @@ def deploy(
     version: str | None,
     strategy: str | None,
     health_check_delay: float | None,
-    wait: bool,
-    timeout: float | None,
+    dry_run: bool,
     force: bool,
     idempotency_key: str | None,
+    wait: bool,
+    follow: bool,
+    timeout: float | None,
 ) -> None:
     """Bring a version of FRAISE to ENVIRONMENT; an unhealthy one is rolled back."""
     wish = Wish(
         fraise,
         environment,
-        _who(),
+        who(),
         version=version,
         strategy=strategy,
         health_check_delay=health_check_delay,
         force=force,
         idempotency_key=idempotency_key,
     )
-    context.application.runner.prepare()
-    _carry_out(context, context.application.deployments.deploy(wish), timeout)
+    if dry_run:
+        report_plan(context, wish)
+    else:
+        _stay(context, context.control.deploy(wish), wait, follow, timeout)
 
 
 @click.command()
@@ -69,9 +66,7 @@ def deploy(
               help="A version that was good here; default: the last other one.")  # fmt: skip
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the history.")
 @click.option("--strategy", help="recreate or rolling; default: as configured.")
-@click.option("--wait", is_flag=True, help="Wait for the end (without a server: always).")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
-              help="Wait at most this long; the rollback is then cancelled.")  # fmt: skip
+@waiting_options
 @click.option("--force", is_flag=True, help="Take hosts that another installation holds.")
 @click.pass_obj
 def rollback(
@@ -81,22 +76,22 @@ def rollback(
     to_version: str | None,
     reason: str,
     strategy: str | None,
-    wait: bool,
-    timeout: float | None,
     force: bool,
+    wait: bool,
+    follow: bool,
+    timeout: float | None,
 ) -> None:
     """Go back to an earlier version of FRAISE in ENVIRONMENT, with its own configuration."""
     wish = Wish(
         fraise,
         environment,
-        _who(),
+        who(),
         version=to_version,
         strategy=strategy,
         force=force,
         reason=reason,
     )
-    context.application.runner.prepare()
-    _carry_out(context, context.application.deployments.rollback(wish), timeout)
+    _stay(context, context.control.rollback(wish), wait, follow, timeout)
 
 
 @click.command()
@@ -105,28 +100,34 @@ def rollback(
 @click.pass_obj
 def unlock(context: Context, fraise: str, environment: str, reason: str) -> None:
     """Release a target that is held after a failed rollback or an interruption."""
-    application = context.application
-    application.catalogue.target(fraise, environment)
-    held = application.store.unlock(fraise, environment, reason, _who())
-    if held is None:
-        raise Refused(f"{fraise} {environment} is not held")
+    held = context.control.unlock(fraise, environment, reason)
     context.emit({"released": held}, f"{fraise} {environment} is released; {held} had held it")
 
 
-def _carry_out(context: Context, deployment: Deployment, timeout: float | None) -> None:
-    live = Live(context, deployment)
-    deadline = time.monotonic() + timeout if timeout else None
-    with Stopping(context.say, deadline) as stopping:
-        ended = context.application.worker.carry_out(
-            deployment, live.tell, stopping.wanted, live.waiting
-        )
-    hosts = context.application.store.host_records(ended.id)
-    context.emit(deployment_json(ended, hosts), live.verdict(ended))
-    sys.exit(TIMED_OUT if stopping.timed_out else STATUSES[ended.status])
+def _stay(
+    context: Context, deployment: dict[str, Any], wait: bool, follow: bool, timeout: float | None
+) -> None:
+    """Stay with a deployment as long as was asked for, and end with its exit code."""
+    live = Live(context, deployment, max(context.verbose, int(follow)))
+    if not (context.control.alone or wait or follow or timeout):
+        sys.exit(_accepted(context, deployment, live))
+    alone = context.control.alone
+    said = "stopping: what was changed goes back first" if alone else "no longer waiting"
+    with Stopping(lambda: context.say(said), timeout) as stopping:
+        now = context.control.carry_out(deployment["id"], live, stopping.wanted)
+    context.emit(now, live.verdict(now))
+    sys.exit(_code(context, now, stopping.timed_out))
 
 
-def _who() -> str:
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return "cli:unknown"
+def _accepted(context: Context, deployment: dict[str, Any], live: Live) -> int:
+    told = f"follow it with: fraisier logs {deployment['id']} --follow"
+    context.emit(deployment, f"{deployment['id']}  {live.verdict(deployment)}\n  {told}")
+    return STATUSES[Status(deployment["status"])]
+
+
+def _code(context: Context, deployment: dict[str, Any], timed_out: bool) -> int:
+    status = Status(deployment["status"])
+    if not ended(deployment):
+        context.say(f"it goes on; to stop it: fraisier cancel {deployment['id']}")
+        return TIMED_OUT
+    return TIMED_OUT if timed_out and status is Status.CANCELLED else STATUSES[status]

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import click
 
+from fraisier.cli.arguments import optional_target
 from fraisier.cli.context import Context
+from fraisier.cli.symptoms import symptoms
 from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import FraisierError
-from fraisier.domain.plan import Work
+from fraisier.domain.outcome import HostOutcome
+from fraisier.engine.hosts import Hosts
+from fraisier.wiring import Application
 
 PROGRAMS = {"git": "apt-get install git", "ssh": "apt-get install openssh-client"}
 CONTACT_SECONDS = 60.0
+#: So many targets are looked at side by side.
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -32,13 +39,12 @@ class Check:
 
 
 @click.command()
-@click.argument("fraise", required=False)
-@click.argument("environment", required=False)
+@optional_target
 @click.pass_obj
 def doctor(context: Context, fraise: str | None, environment: str | None) -> None:
     """Check this machine, the configuration, the database and every host; say each fix."""
     checks = []
-    for check in _checks(context, fraise, environment):
+    for check in _checks(context.application, fraise, environment):
         checks.append(check)
         if not context.json:
             mark = context.style("✓", fg="green") if check.ok else context.style("✗", fg="red")
@@ -49,24 +55,27 @@ def doctor(context: Context, fraise: str | None, environment: str | None) -> Non
     sys.exit(0 if all(check.ok for check in checks) else 1)
 
 
-def _checks(context: Context, fraise: str | None, environment: str | None) -> Iterator[Check]:
+def _checks(
+    application: Application, fraise: str | None, environment: str | None
+) -> Iterator[Check]:
     yield from _machine()
-    application = context.application
     loaded = _attempt("configuration", lambda: application.catalogue.path)
     yield loaded
     if not loaded.ok:
         return
-    yield _attempt("database", lambda: _database(context))
-    yield from _targets(context, _chosen(context, fraise, environment))
+    database = _attempt("database", lambda: _database(application))
+    yield database
+    if database.ok:
+        yield from _targets(application, _chosen(application, fraise, environment))
 
 
-def _chosen(context: Context, fraise: str | None, environment: str | None) -> Sequence[Target]:
-    catalogue = context.application.catalogue
+def _chosen(
+    application: Application, fraise: str | None, environment: str | None
+) -> Sequence[Target]:
+    catalogue = application.catalogue
     if fraise and environment:
         return [catalogue.target(fraise, environment)]
-    if fraise:
-        return list(catalogue.fraise(fraise).targets.values())
-    return catalogue.targets()
+    return catalogue.fraise(fraise).in_order() if fraise else catalogue.targets()
 
 
 def _machine() -> Iterator[Check]:
@@ -78,41 +87,58 @@ def _machine() -> Iterator[Check]:
     yield Check("ansible-playbook", playbook.exists(), str(playbook), fix)
 
 
-def _database(context: Context) -> str:
-    context.application.store.installation()
-    return context.application.database_url
+def _database(application: Application) -> str:
+    application.store.installation()
+    return application.database_url
 
 
-def _targets(context: Context, targets: Sequence[Target]) -> Iterator[Check]:
-    application = context.application
-    for target in targets:
-        name = f"{target.fraise} {target.environment}"
-        asked = (target.repository, None, target.branch)
-        yield _attempt(f"{name} repository", partial(application.repositories.resolve, *asked))
-        yield _attempt(f"{name} secrets", partial(application.secrets_of, target))
-        yield from _hosts(context, target, name)
+def _targets(application: Application, targets: Sequence[Target]) -> Iterator[Check]:
+    """Look at several targets side by side; yield in their order."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = [pool.submit(_target, application, target, stop) for target in targets]
+        try:
+            for each in found:
+                yield from each.result()
+        finally:
+            stop.set()
 
 
-def _hosts(context: Context, target: Target, name: str) -> Iterator[Check]:
-    provider = context.application.catalogue.providers[target.provider]
-    request = {
-        "deployment": "doctor",
-        "installation": context.application.store.installation(),
-        "service": dict(target.service),
-        "fence": {},
-    }
-    work = Work(
-        "doctor", "probe", provider.playbooks["probe"], target.hosts, target.become,
-        request, {}, CONTACT_SECONDS, inventory=target.inventory,
-    )  # fmt: skip
-    begun = time.monotonic()
-    outcome = context.application.runner.run(work, lambda _facts: None, lambda: False)
-    took = time.monotonic() - begun
+def _target(application: Application, target: Target, stop: threading.Event) -> list[Check]:
+    name = f"{target.fraise} {target.environment}"
+    resolve, secrets = application.repositories.resolve, application.secrets_of
+    checks = [_attempt(f"{name} secrets", lambda: secrets(target))]
+    if application.catalogue.providers[target.provider].versions == "git":
+        checks.insert(0, _attempt(f"{name} repository", lambda: resolve(target, None)))
+    try:
+        whole = application.deployments.target(target.fraise, target.environment)
+        return [*checks, *_hosts(application, whole, name, stop)]
+    except FraisierError as error:
+        return [*checks, Check(f"{name} hosts", False, error.message, error.hint)]
+
+
+def _hosts(
+    application: Application, target: Target, name: str, stop: threading.Event
+) -> Iterator[Check]:
+    hosts = Hosts(application.catalogue, application.store, application.new_runner())
+    can = hosts.can(target, "app")
+    login = {host.name: host.username for host in target.hosts if host.username}
+    asked = {"action": "examine", "login": login}
+    verb, began = "app" if can else "probe", time.time()
+    outcome = hosts.run(target, verb, CONTACT_SECONDS, cancelled=stop.is_set, app=asked)
+    period = (began, time.time())
     for host in outcome.hosts.values():
-        error = host.error or {}
-        good = f"answers, may become root, has Python ({took:.1f} s for all)"
-        detail = good if host.ok else error.get("message", "no answer")
-        yield Check(f"{name} host {host.host}", host.ok, detail, error.get("hint", ""))
+        yield from _host(host, name, period)
+
+
+def _host(host: HostOutcome, name: str, period: tuple[float, float]) -> Iterator[Check]:
+    error = host.error or {}
+    took = period[1] - period[0]
+    good = f"answers, and a deployment has the rights it needs there ({took:.1f} s for all)"
+    detail = good if host.ok else error.get("message", "no answer")
+    yield Check(f"{name} host {host.host}", host.ok, detail, error.get("hint", ""))
+    for symptom, fix in symptoms(host.result.get("app", {}), period):
+        yield Check(f"{name} host {host.host}", False, symptom, fix)
 
 
 def _attempt(name: str, action: Callable[[], object]) -> Check:

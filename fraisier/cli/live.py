@@ -6,81 +6,100 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fraisier.cli.context import Context
+from fraisier.cli.harmless import harmless
 from fraisier.cli.present import duration, short
-from fraisier.domain.deployment import Deployment, Status
-from fraisier.domain.event import Event
+from fraisier.domain.deployment import AS_CONFIGURED
+from fraisier.domain.errors import Unreachable
 
 MARKS = {True: ("✓", "green"), False: ("✗", "red")}
+COLORS = {"success": "green", "in_progress": "yellow", "pending": "yellow"}
 
 
-class Live:
-    """Prints recorded events on stderr, as they come."""
+class Waiting:
+    """Says on stderr why nothing comes, each thing once."""
 
-    def __init__(self, context: Context, deployment: Deployment) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._deployment = deployment
-        self._width = max((len(host.name) for host in deployment.target.hosts), default=0)
+        self._said = ""
 
-    def tell(self, events: Sequence[Event]) -> None:
+    def waiting(self, blocker: str) -> None:
+        """Say what the deployment waits for."""
+        self._say_once(f"  waiting for {blocker}: fraisier show {blocker}")
+
+    def outage(self, error: Unreachable) -> None:
+        """Say that the server gives no answer and is asked again."""
+        self._say_once(f"  {error.message}; asking again")
+
+    def _say_once(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self._context.say(text)
+
+
+class Live(Waiting):
+    """Prints a deployment's events on stderr, as they come. `verbose` as the root option."""
+
+    def __init__(self, context: Context, deployment: Mapping[str, Any], verbose: int) -> None:
+        super().__init__(context)
+        self._deployment = deployment
+        self._verbose = verbose
+        self._width = max((len(host) for host in deployment["targets"]), default=0)
+
+    def tell(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Print what these events say."""
         for event in events:
             line = self._line(event)
             if line:
                 self._context.say(line)
 
-    def waiting(self, blocker: Deployment) -> None:
-        """Say what the deployment waits for."""
-        self._context.say(f"  waiting for {blocker.id}, which is {blocker.status.value}")
+    def verdict(self, deployment: Mapping[str, Any]) -> str:
+        """Return the last line: the state and why."""
+        status = deployment["status"]
+        word = self._context.style(status, fg=COLORS.get(status, "red"), bold=True)
+        target = f"{deployment['fraise']} {deployment['environment']}"
+        served = f" {short(deployment['version'])} serves" if status == "success" else ""
+        took = deployment["duration_seconds"]
+        length = f" ({duration(took)})" if took is not None else ""
+        reason = f": {deployment['reason']}" if deployment["reason"] else ""
+        return f"{word}  {target}{served}{length}{reason}"
 
-    def verdict(self, ended: Deployment) -> str:
-        """Return the last line: the end state and why."""
-        took = duration(ended.started_at or ended.created_at, ended.completed_at)
-        good = ended.status is Status.SUCCESS
-        color = "green" if good else "red"
-        word = self._context.style(ended.status.value, fg=color, bold=True)
-        target = f"{ended.target.fraise} {ended.target.environment}"
-        served = f" {short(ended.version)} serves" if good else ""
-        reason = f": {ended.reason}" if ended.reason else ""
-        return f"{word}  {target}{served} ({took}){reason}"
-
-    def _line(self, event: Event) -> str | None:
-        match event.type:
+    def _line(self, event: Mapping[str, Any]) -> str | None:
+        data = event["data"]
+        match event["type"]:
             case "deployment.queued":
                 return self._heading()
-            case "deployment.step" if event.data["verb"] == "preflight":
-                return f"  · looking at {len(event.data['hosts'])} hosts"
-            case "deployment.step" if event.data["verb"] == "restore":
-                return f"  · going back on {', '.join(event.data['hosts'])}"
+            case "deployment.step" if data["verb"] == "preflight":
+                return f"  · looking at {len(data['hosts'])} hosts"
+            case "deployment.step" if data["verb"] == "restore":
+                return f"  · going back on {', '.join(data['hosts'])}"
             case "deployment.host_completed":
-                return self._host(event)
-            case "log.line" if self._context.verbose:
-                return _indented(str(event.data.get("text", "")))
-            case "runner.task_started" if self._context.verbose > 1:
-                return f"      {event.host}: {event.data.get('task')}"
+                return self._host(event["host"] or "", data)
+            case "log.line" if self._verbose:
+                return _indented(harmless(str(data.get("text", ""))))
+            case "runner.task_started" if self._verbose > 1:
+                return f"      {event['host']}: {data.get('task')}"
         return None
 
     def _heading(self) -> str:
         deployment = self._deployment
-        target = deployment.target
-        hosts = len(target.hosts)
-        branch = target.branch if deployment.kind == "deploy" else ""
-        asked = deployment.requested_version or branch
-        name = "" if deployment.version.startswith(asked) else f" ({asked})"
-        many = f", {deployment.strategy} over {hosts} hosts" if hosts > 1 else ""
-        what = "back to " if deployment.kind == "rollback" else ""
+        hosts = len(deployment["targets"])
+        by_branch = deployment["kind"] == "deploy" and deployment["version"] != AS_CONFIGURED
+        branch = deployment["branch"] if by_branch else ""
+        asked = deployment["requested_version"] or branch
+        name = "" if deployment["version"].startswith(asked) else f" ({asked})"
+        many = f", {deployment['strategy']} over {hosts} hosts" if hosts > 1 else ""
+        what = "back to " if deployment["kind"] == "rollback" else ""
         return (
-            f"{self._context.style(deployment.id, dim=True)}  {target.fraise} → "
-            f"{target.environment}  {what}{short(deployment.version)}{name}{many}"
+            f"{self._context.style(deployment['id'], dim=True)}  {deployment['fraise']} → "
+            f"{deployment['environment']}  {what}{short(deployment['version'])}{name}{many}"
         )
 
-    def _host(self, event: Event) -> str:
-        data = event.data
-        good = data["state"] == "ok"
-        if not good:
-            error = data.get("error") or {}
-            hint = f"\n      {error['hint']}" if error.get("hint") else ""
-            return self._mark(False, event.host, f"{error.get('message')}{hint}")
-        return self._mark(True, event.host, self._success(data))
+    def _host(self, host: str, data: Mapping[str, Any]) -> str:
+        if data["state"] == "ok":
+            return self._mark(True, host, self._success(data))
+        error = data.get("error") or {}
+        hint = f"\n      {error['hint']}" if error.get("hint") else ""
+        return self._mark(False, host, f"{error.get('message')}{hint}")
 
     def _success(self, data: Mapping[str, Any]) -> str:
         release = data.get("release")
@@ -97,9 +116,9 @@ class Live:
         was = f" (was {short(previous['version'])})" if previous else ""
         return f"{serves}{was}  {_steps(data)}"
 
-    def _mark(self, good: bool, host: str | None, text: str) -> str:
+    def _mark(self, good: bool, host: str, text: str) -> str:
         mark, color = MARKS[good]
-        return f"  {self._context.style(mark, fg=color)} {(host or '').ljust(self._width)}  {text}"
+        return f"  {self._context.style(mark, fg=color)} {host.ljust(self._width)}  {text}"
 
 
 def _steps(data: Mapping[str, Any]) -> str:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from typing import Any
 
 import click
 
+from fraisier.cli.arguments import deployment_argument, optional_target
 from fraisier.cli.context import Context, table
+from fraisier.cli.control import Json
 from fraisier.cli.present import deployment_row, short
-from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import UsageError
 from fraisier.domain.ids import now
 from fraisier.domain.ports import Filter
-from fraisier.engine.views import deployment_json, event_json, status_json, target_json, timestamp
 
+WATCH_SECONDS = 2.0
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -24,37 +26,41 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.pass_obj
 def list_(context: Context) -> None:
     """List the configured fraises and where each is deployed."""
-    targets = context.application.catalogue.targets()
-    rows = [target_json(target) for target in targets]
+    rows = context.control.targets()
     words = [{**row, "hosts": _hosts(row)} for row in rows]
     columns = ("fraise", "environment", "type", "provider", "strategy", "hosts")
     context.emit({"targets": rows}, table(words, columns))
 
 
 @click.command()
-@click.argument("fraise", required=False)
-@click.argument("environment", required=False)
+@optional_target
+@click.option("--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
 @click.pass_obj
-def status(context: Context, fraise: str | None, environment: str | None) -> None:
+def status(context: Context, fraise: str | None, environment: str | None, watch: bool) -> None:
     """Show what each target runs, its last deployment, and whether it is held."""
-    catalogue = context.application.catalogue
-    if fraise and environment:
-        targets = [catalogue.target(fraise, environment)]
-    elif fraise:
-        targets = [target for _, target in sorted(catalogue.fraise(fraise).targets.items())]
-    else:
-        targets = catalogue.targets()
-    shown = [_status(context, target) for target in targets]
-    context.emit({"targets": shown}, "\n\n".join(_status_text(entry) for entry in shown))
+    shown = context.control.status(fraise, environment)
+    if not watch:
+        context.emit({"targets": shown}, _all_text(shown))
+        return
+    with suppress(KeyboardInterrupt):
+        _watch(context, fraise, environment, shown)
 
 
-def _status(context: Context, target: Target) -> dict[str, Any]:
-    store = context.application.store
-    store.abandon_dead()
-    last = store.deployments(Filter(target.fraise, target.environment, limit=1))
-    placed = store.placements(target.fraise, target.environment)
-    held = store.held(target.fraise, target.environment)
-    return status_json(target, last[0] if last else None, placed, held)
+def _watch(
+    context: Context, fraise: str | None, environment: str | None, shown: list[Json]
+) -> None:
+    while True:
+        if not context.json:
+            click.clear()
+        context.stream({"targets": shown}, _all_text(shown))
+        before = shown
+        while shown == before:
+            time.sleep(WATCH_SECONDS)
+            shown = context.control.status(fraise, environment)
+
+
+def _all_text(shown: list[Json]) -> str:
+    return "\n\n".join(_status_text(entry) for entry in shown)
 
 
 def _hosts(row: dict[str, Any]) -> str:
@@ -77,8 +83,7 @@ def _status_text(entry: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("fraise", required=False)
-@click.argument("environment", required=False)
+@optional_target
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True,
               help="Show at most this many.")  # fmt: skip
 @click.option("--since", metavar="TIME", help="A date (2026-11-23) or an age (30m, 12h, 7d).")
@@ -94,19 +99,15 @@ def history(
     wanted: str | None,
 ) -> None:
     """List deployments, newest first."""
-    if fraise and environment:
-        context.application.catalogue.target(fraise, environment)
-    elif fraise:
-        context.application.catalogue.fraise(fraise)
-    start = _since(since) if since else None
-    context.application.store.abandon_dead()
-    found = context.application.store.deployments(Filter(fraise, environment, wanted, start, limit))
-    data = {"deployments": [deployment_json(deployment) for deployment in found]}
+    start = moment(since) if since else None
+    found = context.control.deployments(Filter(fraise, environment, wanted, start, limit))
     columns = ("id", "target", "kind", "status", "version", "when", "took", "by")
-    context.emit(data, table([deployment_row(deployment) for deployment in found], columns))
+    rows = [deployment_row(deployment) for deployment in found]
+    context.emit({"deployments": found}, table(rows, columns))
 
 
-def _since(text: str) -> int:
+def moment(text: str) -> int:
+    """Return a date or an age as UTC microseconds since 1970, or raise UsageError."""
     age = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if age:
         return now() - int(age[1]) * UNITS[age[2]] * 1_000_000
@@ -117,55 +118,32 @@ def _since(text: str) -> int:
 
 
 @click.command()
-@click.argument("deployment_id", metavar="ID")
+@deployment_argument
 @click.pass_obj
 def show(context: Context, deployment_id: str) -> None:
     """Show one deployment: its end, its reason, and each host's part."""
-    store = context.application.store
-    store.abandon_dead()
-    deployment = store.deployment(deployment_id)
-    hosts = store.host_records(deployment_id)
-    data = deployment_json(deployment, hosts)
+    found = context.control.deployment(deployment_id)
+    facts = {**found, "targets": ", ".join(found["targets"]), "hosts": None}
     lines = [
         f"{name.replace('_', ' ')}: {value}"
-        for name, value in data.items()
-        if name != "hosts" and value is not None and value != ""
+        for name, value in facts.items()
+        if value is not None and value != ""
     ]
-    for host in hosts:
-        lines.append(f"\n{host.host}: {host.state}")
-        lines.append(f"  release {host.release or '-'}, before {host.previous or '-'}")
-        if host.error:
-            lines.append(f"  {host.error['message']}\n  {host.error['hint']}")
-    context.emit(data, "\n".join(lines))
+    context.emit(found, "\n".join([*lines, *map(_host_text, found["hosts"])]))
+
+
+def _host_text(host: Json) -> str:
+    error = host["error"] or {}
+    said = "".join(f"\n  {error[part]}" for part in ("message", "hint") if error.get(part))
+    releases = f"release {host['release'] or '-'}, before {host['previous'] or '-'}"
+    return f"\n{host['host']}: {host['state']}\n  {releases}{said}"
 
 
 @click.command()
-@click.argument("deployment_id", metavar="ID")
+@deployment_argument
 @click.pass_obj
 def events(context: Context, deployment_id: str) -> None:
     """List a deployment's events, in order."""
-    found = context.application.store.events(deployment_id)
-    rows = [
-        {**vars(event), "at": (timestamp(event.at) or "")[11:23], "host": event.host or ""}
-        for event in found
-    ]
-    text = table(rows, ("sequence", "at", "type", "host"))
-    context.emit({"events": [event_json(event) for event in found]}, text)
-
-
-@click.command()
-@click.argument("deployment_id", metavar="ID")
-@click.pass_obj
-def logs(context: Context, deployment_id: str) -> None:
-    """Print what the build, the service and the host said during a deployment."""
-    found = [
-        event
-        for event in context.application.store.events(deployment_id)
-        if event.type == "log.line"
-    ]
-    lines = [
-        f"{event.host or 'here'} {event.data.get('step')}: {line}"
-        for event in found
-        for line in str(event.data.get("text", "")).splitlines()
-    ]
-    context.emit({"logs": [event_json(event) for event in found]}, "\n".join(lines))
+    found = context.control.events(deployment_id)
+    rows = [{**event, "at": event["at"][11:23]} for event in found]
+    context.emit({"events": found}, table(rows, ("sequence", "at", "type", "host")))

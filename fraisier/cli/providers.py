@@ -11,17 +11,6 @@ from fraisier.cli.context import Context, table
 @click.pass_obj
 def providers(context: Context) -> None:
     """List the providers, what they can do and where they were found."""
-    found = sorted(context.application.providers.values(), key=lambda provider: provider.name)
-    data = [
-        {
-            "name": provider.name,
-            "description": provider.description,
-            "strategies": list(provider.strategies),
-            "default_strategy": provider.default_strategy,
-            "role": provider.role,
-            "source": provider.source,
-        }
-        for provider in found
-    ]
+    data = context.control.providers()
     rows = [{**entry, "strategies": ", ".join(entry["strategies"])} for entry in data]
     context.emit({"providers": data}, table(rows, ("name", "strategies", "role", "description")))

@@ -1,35 +1,133 @@
-"""The server: the control API in this process."""
+"""The server: the control API and the work on its queue, in one process."""
 
 from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
 from fraisier.cli.context import Context
 from fraisier.domain.errors import FraisierError, UsageError
+from fraisier.engine.queue import QueueWorker, Stop
+
+if TYPE_CHECKING:
+    from waitress.server import BaseWSGIServer, MultiSocketServer
+
+    from fraisier.api import Services
+
+    Server = BaseWSGIServer | MultiSocketServer
 
 DEFAULT_BIND = "127.0.0.1:8000"
+THREADS = 16
+#: Waitress keeps a body of at most this size for Flask, which refuses most of them with a reason.
+LARGEST_BODY_BYTES = 8 << 20
+LAST_ANSWERS_SECONDS = 0.3
+CHECK_SECONDS = 0.2
 
 
 @click.command()
 @click.option("--bind", default=DEFAULT_BIND, show_default=True, envvar="FRAISIER_BIND",
               metavar="ADDRESS:PORT", help="Where to listen.")  # fmt: skip
+@click.option("--without-worker", is_flag=True,
+              help="Only the API; another process works on the queue.")  # fmt: skip
+@click.option("--concurrency", type=click.IntRange(1, 100), default=4, show_default=True,
+              envvar="FRAISIER_CONCURRENCY", metavar="NUMBER",
+              help="How many deployments to work on at once; one for each target.")  # fmt: skip
+@click.option("--drain", type=click.FloatRange(0), default=60, show_default=True,
+              envvar="FRAISIER_DRAIN", metavar="SECONDS",
+              help="How long running deployments may go on when the server stops.")  # fmt: skip
 @click.pass_obj
-def serve(context: Context, bind: str) -> None:
-    """Serve the control API until it is stopped; this version answers health checks."""
+def serve(
+    context: Context, bind: str, without_worker: bool, concurrency: int, drain: float
+) -> None:
+    """Serve the control API and work on its queue until stopped.
+
+    SIGTERM or Ctrl-C stops it: nothing more is begun, what runs may end; after --drain seconds, or
+    at the second signal, it is cancelled and goes back first.
+    """
+    host, port = _parse(bind)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("fraisier").setLevel(logging.INFO)
+    stop, application = Stop(), context.application
+    worker = None if without_worker else application.queue_worker(concurrency, drain)
+    server = _server(application.services(worker, stop), host, port)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: _ask(stop, context))
+    context.say(f"fraisier serves on http://{bind} (health: http://{bind}/health); Ctrl-C stops it")
+    Serving(server, worker, stop).run()
+
+
+class Serving:
+    """The API and the worker, each in a thread; the process ends when one of them has failed."""
+
+    def __init__(self, server: Server, worker: QueueWorker | None, stop: Stop) -> None:
+        self._server = server
+        self._stop = stop
+        self._failed: list[str] = []
+        self._api = threading.Thread(
+            target=self._guarded, args=("the API", server.run), name="api", daemon=True
+        )
+        work = stop.drain.wait if worker is None else lambda: worker.serve(stop)
+        self._worker = threading.Thread(
+            target=self._guarded, args=("the worker", work), name="worker"
+        )
+
+    def run(self) -> None:
+        """Serve until asked to stop, then let the work end; raise FraisierError after a failure."""
+        self._worker.start()
+        self._api.start()
+        while self._api.is_alive() and self._worker.is_alive():
+            self._worker.join(CHECK_SECONDS)
+        self._stop.drain.set()
+        self._worker.join()
+        self._server.task_dispatcher.shutdown()  # answers that are being made are finished
+        self._api.join(LAST_ANSWERS_SECONDS)  # and sent; the process takes its sockets along
+        if self._failed:
+            raise FraisierError(
+                f"{' and '.join(self._failed)} ended by an error",
+                "the log above says which; start the server again",
+            )
+
+    def _guarded(self, name: str, part: Callable[[], object]) -> None:
+        try:
+            part()
+        except Exception:
+            logging.getLogger("fraisier").exception("%s failed", name)
+            self._failed.append(name)
+
+
+def _ask(stop: Stop, context: Context) -> None:
+    if stop.drain.is_set():
+        context.say("stopping now: what runs is cancelled, and goes back first")
+        stop.now.set()
+    else:
+        context.say("stopping: what runs may end; the same signal again cancels it")
+        stop.drain.set()
+
+
+def _server(services: Services, host: str, port: int) -> Server:
     from waitress.server import create_server
 
     from fraisier.api import create_app
 
-    host, port = _parse(bind)
-    app = create_app(context.application.store)
     try:
-        server = create_server(app, host=host, port=port, ident="fraisier")
+        return create_server(
+            create_app(services),
+            host=host,
+            port=port,
+            ident="fraisier",
+            threads=THREADS,
+            max_request_body_size=LARGEST_BODY_BYTES,
+            clear_untrusted_proxy_headers=False,
+        )
     except OSError as error:
         raise FraisierError(
-            f"cannot listen on {bind}: {error.strerror}", "choose another with --bind"
+            f"cannot listen on {host}:{port}: {error.strerror}", "choose another with --bind"
         ) from None
-    context.say(f"fraisier serves on http://{bind} (health: http://{bind}/health); Ctrl-C stops it")
-    server.run()
 
 
 def _parse(bind: str) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and `--timeout` become one question that the worker asks: shall I stop?"""
+"""Ctrl-C, SIGTERM and `--timeout` become one question that is asked on the way: shall I stop?"""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 
 
 class Stopping:
-    """While entered, signals ask for a clean stop instead of ending the process."""
+    """While entered, signals ask for a clean stop instead of ending the process.
 
-    def __init__(self, say: Callable[[str], None], deadline: float | None) -> None:
-        self._say = say
-        self._deadline = deadline
+    `asked` is called at each signal; `timeout` is in seconds, None for no limit.
+    """
+
+    def __init__(self, asked: Callable[[], None], timeout: float | None) -> None:
+        self._tell = asked
+        self._deadline = None if timeout is None else time.monotonic() + timeout
         self._asked = False
         self._before: dict[signal.Signals, Any] = {}
         self.timed_out = False
@@ -36,4 +39,4 @@ class Stopping:
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self._asked = True
-        self._say("stopping: what was changed goes back first")
+        self._tell()

@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.server import free_port
 from support.target import Target
 
 TOP = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 120
 #: `make` would set up this very machine or run these very tests: its lines are read, not done.
 MAKE = 'make() {{ command make --directory {top} --dry-run "$@" > /dev/null; }}\n'
+#: What a document starts in the background ends with it, also where it breaks off.
+NO_REST = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Session:
 
     def run(self, blocks: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the blocks in one bash, which ends at the first line that fails."""
-        script = MAKE.format(top=shlex.quote(str(TOP))) + "\n".join(blocks)
+        script = MAKE.format(top=shlex.quote(str(TOP))) + NO_REST + "\n".join(blocks)
         return subprocess.run(
             ["bash", "-euxo", "pipefail", "-c", script],
             stdin=subprocess.DEVNULL,
@@ -67,4 +70,5 @@ class Session:
             "PS4": "+ $SECONDS s: ",
             "HOST": address,
             "WEB_HOST": address,
+            "FRAISIER_BIND": f"127.0.0.1:{free_port()}",
         }

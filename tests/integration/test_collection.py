@@ -102,6 +102,7 @@ def test_the_tarball_holds_the_whole_collection(tmp_path: Path) -> None:
     assert missing == set()
 
 
-def test_the_molecule_scenario_passes_on_a_host_of_the_lab() -> None:
-    done = run("molecule", "test", cwd=COLLECTION)
+@pytest.mark.parametrize("scenario", ["default", "docker_compose"])
+def test_a_molecule_scenario_passes(scenario: str) -> None:
+    done = run("molecule", "test", "--scenario-name", scenario, cwd=COLLECTION)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]

@@ -1,0 +1,309 @@
+"""The service itself: how it is, its log, restarting it, a command beside it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import click
+
+from fraisier.cli.arguments import target_arguments
+from fraisier.cli.context import Context, table
+from fraisier.cli.exits import FAILED, GENERAL, REFUSED
+from fraisier.cli.harmless import harmless
+from fraisier.cli.live import MARKS
+from fraisier.cli.look import moment
+from fraisier.cli.present import short
+from fraisier.cli.stopping import Stopping
+from fraisier.domain.catalogue import Target
+from fraisier.domain.outcome import Outcome
+from fraisier.engine.hosts import answers, host_named, of_hosts
+
+CONTACT_SECONDS = 60.0
+#: Between two looks of `logs -f`.
+FOLLOW_SECONDS = 2.0
+MOST_LINES = 10_000
+#: What a host answers when the service is not well, and when a deployment is at work there.
+UNWELL = frozenset({"health_check_failed", "start_failed", "stop_failed"})
+BUSY = "fence_held"
+
+Json = dict[str, Any]
+Command = Callable[..., None]
+
+host_option = click.option("--host", "host_name", metavar="NAME", help="Only this host.")
+
+
+@click.group()
+def app() -> None:
+    """See or restart a deployed service, read its log, run a command beside it."""
+
+
+@app.command()
+@target_arguments
+@host_option
+@click.pass_obj
+def status(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
+    """Show how the service is on each host: state, process, since when, restarts, memory."""
+    target = _target(context, fraise, environment, host_name)
+    found = answers(_ask(context, target, "status"), "app")
+    context.emit({"hosts": found}, _status_text(found))
+    stopped = any(not host["ok"] for host in found if not host["error"])
+    sys.exit(FAILED if stopped else _code(found))
+
+
+@app.command()
+@target_arguments
+@host_option
+@click.option("-n", "--lines", type=click.IntRange(1, MOST_LINES), default=100, show_default=True,
+              help="At most so many lines of each host, the last ones.")  # fmt: skip
+@click.option("--since", metavar="TIME", help="A date (2026-11-23) or an age (30m, 12h, 7d).")
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until Ctrl-C.")
+@click.pass_obj
+def logs(
+    context: Context,
+    fraise: str,
+    environment: str,
+    host_name: str | None,
+    lines: int,
+    since: str | None,
+    follow: bool,
+) -> None:
+    """Print what the service wrote to the journal of its hosts."""
+    target = _target(context, fraise, environment, host_name)
+    start = f"@{moment(since) / 1e6:.6f}" if since else None
+    first: Json = {"lines": lines}
+    if start:
+        first["since"] = {host.name: start for host in target.hosts}
+    if follow:
+        _follow(context, target, first)
+        return
+    found = answers(_ask(context, target, "logs", first), "app")
+    entries = _entries(found)
+    many = len(target.hosts) > 1
+    context.emit({"logs": entries}, "\n".join(_entry_text(entry, many) for entry in entries))
+    _say_errors(context, found)
+    sys.exit(_code(found))
+
+
+@app.command()
+@target_arguments
+@host_option
+@click.pass_obj
+def restart(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
+    """Restart the service, max_parallel hosts at once; each must become healthy."""
+    _control(context, _target(context, fraise, environment, host_name), "restart")
+
+
+@app.command()
+@target_arguments
+@host_option
+@click.pass_obj
+def start(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
+    """Start the service where it is stopped; it must become healthy."""
+    _control(context, _target(context, fraise, environment, host_name), "start")
+
+
+@app.command()
+@target_arguments
+@host_option
+@click.pass_obj
+def stop(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
+    """Stop the service; the next deployment, or start, brings it back."""
+    _control(context, _target(context, fraise, environment, host_name), "stop")
+
+
+@app.command(name="exec")
+@target_arguments
+@host_option
+@click.option("--timeout", type=click.FloatRange(0, 86400, min_open=True), default=600.0,
+              show_default=True, metavar="SECONDS",
+              help="End the command after this long.")  # fmt: skip
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_obj
+def exec_(
+    context: Context,
+    fraise: str,
+    environment: str,
+    host_name: str | None,
+    timeout: float,
+    command: tuple[str, ...],
+) -> None:
+    """Run a command as the service's user, in its release, with its environment.
+
+    Write -- before the command. It runs on every host at once, without a shell.
+    """
+    target = _target(context, fraise, environment, host_name)
+    limit = timeout + CONTACT_SECONDS
+    asked: Json = {"argv": list(command), "timeout": timeout}
+    found = answers(_ask(context, target, "exec", asked, limit), "app")
+    many = len(target.hosts) > 1
+    context.emit({"hosts": found}, "\n".join(_exec_text(host, many) for host in found))
+    _say_errors(context, found)
+    failed = any(host["exit_status"] != 0 for host in found if not host["error"])
+    sys.exit(FAILED if failed else _code(found))
+
+
+# --- asking -------------------------------------------------------------------------------
+
+
+def _target(context: Context, fraise: str, environment: str, host_name: str | None) -> Target:
+    target = context.application.deployments.target(fraise, environment)
+    if host_name is None:
+        return target
+    return of_hosts(target, [host_named(target, host_name)])
+
+
+def _ask(
+    context: Context,
+    target: Target,
+    action: str,
+    asked: Mapping[str, Any] = MappingProxyType({}),
+    timeout: float = CONTACT_SECONDS,
+    **more: Any,
+) -> Outcome:
+    hosts = context.application.hosts
+    return hosts.run(target, "app", timeout, app={"action": action, **asked}, **more)
+
+
+def _code(found: Sequence[Json]) -> int:
+    """Return the exit code for what hosts could not do: unwell before busy before silent."""
+    codes = {host["error"]["code"] for host in found if host["error"]}
+    if codes & UNWELL:
+        return FAILED
+    return REFUSED if BUSY in codes else GENERAL if codes else 0
+
+
+def _say_errors(context: Context, found: Sequence[Json]) -> None:
+    for host in found:
+        if host["error"]:
+            context.say(_failed(context, host))
+
+
+def _failed(context: Context, host: Json) -> str:
+    mark, color = MARKS[False]
+    error = host["error"]
+    hint = f"\n    {error['hint']}" if error.get("hint") else ""
+    return f"{context.style(mark, fg=color)} {host['host']}  {harmless(error['message'])}{hint}"
+
+
+# --- restart, start, stop -----------------------------------------------------------------
+
+
+def _control(context: Context, target: Target, verb: str) -> None:
+    hosts, found = context.application.hosts, []
+    hosts.require_idle(target)
+    limit = CONTACT_SECONDS + 2 * target.strategy_config.healthy_deadline
+    for outcome in hosts.in_turn(target, "app", limit, app={"action": verb}):
+        for host in answers(outcome, "app"):
+            found.append(host)
+            context.say(_controlled(context, host, verb))
+    left = [host.name for host in target.hosts if host.name not in {h["host"] for h in found}]
+    if left:
+        context.say(f"left as they are: {', '.join(left)}")
+    context.emit({"hosts": found, "left": left}, _status_text(found))
+    sys.exit(_code(found))
+
+
+def _controlled(context: Context, host: Json, verb: str) -> str:
+    if host["error"]:
+        return _failed(context, host)
+    mark, color = MARKS[True]
+    gate = host.get("gate")
+    well = f", healthy after {gate['seconds']:.1f} s" if gate else ""
+    done = {"stop": "stopped", "start": "started", "restart": "restarted"}[verb]
+    return f"{context.style(mark, fg=color)} {host['host']}  {done}{well}"
+
+
+def _status_text(found: Sequence[Json]) -> str:
+    columns = ("host", "state", "release", "version", "pid", "since", "restarts", "memory")
+    rows = [_status_row(host) for host in found]
+    hints = [
+        f"{host['host']}: {harmless(host['error']['message'])}\n  {host['error'].get('hint', '')}"
+        for host in found
+        if host["error"]
+    ]
+    return "\n".join([table(rows, columns), *hints])
+
+
+def _status_row(host: Json) -> Json:
+    if host["error"]:
+        return {"host": host["host"], "state": host["error"]["code"]}
+    unit, release = host["unit"], host["release"] or {}
+    memory = host["memory_bytes"]
+    since = datetime.fromtimestamp(host["since"]) if host["since"] else None
+    return {
+        "host": host["host"],
+        "state": f"{unit['active_state']} ({unit['sub_state']})",
+        "release": release.get("id") or "-",
+        "version": short(release.get("version") or "-"),
+        "pid": unit["main_pid"] or "-",
+        "since": since.isoformat(" ", "seconds") if since else "-",
+        "restarts": str(unit["n_restarts"]),
+        "memory": f"{memory / 2**20:.1f} MiB" if memory is not None else "-",
+    }
+
+
+# --- logs ---------------------------------------------------------------------------------
+
+
+def _follow(context: Context, target: Target, first: Json) -> None:
+    asked, warned, many = first, set[str](), len(target.hosts) > 1
+    pause = threading.Event()
+    with Stopping(pause.set, None) as stopping:
+        while not stopping.wanted():
+            outcome = _ask(context, target, "logs", asked, cancelled=stopping.wanted, more=True)
+            if stopping.wanted():
+                return
+            found = answers(outcome, "app")
+            for entry in _entries(found):
+                context.stream(entry, _entry_text(entry, many))
+            _say_errors(context, [h for h in found if h["error"] and h["host"] not in warned])
+            warned = {host["host"] for host in found if host["error"]}
+            if len(warned) == len(found):
+                sys.exit(GENERAL)
+            asked = _behind(found, asked)
+            pause.wait(FOLLOW_SECONDS)
+
+
+def _behind(found: Sequence[Json], asked: Json) -> Json:
+    """Return what to ask next: what comes behind each host's cursor, or since it had nothing."""
+    after, since = dict(asked.get("after", {})), dict(asked.get("since", {}))
+    for host in found:
+        if host.get("cursor"):
+            after[host["host"]] = host["cursor"]
+        elif host.get("now"):
+            since[host["host"]] = f"@{host['now']:.6f}"
+    return {"after": after, "since": since}
+
+
+def _entries(found: Sequence[Json]) -> list[Json]:
+    """Return the entries of all hosts in the order of their time."""
+    entries = [
+        {"host": host["host"], **entry} for host in found for entry in host.get("entries", ())
+    ]
+    return sorted(entries, key=lambda entry: float(entry["at"]))
+
+
+def _entry_text(entry: Mapping[str, Any], many: bool) -> str:
+    at = datetime.fromtimestamp(entry["at"]).isoformat(" ", "milliseconds")
+    who = f"{entry['host']} " if many else ""
+    return "\n".join(_lines(f"{who}{at} {harmless(entry['source'])}", entry["text"]))
+
+
+def _lines(head: str, text: str) -> Iterator[str]:
+    for line in text.split("\n"):
+        yield f"{head}: {harmless(line)}"
+
+
+def _exec_text(host: Json, many: bool) -> str:
+    if host["error"]:
+        return ""
+    output = harmless(host["output"]).rstrip("\n")
+    if host["timed_out"]:
+        output += "\n(its time ran out)"
+    heading = f"{host['host']} ended with {host['exit_status']}\n" if many else ""
+    return heading + output

@@ -1,0 +1,173 @@
+"""Fraisier behind a server: every question becomes a request to the control API."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from fraisier.cli.control import Json, Watch, follow
+from fraisier.cli.problems import SIGN_IN
+from fraisier.cli.shapes import many, one
+from fraisier.cli.transport import Transport
+from fraisier.config.settings import Settings
+from fraisier.domain.errors import (
+    DeploymentNotFound,
+    EnvironmentNotFound,
+    FraiseNotFound,
+    NotFound,
+    Unauthorized,
+)
+from fraisier.domain.ports import Filter
+from fraisier.engine.deployments import Wish, nothing_to_go_back_to
+from fraisier.engine.views import timestamp
+
+PAGE = 1000
+#: A request may have to wait for a git server; a plan also for every host.
+REQUEST_SECONDS = 120.0
+PLAN_SECONDS = 900.0
+
+
+class RemoteControl:
+    """Answers from the control API of one server."""
+
+    alone = False
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    @classmethod
+    def from_environment(cls, server: str) -> RemoteControl:
+        """Return the client of a server, with the token of the environment."""
+        token = Settings.from_environ().token
+        if token is None:
+            raise Unauthorized(f"there is no token for {server}", SIGN_IN)
+        return cls(Transport(server, token))
+
+    def targets(self) -> list[Json]:
+        """Return every target that the server has configured."""
+        return [target for fraise in self._fraises() for target in fraise["environments"]]
+
+    def status(self, fraise: str | None, environment: str | None) -> list[Json]:
+        """Return what targets run, as the server's records have it."""
+        names = [fraise] if fraise else [found["name"] for found in self._fraises()]
+        return [found for name in names for found in self._status(name, environment)]
+
+    def deployments(self, wanted: Filter) -> list[Json]:
+        """Return deployments; what is asked for by name must be configured."""
+        if wanted.fraise:
+            self._status(wanted.fraise, wanted.environment)
+        answer = self._http.get(
+            "/deployments",
+            fraise=wanted.fraise,
+            environment=wanted.environment,
+            status=wanted.status,
+            since=timestamp(wanted.since),
+            limit=wanted.limit,
+        )
+        return many("deployments", answer)
+
+    def deployment(self, deployment_id: str) -> Json:
+        """Return one deployment with its hosts."""
+        return one("details", self._http.get(_deployment(deployment_id)))
+
+    def events(self, deployment_id: str, after: int = 0) -> list[Json]:
+        """Return a deployment's events after a sequence number."""
+        return list(self._events(f"{_deployment(deployment_id)}/events", after))
+
+    def providers(self) -> list[Json]:
+        """Return the providers that the server can use."""
+        return many("providers", self._http.get("/providers", limit=PAGE))
+
+    def plan(self, wish: Wish) -> Json:
+        """Have the server look at the hosts in check mode."""
+        body = {**_asked(wish), "dry_run": True}
+        return one("plan", self._http.post("/deployments", body, seconds=PLAN_SECONDS))
+
+    def deploy(self, wish: Wish) -> Json:
+        """Request a deployment, once however often it must be sent."""
+        return self._request("/deployments", _asked(wish), wish)
+
+    def rollback(self, wish: Wish) -> Json:
+        """Request the way back from the newest deployment of a target."""
+        last = self._status(wish.fraise, wish.environment)[0]["last_deployment"]
+        if last is None:
+            raise nothing_to_go_back_to(wish.fraise, wish.environment)
+        body = {
+            "to_version": wish.version,
+            "reason": wish.reason or None,
+            "strategy": wish.strategy,
+            "force": wish.force,
+        }
+        return self._request(f"{_deployment(last['id'])}/rollback", body, wish)
+
+    def cancel(self, deployment_id: str) -> Json:
+        """Ask the server to stop a deployment."""
+        path = f"{_deployment(deployment_id)}/cancel"
+        return one("deployment", self._http.post(path, {}, seconds=REQUEST_SECONDS))
+
+    def unlock(self, fraise: str, environment: str, reason: str) -> str:
+        """Release a held target."""
+        path = f"{_fraise(fraise)}/environments/{_environment(fraise, environment)}/unlock"
+        answer = self._http.post(path, {"reason": reason}, seconds=REQUEST_SECONDS)
+        return str(one("unlocked", answer)["released"])
+
+    def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
+        """Watch the server's worker; `stop()` ends the watching only."""
+        return follow(self, deployment_id, watch, stop)
+
+    def _request(self, path: str, body: Json, wish: Wish) -> Json:
+        key = wish.idempotency_key or uuid.uuid4().hex
+        return one("deployment", self._http.post(path, body, key=key, seconds=REQUEST_SECONDS))
+
+    def _fraises(self) -> list[Json]:
+        return many("fraises", self._http.get("/fraises", limit=PAGE))
+
+    def _status(self, fraise: str, environment: str | None) -> list[Json]:
+        chosen = _environment(fraise, environment) if environment else None
+        path = f"{_fraise(fraise)}/status"
+        return many("targets", self._http.get(path, environment=chosen))
+
+    def _events(self, path: str, after: int) -> Iterator[Json]:
+        while True:
+            page = many("events", self._http.get(path, after=after, limit=PAGE))
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = page[-1]["sequence"]
+
+
+def _asked(wish: Wish) -> dict[str, Any]:
+    return {
+        "fraise": wish.fraise,
+        "environment": wish.environment,
+        "version": wish.version,
+        "strategy": wish.strategy,
+        "health_check_delay": wish.health_check_delay,
+        "force": wish.force,
+    }
+
+
+def _deployment(name: str) -> str:
+    hint = "see: fraisier history --limit 20"
+    missing = DeploymentNotFound(f'no deployment "{name}"', hint)
+    return f"/deployments/{_segment(name, missing)}"
+
+
+def _fraise(name: str) -> str:
+    missing = FraiseNotFound(f'no fraise "{name}"', "see: fraisier list")
+    return f"/fraises/{_segment(name, missing)}"
+
+
+def _environment(fraise: str, name: str) -> str:
+    missing = EnvironmentNotFound(f'fraise "{fraise}" has no environment "{name}"')
+    return _segment(name, missing)
+
+
+def _segment(name: str, missing: NotFound) -> str:
+    """Return a name as a part of a path, or raise where it could not be one of ours."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
+        raise missing
+    return quote(name, safe="")

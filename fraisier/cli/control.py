@@ -1,0 +1,113 @@
+"""What commands ask for, answered by this process or by a server, in the JSON of the views."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from fraisier.domain.deployment import Status
+from fraisier.domain.errors import Unreachable
+from fraisier.domain.ports import Filter
+from fraisier.engine.deployments import Wish
+
+Json = dict[str, Any]
+
+POLL_SECONDS = 0.5
+#: How long a server may give no answer while a deployment on it is followed.
+OUTAGE_SECONDS = 60.0
+
+
+class Watch(Protocol):
+    """Hears of a deployment while it goes on."""
+
+    def tell(self, events: Sequence[Json]) -> None:
+        """Hear events, in order, each once."""
+
+    def waiting(self, blocker: str) -> None:
+        """Hear the id of the deployment that must end first."""
+
+    def outage(self, error: Unreachable) -> None:
+        """Hear that the server gives no answer for now."""
+
+
+class Control(Protocol):
+    """Fraisier as commands know it. Every method may raise FraisierError.
+
+    `alone`: the work is done by this process, so a command has to stay for it.
+    """
+
+    alone: bool
+
+    def targets(self) -> list[Json]:
+        """Return every configured target (`target_json`)."""
+
+    def status(self, fraise: str | None, environment: str | None) -> list[Json]:
+        """Return what targets run (`status_json`); None means all."""
+
+    def deployments(self, wanted: Filter) -> list[Json]:
+        """Return deployments, newest first (`deployment_json`)."""
+
+    def deployment(self, deployment_id: str) -> Json:
+        """Return one deployment with its hosts."""
+
+    def events(self, deployment_id: str, after: int = 0) -> list[Json]:
+        """Return a deployment's events after a sequence number (`event_json`)."""
+
+    def providers(self) -> list[Json]:
+        """Return the providers that can be used (`provider_json`)."""
+
+    def plan(self, wish: Wish) -> Json:
+        """Return what a deployment would do, after looking at the hosts without changing them."""
+
+    def deploy(self, wish: Wish) -> Json:
+        """Request a deployment and return it."""
+
+    def rollback(self, wish: Wish) -> Json:
+        """Request the way back to an earlier version and return that deployment."""
+
+    def cancel(self, deployment_id: str) -> Json:
+        """Ask a deployment to stop and return it as it then is."""
+
+    def unlock(self, fraise: str, environment: str, reason: str) -> str:
+        """Release a held target and return the id of the deployment that held it."""
+
+    def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
+        """Stay with a deployment to its end, or until `stop()`; return it as it then is."""
+
+
+def follow(
+    control: Control, deployment_id: str, watch: Watch, stop: Callable[[], bool] = lambda: False
+) -> Json:
+    """Watch a deployment that others carry out, to its end or until `stop()`; return it."""
+    seen, answered = 0, time.monotonic()
+    while True:
+        try:
+            deployment = control.deployment(deployment_id)  # first: its last events are then there
+            events = control.events(deployment_id, after=seen)
+        except Unreachable as error:
+            if stop() or time.monotonic() - answered > OUTAGE_SECONDS:
+                raise
+            watch.outage(error)
+        else:
+            answered, seen = time.monotonic(), seen + len(events)
+            watch.tell(events)
+            if ended(deployment) or stop():
+                return deployment
+            if deployment.get("blocked_by"):
+                watch.waiting(deployment["blocked_by"])
+        time.sleep(POLL_SECONDS)
+
+
+def ended(deployment: Json) -> bool:
+    """True once nothing about a deployment can change."""
+    return Status(deployment["status"]).terminal
+
+
+def who() -> str:
+    """Return how the records name the person at this terminal."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "cli:unknown"

@@ -1,0 +1,91 @@
+"""Fraisier in this process: the engine on its own records, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fraisier.cli.control import Json, Watch, who
+from fraisier.domain.event import Event
+from fraisier.domain.ports import Filter
+from fraisier.engine.deployments import Wish
+from fraisier.engine.looks import Looks
+from fraisier.engine.views import deployment_json, event_json, provider_json, target_json
+from fraisier.wiring import Application
+
+
+class LocalControl:
+    """Answers from the catalogue and the records of one application, and works itself."""
+
+    alone = True
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def targets(self) -> list[Json]:
+        """Return every configured target."""
+        return [target_json(target) for target in self._application.catalogue.targets()]
+
+    def status(self, fraise: str | None, environment: str | None) -> list[Json]:
+        """Return what the records know of targets."""
+        return self._looks.status(fraise, environment)
+
+    def deployments(self, wanted: Filter) -> list[Json]:
+        """Return deployments; what is asked for by name must be configured."""
+        if wanted.fraise:
+            self._looks.targets(wanted.fraise, wanted.environment)
+        return self._looks.deployments(wanted)
+
+    def deployment(self, deployment_id: str) -> Json:
+        """Return one deployment with its hosts."""
+        return self._looks.deployment(deployment_id)
+
+    def events(self, deployment_id: str, after: int = 0) -> list[Json]:
+        """Return a deployment's events after a sequence number."""
+        return _told(self._application.store.events(deployment_id, after))
+
+    def providers(self) -> list[Json]:
+        """Return the providers found from this folder, with or without a configuration."""
+        found = sorted(self._application.providers.values(), key=lambda provider: provider.name)
+        return [provider_json(provider) for provider in found]
+
+    def plan(self, wish: Wish) -> Json:
+        """Look at the hosts in check mode."""
+        return self._application.previews.deploy(wish)
+
+    def deploy(self, wish: Wish) -> Json:
+        """Record a request, while Ansible loads beside it."""
+        self._application.runner.prepare()
+        return deployment_json(self._application.deployments.deploy(wish))
+
+    def rollback(self, wish: Wish) -> Json:
+        """Record a request to go back, while Ansible loads beside it."""
+        self._application.runner.prepare()
+        return deployment_json(self._application.deployments.rollback(wish))
+
+    def cancel(self, deployment_id: str) -> Json:
+        """Record the wish; the process that carries the deployment out sees it there."""
+        return deployment_json(self._application.deployments.cancel(deployment_id, who()))
+
+    def unlock(self, fraise: str, environment: str, reason: str) -> str:
+        """Release a held target."""
+        return self._application.deployments.unlock(fraise, environment, reason, who())
+
+    def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
+        """Do the work in this process; `stop()` cancels it."""
+        application = self._application
+        application.worker.carry_out(
+            application.store.deployment(deployment_id),
+            lambda events: watch.tell(_told(events)),
+            stop,
+            lambda blocker: watch.waiting(blocker.id),
+        )
+        return self.deployment(deployment_id)
+
+    @property
+    def _looks(self) -> Looks:
+        application = self._application
+        return Looks(lambda: application.catalogue, application.store)
+
+
+def _told(events: Sequence[Event]) -> list[Json]:
+    return [event_json(event) for event in events]

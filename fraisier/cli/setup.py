@@ -1,0 +1,165 @@
+"""The first preparation of hosts: shown, and done only when that is said."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fraisier.cli.arguments import target_arguments
+from fraisier.cli.context import Context
+from fraisier.cli.exits import GENERAL
+from fraisier.cli.harmless import harmless
+from fraisier.cli.live import MARKS
+from fraisier.cli.plan import colored, diff_lines
+from fraisier.domain.catalogue import Target
+from fraisier.domain.errors import UsageError
+from fraisier.domain.event import Fact
+from fraisier.engine.hosts import answers
+
+LIMIT_SECONDS = 300.0
+
+Json = dict[str, Any]
+
+
+@click.command()
+@target_arguments
+@click.option("-y", "--yes", is_flag=True, help="Do it; without this it is only shown.")
+@click.option("--as", "login", metavar="USER", help="Log in as this user, such as root.")
+@click.option("--ssh-key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The private key of that user; default: ssh_key_path.")  # fmt: skip
+@click.pass_obj
+def setup(
+    context: Context,
+    fraise: str,
+    environment: str,
+    yes: bool,
+    login: str | None,
+    ssh_key: Path | None,
+) -> None:
+    """Prepare the hosts of FRAISE in ENVIRONMENT: user, folders, unit, right to restart it.
+
+    Shows what it would do, with the text of each file, and does it with --yes. Nothing is started.
+    What is as it should be stays as it is.
+    """
+    application = context.application
+    target = application.deployments.target(fraise, environment)
+    changes = _Changes()
+    outcome = application.hosts.run(
+        as_root(target, login, ssh_key),
+        "setup",
+        LIMIT_SECONDS,
+        tell=changes.tell,
+        check=not yes,
+        setup={"plain_user": plain_user(target), "variables": has_variables(target)},
+    )
+    found = [
+        {**{name: host[name] for name in ("host", "state", "error")}, "changes": changes.of(host)}
+        for host in answers(outcome)
+    ]
+    text = "\n".join(line for host in found for line in _host(context, host, yes))
+    context.emit({"done": yes, "hosts": found}, f"{text}\n{_summary(found, yes)}")
+    sys.exit(GENERAL if any(host["error"] for host in found) else 0)
+
+
+def plain_user(target: Target) -> bool:
+    """True where deployments log in as the service's user, who never becomes root."""
+    return target.become is False and any(host.username != "root" for host in target.hosts)
+
+
+def has_variables(target: Target) -> bool:
+    """True where the service is given environment variables, plain or secret."""
+    secret = any(":" not in purpose for purpose in target.secrets)
+    return secret or bool(target.service.get("env_vars"))
+
+
+def as_root(target: Target, login: str | None, key: Path | None) -> Target:
+    """Return the target with its hosts reached by one who is root or becomes it.
+
+    Raises UsageError where that cannot be said here.
+    """
+    if login is None:
+        if key is not None:
+            raise UsageError("--ssh-key needs --as", "name the user whose key it is")
+        if plain_user(target):
+            raise UsageError(
+                "hosts are prepared by root, which become: false rules out",
+                "say who may do it: --as USER, with root for USER, or one who may use sudo",
+            )
+        return target
+    if target.inventory is not None:
+        raise UsageError(
+            f"how to log in to these hosts is said by {target.inventory.inventory}",
+            "set ansible_user there for this once, and leave --as out",
+        )
+    hosts = tuple(
+        replace(
+            host, username=login, ssh_key_path=str(key.absolute()) if key else host.ssh_key_path
+        )
+        for host in target.hosts
+    )
+    return replace(target, hosts=hosts, become=login != "root")
+
+
+class _Changes:
+    """What tasks changed, or would change, by host."""
+
+    def __init__(self) -> None:
+        self._by_host: dict[str, list[Json]] = {}
+
+    def tell(self, facts: Sequence[Fact]) -> None:
+        """Take in what the run tells."""
+        for fact in facts:
+            if fact.type == "runner.task_changed" and fact.host:
+                entry = {"task": fact.data.get("task"), "diff": texts(fact.data.get("diff"))}
+                self._by_host.setdefault(fact.host, []).append(entry)
+
+    def of(self, host: Mapping[str, Any]) -> list[Json]:
+        """Return a host's changes, in order."""
+        return self._by_host.get(host["host"], [])
+
+
+def texts(diff: Any) -> list[Json]:
+    """Return Ansible's diff entries; of a folder's or file's attributes what differs, in a line."""
+    entries = diff if isinstance(diff, list) else []
+    return [_text(entry) for entry in entries if isinstance(entry, Mapping)]
+
+
+def _text(entry: Mapping[str, Any]) -> Json:
+    before, after = entry.get("before"), entry.get("after")
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return dict(entry)
+    changes = [
+        f"{key} {before.get(key, 'unset')} → {value}"
+        for key, value in after.items()
+        if before.get(key) != value
+    ]
+    return {"prepared": f"{after.get('path') or before.get('path') or ''}: {', '.join(changes)}"}
+
+
+def _host(context: Context, host: Json, done: bool) -> Iterator[str]:
+    mark, color = MARKS[not host["error"]]
+    nothing = "" if host["changes"] or host["error"] else "  nothing to do"
+    yield f"{context.style(mark, fg=color)} {host['host']}{nothing}"
+    for change in host["changes"]:
+        yield f"  {'' if done else 'would '}{_sentence(change['task'])}"
+        for entry in change["diff"]:
+            yield from (f"    {colored(context, harmless(line))}" for line in diff_lines(entry))
+    if host["error"]:
+        yield f"  {harmless(host['error']['message'])}\n  {host['error'].get('hint', '')}"
+
+
+def _sentence(task: str) -> str:
+    name = task.rpartition(" : ")[2]
+    return name[:1].lower() + name[1:]
+
+
+def _summary(found: Sequence[Json], done: bool) -> str:
+    count = sum(bool(host["changes"]) for host in found)
+    if not done and count:
+        return "nothing was changed; --yes does it"
+    return f"{count} of {len(found)} hosts {'were changed' if done else 'would change'}"

@@ -1,0 +1,58 @@
+"""What an answer of the control API must hold, so that commands can rely on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fraisier.domain.deployment import Status
+from fraisier.domain.errors import ServerError
+
+Json = dict[str, Any]
+
+_DEPLOYMENT = (
+    "id", "kind", "fraise", "environment", "provider", "branch", "targets", "status", "reason",
+    "version", "requested_version", "strategy", "triggered_by", "created_at", "duration_seconds",
+)  # fmt: skip
+#: What is asked for -> the keys that commands read of it; an answer may have more.
+ONE: Mapping[str, tuple[str, ...]] = {
+    "deployment": _DEPLOYMENT,
+    "details": (*_DEPLOYMENT, "blocked_by", "hosts"),
+    "plan": ("fraise", "environment", "version", "requested_version", "plan", "hosts", "ok"),
+    "unlocked": ("released",),
+}
+MANY: Mapping[str, tuple[str, ...]] = {
+    "deployments": _DEPLOYMENT,
+    "events": ("sequence", "type", "at", "host", "data"),
+    "fraises": ("name", "environments"),
+    "providers": ("name", "description", "strategies", "role"),
+    "targets": ("fraise", "environment", "last_deployment", "held_by", "hosts"),
+}
+
+
+def one(noun: str, answer: Json) -> Json:
+    """Return an answer that is one thing, or raise ServerError."""
+    if not _is_whole(ONE[noun], answer):
+        raise _other_version(noun)
+    return answer
+
+
+def many(noun: str, answer: Json) -> list[Json]:
+    """Return the things that an answer lists under their noun, or raise ServerError."""
+    found = answer.get(noun)
+    if not isinstance(found, list) or not all(_is_whole(MANY[noun], item) for item in found):
+        raise _other_version(noun)
+    return found
+
+
+def _is_whole(keys: tuple[str, ...], item: object) -> bool:
+    if not isinstance(item, dict) or not item.keys() >= {*keys}:
+        return False
+    return "status" not in item or item["status"] in set(Status)
+
+
+def _other_version(noun: str) -> ServerError:
+    return ServerError(
+        f"the server's answer has no {noun} as this version knows it",
+        "use the same version here and there: fraisier --version",
+    )

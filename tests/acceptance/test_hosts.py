@@ -1,0 +1,218 @@
+"""Hosts before their first deployment: prepared, trusted, diagnosed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.target import APP_PATH, UNIT, Target
+
+SETUP = ("setup", "my_api", "production")
+TRUST = ("hosts", "trust", "my_api", "production")
+UNIT_PATH = f"/etc/systemd/system/{UNIT}"
+DROP_IN = f"{UNIT_PATH}.d/50-fraisier.conf"
+RULE = "/etc/sudoers.d/fraisier-my-api_service"
+FOREIGN = (
+    f"[Service]\nUser=app\nWorkingDirectory={APP_PATH}/current\nExecStart=/usr/bin/python3 app.py\n"
+)
+
+
+@pytest.fixture
+def bare(target: Target) -> Iterator[Target]:
+    """Return a target whose service's user is not there; what setup makes is removed."""
+    target.configure(service_user="my-api")
+    host = target.hosts[0]
+    yield target
+    target.inside(
+        host,
+        f"systemctl stop {UNIT}; rm -rf {UNIT_PATH}.d {RULE}; userdel -r my-api 2>/dev/null; "
+        "rm -f /etc/ssh/sshd_config.d/plain.conf; systemctl reload ssh; true",
+    )
+
+
+def put(target: Target, path: str, text: str) -> None:
+    """Write a file on the target's host."""
+    target.inside(target.hosts[0], f"printf %s {shlex.quote(text)} > {path}")
+
+
+def state(target: Target) -> str:
+    """Return all that setup could change on the host."""
+    look = (
+        f"id my-api 2>&1; find {APP_PATH} -printf '%p %u %m\\n' 2>&1 | sort; "
+        f"cat {UNIT_PATH} {DROP_IN} {RULE} 2>&1; ls /var/lib/systemd/linger 2>&1; true"
+    )
+    return target.inside(target.hosts[0], look)
+
+
+def test_a_bare_host_is_shown_what_would_be_done_then_prepared_then_deployed_to(
+    bare: Target,
+) -> None:
+    sha = bare.repository.commit("good")
+    refused = bare.deploy()
+    assert refused.code == 5, refused.said
+    assert "my-api" in refused.said
+
+    before = state(bare)
+    shown = bare.fraisier(*SETUP)
+    assert shown.code == 0, shown.said
+    assert "nothing was changed; --yes does it" in shown.out
+    assert "+ExecStart=:/usr/bin/python3 app.py" in shown.out
+    assert f"{APP_PATH}/shared" in shown.out
+    assert state(bare) == before
+
+    done = bare.fraisier("--json", *SETUP, "--yes")
+    assert done.code == 0, done.said
+    (host,) = done.json["hosts"]
+    assert [change["task"].rpartition(" : ")[2] for change in host["changes"]][:2] == [
+        "Make the service's user",
+        "Make the application's folders",
+    ]
+    prepared = state(bare)
+    again = bare.fraisier(*SETUP, "--yes")
+    assert "nothing to do" in again.out, again.said
+    assert state(bare) == prepared
+
+    deployed = bare.deploy()
+    assert deployed.code == 0, deployed.said
+    assert bare.served(bare.hosts[0]) == sha
+    after = bare.fraisier(*SETUP)
+    assert "nothing to do" in after.out, "the unit is the one that a deployment writes"
+
+
+def test_an_existing_unit_gets_its_variables_by_a_drop_in(bare: Target) -> None:
+    bare.configure(exec=None, env_vars={"PORT": "8000", "COLOUR": "blue"})
+    put(bare, UNIT_PATH, FOREIGN)
+    bare.inside(bare.hosts[0], "systemctl daemon-reload")
+    done = bare.fraisier(*SETUP, "-y")
+    assert done.code == 0, done.said
+    assert f"+EnvironmentFile=-{APP_PATH}/.fraisier/environment" in done.out
+    assert bare.inside(bare.hosts[0], f"cat {UNIT_PATH}") == FOREIGN.strip()
+    assert "nothing to do" in bare.fraisier(*SETUP, "-y").out
+    sha = bare.repository.commit("good")
+    deployed = bare.deploy()
+    assert deployed.code == 0, deployed.said
+    assert bare.served(bare.hosts[0]) == sha
+    look = "tr '\\0' '\\n' < /proc/$(systemctl show --value -p MainPID my-api)/environ"
+    assert "COLOUR=blue" in bare.inside(bare.hosts[0], look)
+
+
+def test_a_unit_of_somebody_else_is_not_overwritten(bare: Target) -> None:
+    put(bare, UNIT_PATH, FOREIGN)
+    bare.inside(bare.hosts[0], "systemctl daemon-reload")
+    result = bare.fraisier(*SETUP, "-y")
+    assert result.code == 1, result.said
+    assert "was not written by Fraisier" in result.out
+    assert bare.inside(bare.hosts[0], f"cat {UNIT_PATH}") == FOREIGN.strip()
+
+
+def test_a_plain_user_is_given_the_right_to_restart_this_unit_and_no_other(bare: Target) -> None:
+    host = bare.hosts[0]
+    login = {"username": "my-api", "ssh_key_path": str(bare.lab.key), "hostname": host.address}
+    bare.configure(hosts=[login], service_user="my-api", become=False)
+    without = bare.fraisier(*SETUP, "-y")
+    assert without.code == 2, without.said
+    assert "--as USER" in without.err
+
+    done = bare.fraisier(*SETUP, "-y", "--as", "deploy")
+    assert done.code == 0, done.said
+    assert "nothing to do" in bare.fraisier(*SETUP, "-y", "--as", "deploy").out
+    may = "sudo -u my-api sudo -n systemctl restart {} 2>&1 || true"
+    assert "password is required" in bare.inside(host, may.format("ssh.service"))
+    bare.inside(
+        host,
+        "echo 'AllowUsers my-api' > /etc/ssh/sshd_config.d/plain.conf; systemctl reload ssh; "
+        "install -d -o my-api -m 700 ~my-api/.ssh; "
+        "install -o my-api ~deploy/.ssh/authorized_keys ~my-api/.ssh/authorized_keys",
+    )
+    bare.repository.commit("http500")
+    first = bare.deploy()
+    assert first.code == 5, first.said
+    assert "so the service was stopped" in first.said
+    sha = bare.repository.commit("good")
+    deployed = bare.deploy()
+    assert deployed.code == 0, deployed.said
+    assert bare.served(host) == sha
+    restarted = bare.fraisier("app", "restart", "my_api", "production")
+    assert restarted.code == 0, restarted.said
+
+
+def test_a_key_is_shown_and_pinned_only_when_that_is_said(target: Target, tmp_path: Path) -> None:
+    pinned = tmp_path / "ssh" / "known_hosts"
+    target.configure(known_hosts=str(pinned))
+    asked = target.fraisier(*TRUST)
+    assert asked.code == 8, asked.said
+    assert "--fingerprint" in asked.err
+    assert not pinned.exists()
+    host = target.hosts[0]
+    fingerprint = target.inside(
+        host, "ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2"
+    )
+    assert fingerprint in asked.err
+
+    wrong = target.fraisier(*TRUST, "--fingerprint", "SHA256:another")
+    assert wrong.code == 8, wrong.said
+    assert not pinned.exists()
+    right = target.fraisier(*TRUST, "--fingerprint", fingerprint)
+    assert right.code == 0, right.said
+    text = pinned.read_text()
+    again = target.fraisier(*TRUST)
+    assert (again.code, "pinned already" in again.out) == (0, True), again.said
+    assert pinned.read_text() == text
+    target.repository.commit("good")
+    assert target.deploy().code == 0
+
+
+def test_a_key_that_changed_is_shown_and_never_replaced(target: Target, tmp_path: Path) -> None:
+    pinned = tmp_path / "known_hosts"
+    others = [line.split(" ", 1)[1] for line in target.lab.known_hosts.read_text().splitlines()]
+    pinned.write_text(f"{target.hosts[0].address} {others[-1]}\n")
+    target.configure(known_hosts=str(pinned))
+    result = target.fraisier("--json", *TRUST, "--yes")
+    assert result.code == 8, result.said
+    (host,) = result.json["hosts"]
+    assert [key["state"] for key in host["keys"]] == ["changed"]
+    assert host["expected"][0]["fingerprint"] != host["keys"][0]["fingerprint"]
+    assert "ssh-keygen -R" in result.err
+    assert pinned.read_text() == f"{target.hosts[0].address} {others[-1]}\n"
+
+
+def test_a_slow_login_shell_is_found_with_the_file_that_slows_it(target: Target) -> None:
+    host, file = target.hosts[0], "/home/deploy/.bashrc"
+    doctor = ("doctor", "my_api", "production")
+    target.repository.commit("good")
+    well = target.fraisier(*doctor)
+    assert well.code == 0, well.said
+    target.inside(host, f"cp {file} {file}.before; sed -i '1i sleep 1' {file}")
+    try:
+        slow = target.fraisier("--json", *doctor)
+    finally:
+        target.inside(host, f"mv {file}.before {file}")
+    assert slow.code == 1, slow.said
+    (found,) = [check for check in slow.json["checks"] if not check["ok"]]
+    assert "the login shell /bin/bash takes 1." in found["detail"]
+    assert file in found["fix"]
+
+
+def test_what_a_host_lacks_is_said_with_its_fix(target: Target) -> None:
+    host = target.hosts[0]
+    doctor = ("doctor", "my_api", "production")
+    target.repository.commit("good")
+    target.inside(host, "mv /etc/sudoers.d/deploy /root/deploy")
+    try:
+        sudo = target.fraisier(*doctor)
+    finally:
+        target.inside(host, "mv /root/deploy /etc/sudoers.d/deploy")
+    assert sudo.code == 1, sudo.said
+    assert "sudoers" in sudo.out
+    target.configure(hosts=[_host(target, python="/usr/bin/python3.1")])
+    python = target.fraisier(*doctor)
+    assert python.code == 1, python.said
+    assert "install python3" in python.out
+
+
+def _host(target: Target, **more: str) -> dict[str, str]:
+    address, key = target.hosts[0].address, str(target.lab.key)
+    return {"hostname": address, "username": "deploy", "ssh_key_path": key, **more}
