@@ -37,8 +37,8 @@ class Provider:
 class Host:
     """A machine, by the name the configuration gives it, and how it is reached.
 
-    `connection` is `ssh`, or `local` for this very machine. Of a host of a team's own inventory only
-    the name and the address are known here; how to reach it is the inventory's to say.
+    `connection` is `ssh`, or `local` for this very machine. Of a host of a team's own inventory
+    only the name and the address are known here; how to reach it is the inventory's to say.
     """
 
     name: str

@@ -168,12 +168,22 @@ class Deployments:
 
     def _version_to_go_back_to(self, target: Target, named: str | None) -> str:
         good = Filter(target.fraise, target.environment, Status.SUCCESS.value, limit=1000)
-        versions = [deployment.version for deployment in self._store.deployments(good)]
-        if not versions:
+        deployed = self._store.deployments(good)
+        if not deployed:
             raise nothing_to_go_back_to(target.fraise, target.environment)
+        versions = [*(each.version for each in deployed), *self._found_by(deployed[-1])]
         if named is None:
             return self._earlier(target, versions)
         return _matching(named, versions)
+
+    def _found_by(self, first: Deployment) -> list[str]:
+        """Return the good versions that the first deployment found: others had put them there."""
+        told = [
+            event.data.get("previous") or {}
+            for event in self._store.events(first.id)
+            if event.type == "deployment.host_completed"
+        ]
+        return [before["version"] for before in told if before.get("good")]
 
     def _earlier(self, target: Target, versions: list[str]) -> str:
         earlier = [version for version in versions if version != versions[0]]

@@ -29,8 +29,8 @@ UNREACHABLE: tuple[tuple[str, Diagnosis], ...] = (
         r"Host key verification failed|No .* host key is known",
         Diagnosis(
             "host_key_unknown",
-            "no key is pinned for this host: fraisier hosts trust shows its fingerprint and pins it "
-            "in the known_hosts file that provider_config names",
+            "no key is pinned for this host: fraisier hosts trust shows its fingerprint, and pins "
+            "it in the known_hosts file that provider_config names",
         ),
     ),
     (

@@ -95,6 +95,12 @@ def test_a_service_set_up_by_hand_is_adopted_upgraded_broken_and_put_back(adopte
     assert dying.code == 5, dying.said
     assert answer(adopted) == {"version": good, "built": good}
 
+    undone = adopted.fraisier("rollback", "my_api", "production")
+    assert undone.code == 0, undone.said
+    assert answer(adopted) == {"version": found, "built": found}
+    assert adopted.fraisier("rollback", "my_api", "production", "--to-version", good).code == 0
+    assert answer(adopted) == {"version": good, "built": good}
+
     back = run_ansible(
         adopted, "ansible-playbook", "fraisier.deploy.rollback",
         "-e", "fraisier_fraise=my_api", "-e", "fraisier_environment=production",
@@ -280,6 +286,9 @@ def test_a_dry_run_shows_the_change_and_makes_none(adopted: Target) -> None:
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "+what is new" in shown.stdout
     assert f"-> {newer[:12]}" in shown.stdout
+    planned = adopted.fraisier("--json", "plan", "my_api", "production")
+    assert planned.code == 0, planned.said
+    assert planned.json["hosts"][0]["from"]["version"] == adopted.found  # type: ignore[attr-defined]
     assert everything(adopted) == before
     as_deploy(adopted, f"echo by hand >> {APP_PATH}/app.py")
     refused = run_ansible(adopted, *play)

@@ -144,5 +144,7 @@ class ScriptedRunner:
         return HostOutcome(name, "failed", {"fence": 1, **result}, error)
 
 
-def _release(version: str | None) -> dict[str, str] | None:
-    return {"id": version, "version": version, "status": "good"} if version else None
+def _release(version: str | None) -> dict[str, Any] | None:
+    if version is None:
+        return None
+    return {"id": version, "version": version, "status": "good", "good": True}

@@ -339,3 +339,13 @@ def test_a_request_that_waits_is_given_up_once_its_target_is_held(tmp_path: Path
     assert "fraisier unlock api production" in refused.value.hint
     assert world.store.deployment(second.id).status is Status.CANCELLED
     assert world.runner.works == []
+
+
+def test_what_served_before_the_first_deployment_can_be_gone_back_to(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    world.runner.serving["web-1"] = "by-hand"
+    world.deploy("v1.0")
+    ended = world.rollback()
+    assert (ended.status, ended.version) == (Status.SUCCESS, "by-hand")
+    assert world.runner.serving["web-1"] == "by-hand"
+    assert world.rollback(version="v1.0").version == "v1.0"

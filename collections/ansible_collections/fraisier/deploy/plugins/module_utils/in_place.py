@@ -48,17 +48,23 @@ def ensure(checkout: Checkout) -> None:
         checkout.create()
 
 
+def to_be_adopted(site: Site, user: User) -> dict[str, Any] | None:
+    """Return what `adopt` would record as the release before; None where it would do nothing."""
+    head = _unrecorded(site, checkout_of(site, user))
+    if head is None or not site.systemd.show(site.service.systemd_service).active:
+        return None
+    return {"id": None, "version": head, "good": True}
+
+
 def adopt(site: Site, checkout: Checkout) -> None:
     """Record what is checked out as a release, where it was not Fraisier that put it there."""
-    head, current = checkout.head(), _current(site)
-    if head is None or switch_note.unfinished(site.layout):
-        return
-    if current is not None and (current.version == head or not current.good):
+    head = _unrecorded(site, checkout)
+    if head is None:
         return
     with site.report.step("adopt") as step:
         site.fence.check()
         step["changed"] = True
-        release = _found(site, head, current)
+        release = _found(site, head, _current(site))
         checkout.keep(release.id, head)
         switch = switch_note.begin(site.layout, release.id, _ran(site, checkout, release))
         site.ledger.switch(release.id)
@@ -182,6 +188,13 @@ def give_back(site: Site, user: User) -> None:
         site.report.say("remove", f"{checkout.path} is at {found[0].version} again, as found")
         if saved:
             site.report.say("remove", f"changed files were kept: git stash apply {saved}")
+
+
+def _unrecorded(site: Site, checkout: Checkout) -> str | None:
+    """Return the commit that is checked out, unless a deployment has brought or left it."""
+    head, current = checkout.head(), _current(site)
+    brought = current is not None and (current.version == head or not current.good)
+    return None if brought or switch_note.unfinished(site.layout) else head
 
 
 def _current(site: Site) -> Release | None:

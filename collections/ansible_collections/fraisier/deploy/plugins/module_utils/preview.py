@@ -37,9 +37,14 @@ def deployment(site: Site, version: str) -> dict[str, Any]:
         "deployment": site.claim.deployment,
     }
     variables = {**site.service.env_vars, **site.service.secrets}
-    environment = _environment_diff(site, current, variables, site.service.env_vars)
-    diff = [*_unit_diff(site, site.unit_text), *environment, *_files_diff(site, current, version, user)]
-    return _told(made, diff, _unpredictable(site))
+    diff = [
+        *_unit_diff(site, site.unit_text),
+        *_environment_diff(site, current, variables, site.service.env_vars),
+        *_files_diff(site, current, version, user),
+    ]
+    told = _told(made, diff, _unpredictable(site))
+    found = in_place.to_be_adopted(site, user) if site.layout.in_place else None
+    return {**told, "previous": found} if found else told
 
 
 def way_back(site: Site, wanted: Wanted) -> dict[str, Any]:

@@ -64,9 +64,7 @@ def run_on_site(
 
     `release`: give the fence up at the end, so that nobody need wait for its deadline.
     """
-    run_with(
-        module, lambda: _site(module), work, release
-    )
+    run_with(module, lambda: _site(module), work, release)
 
 
 def _site(module: AnsibleModule) -> Site:

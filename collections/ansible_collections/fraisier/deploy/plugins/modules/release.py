@@ -99,8 +99,8 @@ switched:
 diff:
   description:
     - What would change, of the unit, of the environment, of the files. Of a secret only that it
-      differs is shown. The files come as C(prepared) text, of which 32 KiB of the beginning and of the
-      end are kept.
+      differs is shown. The files come as C(prepared) text, of which 32 KiB of the beginning and
+      of the end are kept.
   returned: in check mode
   type: list
   elements: dict
