@@ -26,7 +26,7 @@ demo: system install ## Deploy the example to a real systemd host here, upgrade 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
 
 test: system check ## Run every test, on real hosts
-	$(BIN)/pytest --ignore tests/bench --ignore tests/unit
+	$(BIN)/pytest -n 3 --dist loadfile --durations 15 --ignore tests/bench --ignore tests/unit
 
 check: install lint unit ## Lint, type-check and run the unit tests (under a minute)
 

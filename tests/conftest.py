@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,16 @@ import pytest
 from fraisier import lab as labs
 from support.repository import Repository
 from support.target import Target, wipe
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Return a folder for a home of its own, with a short name.
+
+    Of the path of ssh's sockets below it no more than about a hundred characters are allowed.
+    """
+    with tempfile.TemporaryDirectory(prefix="home-") as folder:
+        yield Path(folder) / "me"
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_SECONDS = 3.0
+REAP_SECONDS = 2.0
 
 
 def become_subreaper() -> None:
@@ -65,11 +66,17 @@ def end_descendants(mark: str, grace: float = GRACE_SECONDS) -> None:
             os.waitpid(pid, os.WNOHANG)
 
 
-def reap() -> None:
-    """Collect every child that has ended; only for a process that waits for none of them."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            continue
+def reap(seconds: float = REAP_SECONDS) -> None:
+    """Collect every child that has ended or is ending, for at most so many seconds.
+
+    Only for a process that waits for none of them. One that is on its way out has lost its
+    environment, and with it the mark, before it can be collected.
+    """
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(ChildProcessError):  # there is none left
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.005)
 
 
 def marked(mark: str) -> list[int]:

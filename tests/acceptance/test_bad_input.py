@@ -68,9 +68,9 @@ def test_a_build_that_fails_shows_its_output_and_leaves_no_half_made_release(
 
 def test_a_full_disk_on_the_host_is_named_and_the_old_release_serves(target: Target) -> None:
     host = target.hosts[0]
-    target.inside(host, f"mkdir -p {APP_PATH} && mount -t tmpfs -o size=4m tmpfs {APP_PATH}")
+    target.inside(host, f"mkdir -p {APP_PATH} && mount -t tmpfs -o size=64m tmpfs {APP_PATH}")
     good = scenarios.first_deployment(target)
-    target.configure(build=["head -c 16000000 /dev/zero > big"])
+    target.configure(build=["head -c 80000000 /dev/zero > big"])
     target.repository.commit("good", {"note": "too big"})
     result = target.deploy()
     assert result.code == 5, result.said

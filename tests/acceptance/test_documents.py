@@ -47,23 +47,23 @@ UNITS = [(page, block) for page, block in blocks_of("ini") if "ExecStart=" in bl
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=name_of)
-def test_the_shell_blocks_of_a_document_work(page: Page, target: Target, tmp_path: Path) -> None:
+def test_the_shell_blocks_of_a_document_work(page: Page, target: Target, home: Path) -> None:
     older = target.repository.commit("good", {"note": "older"})
     target.repository.commit("good", {"note": "newer"})
-    session = Session.create(target, tmp_path / "home")
+    session = Session.create(target, home)
     if "fraisier rollback" in page.text:
         assert target.deploy("--version", older).code == 0
     done = session.run(shell(page), OLDER_VERSION=older)
     assert done.returncode == 0, f"{page.name}\n{done.stdout}\n{done.stderr}"
 
 
-def test_the_example_works_as_its_readme_says(target: Target, tmp_path: Path) -> None:
+def test_the_example_works_as_its_readme_says(target: Target, home: Path) -> None:
     files = {name: (EXAMPLE / name).read_text() for name in ("app.py", "requirements.txt")}
     sha = target.repository.commit("the example", files)
     shutil.copy(EXAMPLE / "fraises.yaml", target.folder)
     (target.folder / ".env").write_text(filled_in(target))
     blocks = [text for text in shell(Page(EXAMPLE / "README.md")) if CONTAINERS not in text]
-    done = Session.create(target, tmp_path / "home").run(blocks)
+    done = Session.create(target, home).run(blocks)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert target.served(target.hosts[0]) == sha
 

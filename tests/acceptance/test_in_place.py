@@ -262,12 +262,12 @@ def test_env_vars_reach_a_unit_by_a_drop_in_that_names_their_file(adopted: Targe
     adopted.inside(host, f"rm -r /etc/systemd/system/{UNIT}.d; systemctl daemon-reload")
 
 
-def test_the_guide_works_as_it_is_written(adopted: Target, tmp_path: Path) -> None:
+def test_the_guide_works_as_it_is_written(adopted: Target, home: Path) -> None:
     found = adopted.found  # type: ignore[attr-defined]
     newer = commit(adopted.repository, note="newer")
     page = Page(TOP / "docs/ADOPTING.md")
     blocks = [block.text for block in page.blocks("bash")]
-    session = Session.create(adopted, tmp_path / "home")
+    session = Session.create(adopted, home)
     done = session.run(blocks, OLDER_VERSION=found)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert newer[:7] in done.stdout

@@ -1,11 +1,10 @@
-"""The collection without the control plane: plain Ansible, Molecule, and the tarball for Galaxy."""
+"""The collection beside the control plane, and its roles under Molecule."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -46,37 +45,6 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def test_plain_ansible_deploys_changes_nothing_twice_and_takes_a_bad_release_back(
-    target: Target,
-) -> None:
-    host = target.hosts[0]
-    good = target.repository.commit("good")
-    first = play(target)
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert target.served(host) == good
-    again = play(target)
-    assert again.returncode == 0, again.stdout
-    before = target.current(host)
-    target.repository.commit("http500")
-    bad = play(target)
-    assert bad.returncode == 2, bad.stdout
-    assert "is not healthy" in bad.stdout
-    assert target.served(host) == good
-    assert target.current(host) == before
-    assert play(target, "verify").returncode == 0
-
-
-def test_plain_ansible_rolls_back_to_the_release_before(target: Target) -> None:
-    first, second = (target.repository.commit("good", {"n": n}) for n in ("1", "2"))
-    for sha in (first, second):
-        done = play(target, "deploy", "-e", f"fraisier_version={sha}")
-        assert done.returncode == 0, done.stdout
-    assert target.served(target.hosts[0]) == second
-    done = play(target, "rollback")
-    assert done.returncode == 0, done.stdout
-    assert target.served(target.hosts[0]) == first
-
-
 def test_what_plain_ansible_did_does_not_stop_the_control_plane_nor_the_reverse(
     target: Target,
 ) -> None:
@@ -87,19 +55,6 @@ def test_what_plain_ansible_did_does_not_stop_the_control_plane_nor_the_reverse(
             code = done.returncode if hasattr(done, "returncode") else done.code
             assert code == 0, done
             assert target.served(target.hosts[0]) == sha
-
-
-def test_the_tarball_holds_the_whole_collection(tmp_path: Path) -> None:
-    done = run(
-        "ansible-galaxy", "collection", "build", str(COLLECTION), "--output-path", str(tmp_path),
-        cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    with tarfile.open(next(tmp_path.glob("fraisier-deploy-*.tar.gz"))) as tar:
-        packed = set(tar.getnames())
-    listed = run("git", "ls-files", "--", ".", cwd=COLLECTION).stdout.splitlines()
-    missing = {name for name in listed if name not in packed and name != "galaxy.yml"}
-    assert missing == set()
 
 
 @pytest.mark.parametrize("scenario", ["default", "docker_compose"])
