@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
-from ansible_collections.fraisier.deploy.plugins.doc_fragments.service import ModuleDocFragment
+from ansible_collections.fraisier.deploy.plugins.doc_fragments import fence as fence_fragment
+from ansible_collections.fraisier.deploy.plugins.doc_fragments import service as service_fragment
 from ansible_collections.fraisier.deploy.plugins.module_utils.check import Check
 from ansible_collections.fraisier.deploy.plugins.module_utils.options import (
     FENCE,
@@ -25,7 +26,11 @@ PROVIDER = yaml.safe_load((HERE / "providers/bare_metal/provider.yml").read_text
 SCHEMA = PROVIDER["schema"]
 ROLE = yaml.safe_load((HERE / "roles/bare_metal/meta/argument_specs.yml").read_text())
 DEFAULTS = yaml.safe_load((HERE / "roles/bare_metal/defaults/main.yml").read_text())
-DOCUMENTED = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
+DOCUMENTED = {
+    name: option
+    for fragment in (service_fragment, fence_fragment)
+    for name, option in yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"].items()
+}
 ROLE_SERVICE = ROLE["argument_specs"]["main"]["options"]["bare_metal_service"]["options"]
 
 #: Of a service, what comes from other parts of fraises.yaml than provider_config.

@@ -48,6 +48,7 @@ options:
     type: str
 extends_documentation_fragment:
   - fraisier.deploy.service
+  - fraisier.deploy.fence
 attributes:
   check_mode:
     description: Whether the module can say what it would do and do nothing.

@@ -48,6 +48,7 @@ options:
     default: true
 extends_documentation_fragment:
   - fraisier.deploy.service
+  - fraisier.deploy.fence
 attributes:
   check_mode:
     description: Whether the module can say what it would do and do nothing.
