@@ -17,7 +17,7 @@ from ansible_collections.fraisier.deploy.plugins.plugin_utils.targets import (
     read_targets,
 )
 
-PROJECT = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[2]
 PROVIDER = "collections/ansible_collections/fraisier/deploy/providers/bare_metal/provider.yml"
 SCHEMA = yaml.safe_load((PROJECT / PROVIDER).read_text())["schema"]
 BIN = Path(sys.executable).parent
