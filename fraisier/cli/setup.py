@@ -48,6 +48,7 @@ def setup(
     """
     application = context.application
     target = application.deployments.target(fraise, environment)
+    application.hosts.playbook(target, "setup")  # whether it can be done, before who may do it
     changes = _Changes()
     outcome = application.hosts.run(
         as_root(target, login, ssh_key),

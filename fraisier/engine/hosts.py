@@ -48,7 +48,7 @@ class Hosts:
         work = Work(
             deployment_id=verb,
             verb=verb,
-            playbook=self._playbook(target, verb),
+            playbook=self.playbook(target, verb),
             hosts=target.hosts,
             become=target.become,
             inventory=target.inventory,
@@ -82,7 +82,8 @@ class Hosts:
                 f"fraisier show {running.id} tells how far it is",
             )
 
-    def _playbook(self, target: Target, verb: str) -> str:
+    def playbook(self, target: Target, verb: str) -> str:
+        """Return the playbook of a verb, or raise UsageError where the provider has none."""
         playbooks = self._catalogue.providers[target.provider].playbooks
         if verb not in playbooks:
             raise UsageError(
