@@ -12,7 +12,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from fraisier.domain.errors import StoreError
 
 #: The newest revision in migrations/versions; a test holds the two together.
-HEAD = "0001"
+HEAD = "0002"
 BUSY_SECONDS = 20
 #: Connections kept open for the threads of a server.
 CONNECTIONS = 20

@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     ForeignKey,
     Index,
     Integer,
@@ -15,7 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
+    true,
 )
 
 metadata = MetaData(
@@ -27,6 +28,29 @@ metadata = MetaData(
     }
 )
 
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("process", JSON, nullable=False),
+    Column("at_once", Integer, nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("by", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
 installation = Table("installation", metadata, Column("id", String(40), primary_key=True))
 
 targets = Table(
@@ -36,6 +60,8 @@ targets = Table(
     Column("fraise", String(64), nullable=False),
     Column("environment", String(64), nullable=False),
     Column("held_by", String(40)),
+    Column("accepted", BigInteger, nullable=False, server_default="0"),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("fraise", "environment"),
 )
 
@@ -49,6 +75,7 @@ placements = Table(
     Column("version", String(255)),
     Column("good", Boolean, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("known", Boolean, nullable=False, server_default=true()),
 )
 
 deployments = Table(
@@ -75,17 +102,18 @@ deployments = Table(
     Column("cancel_requested_by", String(255)),
     Column("idempotency_key", String(255)),
     Column("fingerprint", String(64), nullable=False),
+    Column("accepted", BigInteger, nullable=False, server_default="0"),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("worker_id", String(40)),
+    Column(
+        "live_target", String(40), Computed("CASE WHEN status = 'in_progress' THEN target_id END")
+    ),
     UniqueConstraint("triggered_by", "idempotency_key"),
     Index("ix_deployments_created_at", "created_at"),
     Index("ix_deployments_status", "status"),
     Index("ix_deployments_target_created", "target_id", "created_at"),
-    Index(
-        "uq_deployments_one_live_per_target",
-        "target_id",
-        unique=True,
-        sqlite_where=text("status = 'in_progress'"),
-        postgresql_where=text("status = 'in_progress'"),
-    ),
+    Index("uq_deployments_live_target", "live_target", unique=True),
+    Index("ix_deployments_target_accepted", "target_id", "accepted"),
 )
 
 deployment_hosts = Table(
