@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pytest
 
 from ansible_collections.fraisier.deploy.plugins.module_utils import commands, failure, files
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
+from ansible_collections.fraisier.deploy.plugins.module_utils.processes import start_time
 from ansible_collections.fraisier.deploy.plugins.module_utils.report import Report
+from support.target import until
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -139,3 +143,49 @@ def test_a_link_is_never_missing_while_it_moves(tmp_path: Path) -> None:
         files.replace_link(link, target)
         assert os.readlink(link) == target
     assert os.listdir(tmp_path) == ["current"]
+
+
+_CONTAIN = """
+import sys, time
+from ansible_collections.fraisier.deploy.plugins.module_utils.contained import run_contained
+from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
+env = {"PATH": "/usr/bin:/bin"}
+try:
+    done = run_contained(["sh", "-c", sys.argv[1]], env=env, timeout=30)
+    print(done.code, flush=True)
+except Failure as failure:
+    sys.stderr.write(failure.code)
+"""
+_DAEMON = (
+    "setsid sh -c 'echo $$ > {}; exec sleep 600' >/dev/null 2>&1 & while ! test -s {}; do :; done"
+)
+
+
+def _contain(command: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        [sys.executable, "-c", _CONTAIN, command],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_what_left_the_session_of_a_command_is_ended_with_it(tmp_path: Path) -> None:
+    """I7: a build that makes itself a daemon does not outlive the build."""
+    note = tmp_path / "pid"
+    said, wrong = _contain(_DAEMON.format(note, note)).communicate(timeout=30)
+    assert said == "0\n", wrong
+    assert start_time(int(note.read_text())) is None
+
+
+def test_a_command_ends_when_nobody_can_read_what_came_of_it(tmp_path: Path) -> None:
+    """I7: the controller's connection is gone, and with it the one who wanted it."""
+    note = tmp_path / "pid"
+    process = _contain(_DAEMON.format(note, note) + "; sleep 600")
+    until(lambda: note.exists() and bool(note.read_text()))
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(20) == 0
+    assert process.stderr.read() == "terminated"
+    process.stderr.close()
+    assert start_time(int(note.read_text())) is None

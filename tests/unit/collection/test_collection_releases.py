@@ -174,3 +174,25 @@ def test_a_current_folder_is_refused(ledger: Ledger) -> None:
     with pytest.raises(Failure) as caught:
         ledger.current()
     assert caught.value.code == "app_path_occupied"
+
+
+def test_a_switch_that_was_cut_half_way_is_put_right(tmp_path: Path) -> None:
+    """I14: the environment is that of the release whose files are current."""
+    layout = Layout(str(tmp_path))
+    for folder in (layout.state, layout.records, layout.releases):
+        os.makedirs(folder, exist_ok=True)
+    ledger = Ledger(layout)
+    for number in (1, 2):
+        ledger.open(_id(number))
+        ledger.write(_release(number))
+    assert not ledger.mend(), "nothing is deployed"
+    ledger.switch(_id(1))
+    assert not ledger.mend()
+    beside = os.path.join("releases", _id(2), "environment")
+    os.unlink(layout.environment)
+    os.symlink(beside, layout.environment)
+    assert ledger.mend()
+    assert ledger.current() == _id(1)
+    assert os.readlink(layout.environment) == os.path.join("releases", _id(1), "environment")
+    ledger.sweep()
+    assert not ledger.mend()

@@ -90,6 +90,18 @@ def test_looking_needs_no_right(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ran.calls[0][0][0] == "systemctl"
 
 
+def test_a_unit_is_looked_at_once_systemd_has_done_what_it_was_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """I14: a restart whose module was killed goes on, and ends with another release running."""
+    said = iter(["Job=7\n", "Job=7\n", "Job=\n"])
+    monkeypatch.setattr(systemd, "run", lambda *_, **__: Finished(0, next(said)))
+    assert Manager().wait_for_job("my-api.service")
+    assert next(said, None) is None
+    monkeypatch.setattr(systemd, "run", Recorded(output="Job=7\n"))
+    assert not Manager().wait_for_job("my-api.service", 0.15)
+
+
 def test_a_journal_that_may_not_be_read_is_told_and_no_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

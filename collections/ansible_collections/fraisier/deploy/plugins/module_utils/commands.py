@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Sequence
 
+from . import scopes
 from .failure import Failure
 
 HALF = 32 * 1024  # bytes kept of the beginning and of the end of a command's output
@@ -132,14 +133,17 @@ def spawn(
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.STDOUT,
     pass_fds: Sequence[int] = (),
+    scope: str | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program as the leader of a process group, as `user` when that is another account.
 
-    It inherits the descriptors `pass_fds`.
+    It inherits the descriptors `pass_fds`. `scope`: systemd's scope that is made for it.
     """
 
     def own_group_as_user() -> None:
         os.setpgid(0, 0)
+        if scope is not None:
+            scopes.enter(scope)
         os.umask(0o022)
         if user is not None:
             _become(user)
@@ -170,8 +174,13 @@ def run(
         end_group(process)
 
 
-def collect(process: subprocess.Popen[bytes], timeout: float) -> Finished:
-    """Read a process's output until it ends or `timeout` seconds are over."""
+def collect(
+    process: subprocess.Popen[bytes], timeout: float, look: Callable[[], None] = lambda: None
+) -> Finished:
+    """Read a process's output until it ends or `timeout` seconds are over.
+
+    `look` is called again and again meanwhile; what it raises ends the reading.
+    """
     output, limit = Bounded(), time.monotonic() + timeout
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
@@ -179,6 +188,7 @@ def collect(process: subprocess.Popen[bytes], timeout: float) -> Finished:
             left = limit - time.monotonic()
             if left <= 0:
                 return Finished(-1, output.text(), timed_out=True)
+            look()
             if selector.select(min(left, 0.1)):
                 chunk = os.read(process.stdout.fileno(), 65536)  # type: ignore[union-attr]
                 if not chunk:

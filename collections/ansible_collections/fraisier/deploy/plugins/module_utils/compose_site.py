@@ -73,6 +73,7 @@ class ComposeSite:
         if self.claim is None:
             raise ValueError("a site that was made without a claim takes no fence")
         with self.report.step("fence"):
+            self.fence.require_its_time(self.claim)
             os.makedirs(os.path.dirname(self.layout.state), exist_ok=True)
             for folder in (self.layout.state, self.layout.records):
                 os.makedirs(folder, 0o700, exist_ok=True)

@@ -11,7 +11,16 @@ import time
 from dataclasses import asdict, replace
 from typing import Any
 
-from .fence_rules import Claim, Holder, held, next_number, stale
+from . import scopes
+from .fence_rules import (
+    Claim,
+    Holder,
+    held,
+    next_number,
+    require_its_time,
+    stale,
+    turn_after,
+)
 from .files import read_json, write_json
 from .processes import boot_id, boot_time, end_session, session_members, start_time
 
@@ -21,7 +30,8 @@ def read_holder(path: str) -> Holder | None:
     data: dict[str, Any] | None = read_json(path)
     if data is None:
         return None
-    return Holder(**{name: data[name] for name in Holder.__dataclass_fields__})
+    known = {name: data[name] for name in Holder.__dataclass_fields__ if name in data}
+    return Holder(**known)
 
 
 class Fence:
@@ -32,6 +42,11 @@ class Fence:
         self._lock_path = os.path.join(folder, "lock")
         self._lock: int | None = None
         self.holder: Holder | None = None
+        self.ended = False  # whether a run was ended to take it
+
+    def scope(self, number: int) -> str | None:
+        """Return the name of the scope for a long command of this run; None without the fence."""
+        return f"{self.holder.scopes}{number}.scope" if self.holder else None
 
     @property
     def number(self) -> int:
@@ -45,14 +60,18 @@ class Fence:
             self._take_lock(self._lock, claim)
             previous = read_holder(self._path)
             number = next_number(previous, claim, boot_id(), boot_time())
-            if previous is not None and previous.boot_id == boot_id():
-                end_session(previous.pid, previous.pid_start)
-            self.holder = _holder(claim, number)
+            if previous is not None:
+                self.ended |= end_run(previous)
+            self.holder = _holder(claim, number, turn_after(previous, claim))
             write_json(self._path, asdict(self.holder))
         except BaseException:
             self.close()
             raise
         return number
+
+    def require_its_time(self, claim: Claim) -> None:
+        """Raise Failure `fence_stale` for a claim that is late, before anything is made for it."""
+        require_its_time(read_holder(self._path), claim)
 
     def examine(self, claim: Claim) -> None:
         """Raise Failure where a claim would be refused now; changes nothing."""
@@ -100,21 +119,21 @@ class Fence:
         limit = time.monotonic() + claim.wait
         while not try_lock(lock):
             holder = read_holder(self._path)
+            require_its_time(holder, claim)
             if holder is not None and _may_end(holder, claim):
-                end_session(holder.pid, holder.pid_start)
+                self.ended |= end_run(holder)
             if time.monotonic() > limit:
                 raise held(holder)
             time.sleep(0.05)
 
 
-def stop_leftover(folder: str, installation: str, force: bool = False) -> bool:
-    """End a module of this installation that still runs on the host; say whether one did."""
-    holder = read_holder(os.path.join(folder, "fence.json"))
-    if holder is None or holder.boot_id != boot_id():
+def end_run(holder: Holder) -> bool:
+    """End all that a holder's run started and that still lives; say whether anything did."""
+    if holder.boot_id != boot_id():
         return False
-    if holder.installation != installation and not force:
-        return False
-    return end_session(holder.pid, holder.pid_start)
+    ended = end_session(holder.pid, holder.pid_start)
+    # one that gave the fence up has ended its commands itself
+    return (not holder.released and scopes.end(holder.scopes + "*.scope")) or ended
 
 
 def running(holder: Holder) -> bool:
@@ -126,7 +145,7 @@ def running(holder: Holder) -> bool:
 
 def _may_end(holder: Holder, claim: Claim) -> bool:
     ours = holder.installation == claim.installation and claim.takeover
-    return holder.boot_id == boot_id() and (ours or claim.force)
+    return ours or claim.force
 
 
 def try_lock(descriptor: int) -> bool:
@@ -138,7 +157,7 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
-def _holder(claim: Claim, number: int) -> Holder:
+def _holder(claim: Claim, number: int, turn: int) -> Holder:
     pid = os.getpid()
     return Holder(
         number=number,
@@ -149,4 +168,5 @@ def _holder(claim: Claim, number: int) -> Holder:
         boot_id=boot_id(),
         taken_at=int(time.time()),
         deadline=boot_time() + claim.lease,
+        turn=turn,
     )

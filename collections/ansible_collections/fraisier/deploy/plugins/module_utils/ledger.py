@@ -75,8 +75,21 @@ class Ledger:
             if os.path.lexists(folder):
                 shutil.rmtree(folder)
 
+    def mend(self) -> bool:
+        """Give the environment of the current release back, where a switch was cut half-way.
+
+        Returns True where that was so.
+        """
+        current, link = self.current(), self.layout.environment
+        wanted = os.path.join("releases", current or "", "environment")
+        if current is None or not os.path.islink(link) or os.readlink(link) == wanted:
+            return False
+        replace_link(link, wanted)
+        return True
+
     def sweep(self) -> list[str]:
-        """Remove what half-made releases left, and return their ids."""
+        """Put a switch right that was cut half-way, remove half-made releases, return their ids."""
+        self.mend()
         half_made = [release for release in self._ids() if self.get(release) is None]
         current = self.current()
         for release in half_made:

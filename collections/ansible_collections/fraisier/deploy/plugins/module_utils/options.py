@@ -55,6 +55,7 @@ FENCE: dict[str, Any] = {
     "deployment": {"type": "str", "required": True},
     "expected": {"type": "int"},
     "number": {"type": "int"},
+    "turn": {"type": "int"},
     "force": {"type": "bool", "default": False},
     "takeover": {"type": "bool", "default": True},
     "wait": {"type": "float", "default": 10},

@@ -10,7 +10,8 @@ import shutil
 import time
 
 from . import envfile
-from .commands import SYSTEM_PATH, Finished, User, as_user, run
+from .commands import SYSTEM_PATH, Finished, User, as_user
+from .contained import run_contained
 from .failure import Failure, disk_full
 from .files import write_atomic
 from .git_tree import Part
@@ -56,12 +57,12 @@ def build(site: Site, version: str, release: str, user: User) -> None:
     """Run the build commands, as the service's user in the release's folder."""
     service, limit = site.service, time.monotonic() + site.service.build_timeout
     env = command_environment(site, version, release, user)
-    for command in service.build:
+    for number, command in enumerate(service.build):
         with site.report.step("build") as step:
             step["changed"] = True
-            finished = run(
+            finished = run_contained(
                 argument_list(command), env=env, cwd=site.layout.tree(release), user=user,
-                timeout=max(0.0, limit - time.monotonic()),
+                timeout=max(0.0, limit - time.monotonic()), scope=site.fence.scope(number),
             )  # fmt: skip
             if finished.code != 0:
                 raise _build_failure(shown(command), finished, service.build_timeout)

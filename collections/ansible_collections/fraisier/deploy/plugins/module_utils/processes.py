@@ -10,7 +10,8 @@ import signal
 import time
 from contextlib import suppress
 
-_SESSION, _START = 3, 19  # fields of /proc/<pid>/stat, counted after the command's name
+_SET_CHILD_SUBREAPER = 36  # of prctl(2)
+_PARENT, _SESSION, _START = 1, 3, 19  # fields of /proc/<pid>/stat, counted after the command's name
 
 
 def boot_id() -> str:
@@ -70,6 +71,35 @@ def end_session(leader: int, started: int, grace: float = 3.0) -> bool:
     if found and not _gone(leader, grace):
         _send(leader, signal.SIGKILL)
         _gone(leader, grace)
+    return found
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what this process's commands start and leave behind, where possible."""
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_orphans() -> None:
+    """Kill and reap every child of this process, and those that they leave to it."""
+    limit = time.monotonic() + 3.0
+    while (found := _children()) and time.monotonic() < limit:
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.005)
+
+
+def _children() -> list[int]:
+    mine, found = str(os.getpid()), []
+    for name in os.listdir("/proc"):
+        fields = _stat(int(name)) if name.isdigit() else None
+        if fields and fields[_PARENT] == mine:
+            found.append(int(name))
     return found
 
 

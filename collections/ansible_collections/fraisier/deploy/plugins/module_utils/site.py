@@ -50,6 +50,7 @@ class Site:
     def enter(self, user: User) -> None:
         """Make the folders that are missing and take the fence; `user` is the service's."""
         with self.report.step("fence"):
+            self.fence.require_its_time(self.claim)
             self.make_folders(user)
             self.fence.acquire(self.claim)
 

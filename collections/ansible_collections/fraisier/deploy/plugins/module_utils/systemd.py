@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import Sequence
 
@@ -23,6 +24,8 @@ _PROPERTIES = (
     "NeedDaemonReload", "UnitFileState", "Result", "ExecMainStatus",
 )  # fmt: skip
 _SETUP = ("User", "WorkingDirectory", "ExecStartPre", "ExecStart", "EnvironmentFiles")
+#: A service that is restarted may take so long to stop; a look at it need not wait longer.
+JOB_SECONDS = 8.0
 _UNREADABLE = (
     "no lines of {unit} that this user may read; the group systemd-journal may read them\n"
 )
@@ -96,6 +99,15 @@ class Manager:
     def show(self, unit: str) -> UnitState:
         """Ask for a unit's state."""
         return parse_show(unit, self._properties(unit, _PROPERTIES))
+
+    def wait_for_job(self, unit: str, seconds: float = JOB_SECONDS) -> bool:
+        """Wait until systemd has done what it was told to do with a unit; False: it has not yet."""
+        limit = time.monotonic() + seconds
+        while self.properties(unit, ("Job",))["Job"].strip("0"):
+            if time.monotonic() > limit:
+                return False
+            time.sleep(0.1)
+        return True
 
     def setup(self, unit: str) -> UnitSetup:
         """Ask what a unit starts, and how."""

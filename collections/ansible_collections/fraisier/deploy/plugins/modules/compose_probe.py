@@ -26,6 +26,14 @@ options:
   installation:
     description: The installation whose run is ended.
     type: str
+  deployment:
+    description: With O(turn), the deployment that the fence is taken for; its holder's if left out.
+    type: str
+  turn:
+    description: >-
+      With O(stop=true), also take the fence with this turn and give it up again, so that a step of
+      O(deployment) with a lower one is refused although it is on its way already.
+    type: int
 extends_documentation_fragment:
   - fraisier.deploy.compose_service
 attributes:
@@ -79,6 +87,10 @@ stopped:
   description: Whether a run was ended.
   returned: success
   type: bool
+sealed:
+  description: Whether the fence was taken with O(turn).
+  returned: success
+  type: bool
 code:
   description: What went wrong, for programs.
   returned: failure
@@ -94,6 +106,7 @@ step:
   type: str
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -102,8 +115,8 @@ from ..module_utils.compose_activate import healthy
 from ..module_utils.compose_options import compose_options, service_of
 from ..module_utils.compose_probe import probe
 from ..module_utils.compose_site import open_site
-from ..module_utils.fence import stop_leftover
 from ..module_utils.running import guarded
+from ..module_utils.seal import STOP, seal_where_asked
 
 
 def main() -> None:
@@ -112,8 +125,7 @@ def main() -> None:
         argument_spec={
             **compose_options(fence=False),
             "healthy": {"type": "bool", "default": False},
-            "stop": {"type": "bool", "default": False},
-            "installation": {"type": "str"},
+            **STOP,
         },
         required_if=[("stop", True, ("installation",))],
         supports_check_mode=True,
@@ -125,11 +137,11 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     """Look, after ending a leftover and asking for health where that is wanted."""
     options = module.params
     site = open_site(service_of(module), None, reads_file=False)
-    wanted = options["stop"] and not module.check_mode
-    stopped = wanted and stop_leftover(site.layout.state, options["installation"])
+    done = seal_where_asked(site.ledger, options, module.check_mode)
     if options["healthy"]:
         healthy(site)
-    return {"changed": stopped, "stopped": stopped, "gate": site.gate, **probe(site)}
+    changed = done.stopped or done.sealed
+    return {"changed": changed, **asdict(done), "gate": site.gate, **probe(site)}
 
 
 if __name__ == "__main__":

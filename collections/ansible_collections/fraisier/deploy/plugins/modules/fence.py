@@ -40,6 +40,11 @@ options:
   number:
     description: The number an earlier step of the same deployment took.
     type: int
+  turn:
+    description: >-
+      The place of this step among the steps of the installation; of two steps of one deployment
+      the one with the lower turn is refused once the other was here.
+    type: int
   force:
     description: Take the fence from whoever holds it.
     type: bool

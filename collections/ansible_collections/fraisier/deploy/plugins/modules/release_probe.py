@@ -12,7 +12,8 @@ short_description: See which release of a service a host runs
 version_added: 0.1.0
 description:
   - Looks at the releases, at the service's process and at the fence, and changes nothing.
-  - With O(stop=true), first ends a module of the same installation that still runs on the host.
+  - With O(stop=true), first ends a module of the same installation that still runs on the host, and
+    waits a while for what systemd still does with the unit.
 options:
   app_path:
     description: The folder that holds the releases, or the checkout.
@@ -39,6 +40,14 @@ options:
   installation:
     description: The installation whose run is ended.
     type: str
+  deployment:
+    description: With O(turn), the deployment that the fence is taken for; its holder's if left out.
+    type: str
+  turn:
+    description: >-
+      With O(stop=true), also take the fence with this turn and give it up again, so that a step of
+      O(deployment) with a lower one is refused although it is on its way already.
+    type: int
 attributes:
   check_mode:
     description: Whether the module can say what it would do and do nothing.
@@ -87,17 +96,23 @@ stopped:
   description: Whether a run was ended.
   returned: success
   type: bool
+sealed:
+  description: Whether the fence was taken with O(turn).
+  returned: success
+  type: bool
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.fence import stop_leftover
+from ..module_utils.ledger import Ledger
 from ..module_utils.options import SERVICE
 from ..module_utils.probe import probe
 from ..module_utils.releases import layout_of
 from ..module_utils.running import guarded
+from ..module_utils.seal import STOP, seal_where_asked
 from ..module_utils.systemd import manager_for
 
 
@@ -109,8 +124,7 @@ def main() -> None:
             "layout": SERVICE["layout"],
             "systemd_service": {"type": "str", "required": True},
             "systemd_scope": SERVICE["systemd_scope"],
-            "stop": {"type": "bool", "default": False},
-            "installation": {"type": "str"},
+            **STOP,
         },
         required_if=[("stop", True, ("installation",))],
         supports_check_mode=True,
@@ -121,11 +135,12 @@ def main() -> None:
 def work(options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Look, after ending a leftover where that is asked for."""
     layout = layout_of(options["app_path"], options["layout"])
-    wanted = options["stop"] and not check_mode
-    stopped = wanted and stop_leftover(layout.state, options["installation"])
-    manager = manager_for(options["systemd_scope"])
-    found = probe(layout, options["systemd_service"], manager)
-    return {"changed": stopped, "stopped": stopped, **found}
+    done = seal_where_asked(Ledger(layout), options, check_mode)
+    manager, unit = manager_for(options["systemd_scope"]), options["systemd_service"]
+    if options["stop"]:
+        manager.wait_for_job(unit)
+    found = probe(layout, unit, manager)
+    return {"changed": done.stopped or done.sealed, **asdict(done), **found}
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any, Mapping
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.failure import Failure
@@ -39,9 +41,14 @@ class PushingAction(ActionBase):
         except Failure as failure:
             done = _failed(failure)
         finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+            self._clean_up()
         before = {"steps": report.steps, "log": report.log}
         return {**result, **done, **{key: [*before[key], *done.get(key, [])] for key in before}}
+
+    def _clean_up(self) -> None:
+        """Remove what was put on the host; how the task ended is not for this to change."""
+        with suppress(AnsibleConnectionFailure):
+            self._remove_tmp_path(self._connection._shell.tmpdir)
 
     def _pushed(self, options: Mapping[str, Any], report: Report) -> dict[str, str]:
         """Make the archive here, and put it on the host; returns what the module is told."""
