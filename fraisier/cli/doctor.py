@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -85,6 +87,20 @@ def _machine() -> Iterator[Check]:
     playbook = Path(sys.executable).parent / "ansible-playbook"
     fix = "install Fraisier with its dependencies: pip install fraisier"
     yield Check("ansible-playbook", playbook.exists(), str(playbook), fix)
+    yield _containment()
+
+
+def _containment() -> Check:
+    """Say what ends the processes of a run; that there is a better way is no fault."""
+    from fraisier.runner.mechanism import in_force, wanted_by
+
+    try:
+        found = in_force(wanted_by(os.environ))
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("processes of a run", False, f"it cannot be tried what ends them: {error}")
+    better = f"; a PID namespace would hold them better: {found.fix}" if found.fix else ""
+    why = f" ({found.why}{better})" if found.why else ""
+    return Check("processes of a run", True, f"{found.name}{why}", found.fix)
 
 
 def _database(application: Application) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,8 +13,10 @@ from fraisier.domain.event import Fact
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work
 from fraisier.domain.secret import Secret
-from fraisier.runner.containment import become_subreaper
+from fraisier.failpoints import failpoint
 from fraisier.runner.invocation import invocation
+from fraisier.runner.leash import LEASH_SECONDS, now
+from fraisier.runner.mechanism import SUBREAPER, wanted_by
 from fraisier.runner.process import Process
 from fraisier.runner.redaction import Redactor
 from fraisier.runner.translation import Translation
@@ -24,22 +27,37 @@ Resolver = Callable[[Mapping[str, Any], bool], Mapping[str, Secret]]
 class AnsibleRunner:
     """Runs playbooks. `resolve` turns references into secrets, as late as that can be.
 
-    Its second argument says whether each must have a value.
+    Its second argument says whether each must have a value. A run ends itself when the thread that
+    runs it has not looked after it for `leash` seconds, and at the moment that `until()` gives
+    (CLOCK_BOOTTIME), where there is one, unless it gives a later one before.
     """
 
-    def __init__(self, resolve: Resolver, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        resolve: Resolver,
+        environ: Mapping[str, str] = os.environ,
+        leash: float = LEASH_SECONDS,
+        until: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self._resolve = resolve
         self._environ = environ
+        self._leash = leash
+        self._until = until
         self._prepared: Process | None = None
 
-    def prepare(self, inventory: InventoryGroup | None = None) -> None:
-        """Start the process of the next run now, so that it loads while other things are done."""
-        become_subreaper()
+    def prepare(self, inventory: InventoryGroup | None = None, here: bool = False) -> None:
+        """Start the process of the next run now, so that it loads while other things are done.
+
+        `here`: one of its hosts is this very machine, which must then be seen as it is: no
+        namespace hides its processes, and sudo works.
+        """
         path = inventory.inventory if inventory else None
-        if self._prepared is not None and self._prepared.inventory != path:
+        mechanism = SUBREAPER if here else wanted_by(self._environ)
+        found = self._prepared
+        if found is not None and (found.inventory, found.mechanism) != (path, mechanism):
             self.close()
         if self._prepared is None:
-            self._prepared = Process.start(self._environ, path)
+            self._prepared = Process.start(self._environ, path, mechanism)
             atexit.register(self.close)
 
     def close(self) -> None:
@@ -72,18 +90,28 @@ class AnsibleRunner:
         if missing:
             text = f"these secrets have no value here, so no check can use them: {missing}"
             on_facts([Fact("log.line", None, {"step": "secrets", "text": text})])
-        self.prepare(work.inventory)
+        here = any(host.connection == "local" for host in work.hosts)
+        self.prepare(work.inventory, here)
         process = self._take()
         assert process is not None
         try:
-            process.begin(invocation(work, secrets, process.folder))
-            if work.more:
-                self.prepare(work.inventory)
-            for events in process.events(work.timeout, cancelled):
+            process.watch(self._may_go_on())  # a pause from here on ends it
+            if cancelled():
+                process.ended = "cancelled"
+            else:
+                process.begin(invocation(work, secrets, process.folder))
+                failpoint("runner.begun")
+                if work.more:
+                    self.prepare(work.inventory, here)
+            for events in process.events(work.timeout, cancelled, self._may_go_on):
                 told = [fact for e in events for fact in translation.facts(redactor.data(e))]
                 if told:
                     on_facts(told)
             why = process.why_broken()
         finally:
             process.end()
+            failpoint("runner.ended")
         return translation.outcome(process.ended, redactor.text(why))
+
+    def _may_go_on(self) -> float:
+        return min(now() + self._leash, self._until())

@@ -1,77 +1,115 @@
-"""The process of one run: ansible-runner with a clean environment, its events as lines of JSON.
+"""The launcher of one run: it holds the processes of the run together and ends them all.
 
-Usage: `python -m fraisier.runner.child FOLDER INVENTORY` (a team's own inventory, or ''). Ansible
-starts at once and waits: its variables are a pipe, which is filled when one line of JSON, the work,
-arrives on descriptor 0. Events leave on descriptor 1. The whole tree of processes ends before this
-one does, also when it is told to stop or when its parent dies.
+Usage: `python -m fraisier.runner.child FOLDER INVENTORY MECHANISM LEASH`. The run itself is its
+child (`fraisier.runner.inner`), inside a PID namespace of its own, or where that is not permitted,
+with the launcher as its subreaper. The run ends by itself, at SIGTERM, when the process that
+started the launcher dies, and when the leash (a descriptor) says so. All its processes are gone
+before the launcher is.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import select
 import shutil
 import signal
-import subprocess
 import sys
-import threading
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from fraisier.runner.containment import become_subreaper, die_with_parent, end_descendants, reap
-from fraisier.runner.invocation import REQUEST, arguments
+from fraisier.runner import inner
+from fraisier.runner.containment import (
+    GRACE_SECONDS,
+    become_subreaper,
+    die_with_parent,
+    end_marked,
+    reap,
+)
+from fraisier.runner.leash import SILENT, held
+from fraisier.runner.mechanism import SUBREAPER, USER_NAMESPACE, choose
+from fraisier.runner.namespace import be_init, enter, exit_code, mount_proc
+
+STOPPED = 128 + signal.SIGTERM
 
 
-def main(folder: str, inventory: str) -> None:
-    """Run what arrives and report it."""
+class _Told(BaseException):
+    """SIGTERM has come."""
+
+
+def main(folder: str, inventory: str, wanted: str, leash: str) -> int:
+    """Start the run, wait for its end or end it; return the exit code."""
     parent = os.getppid()
-    become_subreaper()
-    die_with_parent()
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: _stop(folder, parent))
-    report = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # nothing but events may reach the pipe
-    threading.Thread(target=_take_work, args=(folder,), daemon=True).start()
-
-    import ansible_runner  # here, so that the parent can already tell us to stop
-
-    def tell(event: dict[str, Any]) -> bool:
-        report.write(json.dumps(event) + "\n")
-        return False  # ansible-runner then keeps no file of it
-
-    run = arguments(Path(folder), inventory or None)
-    ansible_runner.run(**run, event_handler=tell, cancel_callback=lambda: False)
-    end_descendants(folder)
-    reap()
-
-
-def _take_work(folder: str) -> None:
-    """Wait for the work, then let Ansible go on with it."""
-    line = sys.stdin.readline()
-    if not line:
-        os.kill(os.getpid(), signal.SIGTERM)
-        return
-    work = json.loads(line)
-    for command in work["ssh"]:
-        _connect(command)
-    with open(f"{folder}/{REQUEST}", "w") as pipe:  # waits until Ansible opens its end
-        pipe.write(work["request"])
-
-
-def _connect(command: list[str]) -> None:
-    """Open a shared SSH connection while Ansible loads; if it fails, Ansible finds out why."""
-    subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-
-def _stop(folder: str, parent: int) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    end_descendants(folder)
-    reap()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    signal.signal(signal.SIGTERM, _told)
+    die_with_parent(signal.SIGTERM)
+    mechanism = choose(wanted).name
+    child = _start(mechanism, folder, inventory, int(leash))
+    ended = os.pidfd_open(child)
+    why = _watch(ended, int(leash))
+    unwatched = why == SILENT or os.getppid() != parent
+    grace = 0.0 if unwatched else GRACE_SECONDS  # its time is over already
+    if why and mechanism != SUBREAPER:
+        _end(child, ended, grace)
+    code = why or exit_code(os.waitpid(child, 0)[1])
+    if mechanism == SUBREAPER:
+        end_marked(folder, grace=grace)
+        reap()
     if os.getppid() != parent:
         shutil.rmtree(folder, ignore_errors=True)  # nobody else is left to wipe it
-    os._exit(128 + signal.SIGTERM)
+    return code
+
+
+def _start(mechanism: str, folder: str, inventory: str, leash: int) -> int:
+    """Start the run in a child process and return its pid."""
+    if mechanism == SUBREAPER:
+        become_subreaper()
+    else:
+        enter(user=mechanism == USER_NAMESPACE)
+    launcher = os.pidfd_open(os.getpid())
+    child = os.fork()
+    if child == 0:
+        os.close(leash)
+        _inside(mechanism, folder, inventory, launcher)
+    for descriptor in (0, 1, launcher):
+        os.close(descriptor)  # the run hears and speaks, not its launcher
+    return child
+
+
+def _inside(mechanism: str, folder: str, inventory: str, launcher: int) -> NoReturn:
+    """Be the first process of the tree, which ends with its launcher."""
+    die_with_parent(signal.SIGTERM if mechanism == SUBREAPER else signal.SIGKILL)
+    if select.select([launcher], [], [], 0)[0]:
+        os._exit(STOPPED)  # it died before the kernel was told
+    os.close(launcher)
+    if mechanism == SUBREAPER:
+        inner.guarded(folder, inventory)
+    mount_proc()
+    be_init(lambda: inner.plain(folder, inventory), GRACE_SECONDS)
+
+
+def _watch(ended: int, leash: int) -> int:
+    """Return 0 once the run has ended by itself, or the code that says why it must end now."""
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        why = 0 if held(leash, ended) else SILENT
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    except _Told:
+        why = STOPPED
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return why
+
+
+def _end(init: int, ended: int, grace: float) -> None:
+    """End a namespace: its init is asked to, and after `grace` seconds the kernel does it."""
+    if grace:
+        os.kill(init, signal.SIGTERM)
+    if not grace or not select.select([ended], [], [], grace + 0.5)[0]:
+        os.kill(init, signal.SIGKILL)
+    os.waitpid(init, 0)
+
+
+def _told(_signal: int, _frame: object) -> NoReturn:
+    raise _Told
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Nothing outlives its run: every descendant is found and ended (Linux, through /proc and prctl).
+"""Processes are found by a mark in their environment and ended (Linux, through /proc and prctl).
 
 Ansible's workers leave their process group, and SSH's connection masters their session, so a group
 is not enough. A subreaper inherits whatever loses its parent, so its descendants are the whole
@@ -12,12 +12,16 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_SECONDS = 3.0
 REAP_SECONDS = 2.0
+_STATE, _PARENT, _SESSION = 0, 1, 3  # fields of /proc/PID/stat, counted after the name
+
+Find = Callable[[str], list[int]]
 
 
 def become_subreaper() -> None:
@@ -25,19 +29,18 @@ def become_subreaper() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent dies, however it dies."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent(number: signal.Signals) -> None:
+    """Ask the kernel for a signal when the parent (its thread) dies, however it dies."""
+    _prctl(PR_SET_PDEATHSIG, number)
 
 
 def descendants(root: int) -> list[int]:
     """Return the pids below a process, parents before children."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            parent = _parent(entry)
-            if parent is not None:
-                children.setdefault(parent, []).append(int(entry.name))
+    for pid in _pids():
+        fields = _stat(pid)
+        if fields:
+            children.setdefault(int(fields[_PARENT]), []).append(pid)
     found, queue = [], [root]
     while queue:
         below = children.get(queue.pop(), [])
@@ -46,24 +49,46 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def end_descendants(mark: str, grace: float = GRACE_SECONDS) -> None:
-    """End every descendant that carries `mark`: politely, then after `grace` seconds by force.
+def below(mark: str) -> list[int]:
+    """Return this process's living descendants whose environment says `FRAISIER_RUN=mark`."""
+    return [pid for pid in descendants(os.getpid()) if _lives(pid) and _has(pid, mark)]
+
+
+def anywhere(mark: str) -> list[int]:
+    """Return all living processes that have the mark, except this one."""
+    return [pid for pid in _pids() if pid != os.getpid() and _has(pid, mark) and _lives(pid)]
+
+
+def end_marked(mark: str, find: Find = below, grace: float = GRACE_SECONDS) -> None:
+    """End every process that carries `mark`: politely, then after `grace` seconds by force.
 
     Those that had become children of this process are collected, so that a server keeps no zombies.
     """
-    found = set(marked(mark))
+    found = set(find(mark))
+    if not found:
+        return
     _signal(list(found), signal.SIGTERM)
     deadline = time.monotonic() + grace
-    while (left := marked(mark)) and time.monotonic() < deadline:
+    while (left := find(mark)) and time.monotonic() < deadline:
         found.update(left)
         time.sleep(0.02)
-    while left := marked(mark):
+    while left := find(mark):
         found.update(left)
         _signal(left, signal.SIGKILL)
         time.sleep(0.01)
-    for pid in found:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+    _collect(found)
+
+
+def collect_session(session: int) -> None:
+    """Collect the children of this process that have ended and were of a session not its own."""
+    mine = [
+        pid
+        for pid in _pids()
+        if (fields := _stat(pid))
+        and fields[_STATE] == "Z"
+        and (int(fields[_PARENT]), int(fields[_SESSION])) == (os.getpid(), session)
+    ]
+    _collect(mine)
 
 
 def reap(seconds: float = REAP_SECONDS) -> None:
@@ -79,18 +104,30 @@ def reap(seconds: float = REAP_SECONDS) -> None:
                 time.sleep(0.005)
 
 
-def marked(mark: str) -> list[int]:
-    """Return this process's living descendants whose environment says `FRAISIER_RUN=mark`."""
-    wanted = f"FRAISIER_RUN={mark}".encode()
-    living = [pid for pid in descendants(os.getpid()) if _state(pid) not in ("Z", None)]
-    return [pid for pid in living if wanted in _environment(pid)]
+def _collect(pids: set[int] | list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
-def _environment(pid: int) -> list[bytes]:
+def _pids() -> list[int]:
+    """Return all processes; none where /proc is another namespace's and would give wrong ones."""
+    if os.readlink("/proc/self") != str(os.getpid()):
+        return []
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def _has(pid: int, mark: str) -> bool:
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return []  # it ended while we looked
+        return False  # it ended while we looked, or is somebody else's
+    return f"FRAISIER_RUN={mark}".encode() in environment.split(b"\0")
+
+
+def _lives(pid: int) -> bool:
+    fields = _stat(pid)
+    return fields is not None and fields[_STATE] != "Z"
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:
@@ -99,21 +136,11 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _stat(entry: Path) -> list[str] | None:
+def _stat(pid: int) -> list[str] | None:
     try:
-        return (entry / "stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-
-
-def _parent(entry: Path) -> int | None:
-    fields = _stat(entry)
-    return int(fields[1]) if fields else None
-
-
-def _state(pid: int) -> str | None:
-    fields = _stat(Path(f"/proc/{pid}"))
-    return fields[0] if fields else None
 
 
 def _prctl(option: int, value: int) -> None:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
+from fraisier.runner.containment import anywhere, end_marked
+
 PREFIX = "fraisier-run-"
+#: A process of a dead run has this long to end by itself when its folder is swept up.
+SWEEP_GRACE = 1.0
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A private folder and the lock that says that its owner lives; the lock ends with it."""
+
+    path: Path
+    lock: int
+
+    def wipe(self) -> None:
+        """Remove the folder; it may be gone already."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock)
 
 
 def base() -> Path:
@@ -18,28 +37,48 @@ def base() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def make_folder() -> Path:
-    """Make a folder that only this user can read, with the rooms a run needs."""
+def make_folder() -> Folder:
+    """Make a folder that only this user can read, with the rooms a run needs; raise OSError."""
     sweep()
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base()))
-    for name in ("project", "ssh", "tmp", "home"):
-        (folder / name).mkdir(mode=0o700)
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base()))
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            break
+        os.close(lock)  # it was swept up before it was locked
+    folder = Folder(path, lock)
+    try:
+        for name in ("project", "ssh", "tmp", "home"):
+            (path / name).mkdir(mode=0o700)
+    except OSError:
+        folder.wipe()
+        raise
     return folder
 
 
 def sweep() -> None:
-    """Remove the folders that runs of ours left behind when their process was killed."""
-    for folder in base().glob(f"{PREFIX}*-*"):
-        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and _mine(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+    """End what is left of runs of ours whose owner is dead, and remove their folders.
 
-
-def _mine(folder: Path) -> bool:
-    try:
-        return folder.stat().st_uid == os.getuid()
-    except FileNotFoundError:
-        return False  # another run swept it away
+    The owner's lock tells, wherever it lives. One whose number is in use here is left for later.
+    """
+    for path in base().glob(f"{PREFIX}*-*"):
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        if owner != str(os.getpid()) and Path(f"/proc/{owner}").exists():
+            continue
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # somebody else's, or another run has just swept it up
+        try:
+            if os.fstat(lock).st_uid == os.geteuid():
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                end_marked(str(path), anywhere, SWEEP_GRACE)
+                shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            pass  # its owner lives
+        finally:
+            os.close(lock)
 
 
 def write_private(path: Path, text: str) -> None:

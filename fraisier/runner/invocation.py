@@ -15,6 +15,7 @@ import ansible_collections.fraisier.deploy as collection
 from fraisier.domain.catalogue import Host
 from fraisier.domain.plan import Work
 from fraisier.domain.secret import Secret
+from fraisier.runner.bounds import LINE
 from fraisier.runner.unsafe import unsafe_json
 
 #: What a run may see of our environment. Everything else, database URLs and tokens included, stays.
@@ -99,7 +100,11 @@ def arguments(folder: Path, inventory: str | None = None) -> dict[str, Any]:
         "cmdline": f"--forks {FORKS} -e @{folder / REQUEST}",
         "quiet": True,
         "suppress_env_files": True,
-        "settings": {"pexpect_timeout": 1, "suppress_ansible_output": True},
+        "settings": {
+            "pexpect_timeout": 1,
+            "suppress_ansible_output": True,
+            "suppress_output_file": True,
+        },
     }
 
 
@@ -187,6 +192,8 @@ def environment(
         "ANSIBLE_SSH_ARGS": arguments,
         "ANSIBLE_SSH_CONTROL_PATH": "%(directory)s/%%C",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "ssh"),
+        "ANSIBLE_SSH_TRANSFER_METHOD": "sftp",  # a silent host would be waited for by each of three
         "ANSIBLE_TIMEOUT": str(CONNECT_SECONDS),
         "ANSIBLE_USE_PERSISTENT_CONNECTIONS": "False",
+        "MAX_EVENT_RES": str(LINE),  # ansible-runner silently drops a longer result
     }

@@ -5,70 +5,82 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from fraisier.domain.errors import RunnerError
-from fraisier.runner.containment import end_descendants
-from fraisier.runner.folder import make_folder, write_private
-from fraisier.runner.invocation import (
-    INVENTORY,
-    PLAYBOOK,
-    REQUEST,
-    Invocation,
-    environment,
-)
+from fraisier.runner.containment import anywhere, become_subreaper, collect_session, end_marked
+from fraisier.runner.folder import Folder, make_folder, write_private
+from fraisier.runner.invocation import Invocation
+from fraisier.runner.launch import launch, no_start, why_ended
+from fraisier.runner.leash import Leash
+from fraisier.runner.mechanism import SUBREAPER
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 10.0
-STOPPED = (0, 143, -15)
 
 
 class Process:
     """`ended` says how the run ended: done, cancelled, timeout, or broken until it has."""
 
     def __init__(
-        self, folder: Path, process: subprocess.Popen[bytes], inventory: str | None
+        self,
+        folder: Folder,
+        process: subprocess.Popen[bytes],
+        leash: Leash,
+        inventory: str | None,
+        mechanism: str,
     ) -> None:
-        self.folder = folder
+        self.folder = folder.path
         self.inventory = inventory
+        self.mechanism = mechanism
         self.ended = "broken"
+        self._private = folder
         self._process = process
+        self._leash = leash
 
     @classmethod
-    def start(cls, environ: Mapping[str, str], inventory: str | None = None) -> Process:
+    def start(
+        cls,
+        environ: Mapping[str, str],
+        inventory: str | None = None,
+        mechanism: str = "auto",
+    ) -> Process:
         """Start the child; Ansible loads in it and waits for its work.
 
-        `inventory` is a team's own, which has to be known that early.
+        `inventory` is a team's own, which has to be known that early. Raises RunnerError where it
+        cannot be started.
         """
-        folder = make_folder()
-        os.mkfifo(folder / REQUEST, 0o600)
-        for name in ("ansible.cfg", INVENTORY, PLAYBOOK):
-            write_private(folder / name, "")
-        with open(folder / "child.log", "w") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "fraisier.runner.child", str(folder), inventory or ""],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=environment(folder, environ, inventory),
-                cwd=folder,
-                start_new_session=True,
-            )
-        return cls(folder, process, inventory)
+        if mechanism == SUBREAPER:
+            become_subreaper()
+        try:
+            folder = make_folder()
+        except OSError as error:
+            raise no_start(error) from None
+        leash = Leash()
+        try:
+            process = launch(folder.path, environ, inventory, mechanism, leash)
+        except OSError as error:
+            leash.close()
+            folder.wipe()
+            raise no_start(error) from None
+        finally:
+            leash.handed_over()
+        return cls(folder, process, leash, inventory, mechanism)
+
+    def watch(self, until: float) -> None:
+        """Let the run go on until then (CLOCK_BOOTTIME); called once, it ends unless called on."""
+        self._leash.beat(until)
 
     def begin(self, described: Invocation) -> None:
-        """Hand over the work."""
-        for name, text in described.files.items():
-            write_private(self.folder / name, text)
+        """Hand over the work; raise RunnerError where that is not possible."""
         line = json.dumps({"ssh": described.connections, "request": described.request})
         assert self._process.stdin is not None
         try:
+            for name, text in described.files.items():
+                write_private(self.folder / name, text)
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.close()
         except BrokenPipeError:
@@ -76,17 +88,23 @@ class Process:
                 self.why_broken() or "ansible-runner ended before it was told its work",
                 "fraisier doctor checks the installation",
             ) from None
+        except OSError as error:
+            raise no_start(error) from None
 
     def events(
-        self, timeout: float, cancelled: Callable[[], bool]
+        self, timeout: float, cancelled: Callable[[], bool], until: Callable[[], float]
     ) -> Iterator[list[dict[str, Any]]]:
-        """Yield ansible-runner's events in the groups they arrive in."""
+        """Yield ansible-runner's events in the groups they arrive in.
+
+        Each turn of the loop lets the run go on `until()`.
+        """
         assert self._process.stdout is not None
         pipe, pending = self._process.stdout.fileno(), b""
         deadline = time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             while self.ended == "broken":
+                self.watch(until())
                 if cancelled():
                     self.ended = "cancelled"
                 elif time.monotonic() > deadline:
@@ -109,12 +127,9 @@ class Process:
         if self.ended != "broken":
             return ""
         try:
-            if self._process.wait(STOP_SECONDS) in STOPPED:
-                return ""
+            return why_ended(self._process.wait(STOP_SECONDS), self.folder)
         except subprocess.TimeoutExpired:
             return "ansible-runner fell silent and did not end"
-        said = (self.folder / "child.log").read_text().strip().splitlines() or ["it said nothing"]
-        return f"ansible-runner ended with {self._process.returncode}: {said[-1]}"
 
     def end(self) -> None:
         """Leave nothing: the child ends its own tree; what it could not end, is ended here."""
@@ -124,8 +139,10 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        end_descendants(str(self.folder))
+        end_marked(str(self.folder), anywhere)
+        collect_session(self._process.pid)
+        self._leash.close()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None and not pipe.closed:
                 pipe.close()
-        shutil.rmtree(self.folder)
+        self._private.wipe()

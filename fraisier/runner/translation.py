@@ -15,7 +15,7 @@ from fraisier.runner.diagnosis import BROKEN_MODULE, UNREACHABLE, diagnose, sent
 RESULT_FIELDS = (
     "changed", "fence", "switched", "release", "previous", "reused", "gate", "steps", "app_path",
     "running", "unit", "releases", "stopped", "version", "code", "hint", "step", "diff",
-    "unpredictable", "app", "checkout", "containers",
+    "unpredictable", "app", "checkout", "containers", "sealed",
 )  # fmt: skip
 COLLECTION = "fraisier."
 SAID_LINES = 40
@@ -29,6 +29,7 @@ class Translation:
         self._hosts = {host.name: host for host in work.hosts}
         self._outcomes: dict[str, HostOutcome] = {}
         self._started: set[str] = set()
+        self._changed: set[str] = set()
         self._said: list[str] = []
 
     def facts(self, event: Mapping[str, Any]) -> list[Fact]:
@@ -63,10 +64,11 @@ class Translation:
         return Outcome(ended, {name: self._outcomes[name] for name in self._hosts}, error)
 
     def _why_missing(self, ended: str, name: str) -> dict[str, str]:
-        if name in self._started:
-            message = "the run ended before the host had answered"
-            return {"code": ended, "message": message, "hint": "fraisier status shows its state"}
-        return {"code": ended, **self._broken(ended)}
+        if name not in self._started:
+            return {"code": ended, **self._broken(ended)}
+        why = self._broken(ended)["message"].splitlines()[-1] if ended != "done" else ""
+        message = f"the run ended before the host had answered{why and f': {why}'}"
+        return {"code": ended, "message": message, "hint": "fraisier status shows its state"}
 
     def _broken(self, ended: str) -> dict[str, str]:
         words = {"cancelled": "it was cancelled", "timeout": "its time was over"}
@@ -81,6 +83,7 @@ class Translation:
             self._outcomes[host] = self._failure(host, data, result)
         else:
             fact = "runner.task_changed" if result.get("changed") else "runner.task_ok"
+            self._changed |= {host} if result.get("changed") else set()
             if _is_ours(data):
                 self._outcomes[host] = HostOutcome(host, "ok", _allowed(result))
         more = _module_facts(host, result) if _is_ours(data) else []
@@ -113,7 +116,8 @@ class Translation:
             "message": sentence(said),
             "hint": self._hint(found.hint, host),
         }
-        state = "unreachable" if found.nothing_ran else "unknown"
+        nothing_ran = found.nothing_ran and host not in self._changed
+        state = "unreachable" if nothing_ran else "unknown"
         self._outcomes[host] = HostOutcome(host, state, {}, error)
         return [Fact("runner.host_unreachable", host, error)]
 

@@ -133,3 +133,18 @@ def test_the_diffs_of_a_task_and_of_every_turn_of_its_loop_are_told() -> None:
         assert fact.data["diff"] == [one]
     (plain,), _ = translated(event("runner_on_ok", action="x", res={"changed": True}))
     assert "diff" not in plain.data
+
+
+def test_a_host_that_is_lost_after_a_task_changed_it_is_unsure() -> None:
+    """I14: that no connection was made for the next task does not mean that nothing ran."""
+    lost = event("runner_on_unreachable", res={"msg": "ssh: Connection timed out"})
+    for changed, state in ((True, "unknown"), (False, "unreachable")):
+        done = event("runner_on_ok", action="ansible.builtin.copy", res={"changed": changed})
+        assert translated(done, lost)[1].hosts["web-1"].state == state
+
+
+def test_a_run_that_broke_off_says_why_for_a_host_that_had_begun() -> None:
+    translation = Translation(work())
+    translation.facts(event("runner_on_start"))
+    error = translation.outcome("broken", "the run was killed").hosts["web-1"].error
+    assert (error or {})["message"].endswith("had answered: the run was killed")

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from fraisier.runner.containment import become_subreaper, end_descendants, marked
+from fraisier.runner.containment import anywhere, become_subreaper, below, end_marked
 from support.target import until
 
 ESCAPER = textwrap.dedent(
@@ -48,15 +48,15 @@ def alive(pid: int) -> bool:
 def test_a_daemon_that_ignores_sigterm_is_ended(tmp_path: Path) -> None:
     become_subreaper()
     pid = start(tmp_path / "pid", "one")
-    assert marked("one") == [pid]
-    end_descendants("one", grace=0.2)
+    assert below("one") == anywhere("one") == [pid]
+    end_marked("one", grace=0.2)
     assert not alive(pid)
 
 
 def test_what_belongs_to_another_run_goes_on(tmp_path: Path) -> None:
     become_subreaper()
     mine, other = start(tmp_path / "a", "mine"), start(tmp_path / "b", "other")
-    end_descendants("mine", grace=0.2)
+    end_marked("mine", grace=0.2)
     assert not alive(mine)
     assert alive(other)
     os.kill(other, signal.SIGKILL)
@@ -65,5 +65,5 @@ def test_what_belongs_to_another_run_goes_on(tmp_path: Path) -> None:
 def test_what_was_ended_leaves_no_zombie_behind(tmp_path: Path) -> None:
     become_subreaper()
     pid = start(tmp_path / "pid", "reaped")
-    end_descendants("reaped", grace=0.2)
+    end_marked("reaped", grace=0.2)
     assert not Path(f"/proc/{pid}").exists()
