@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 system:
-	@scripts/system-packages base lab
+	@scripts/system-packages base lab services
 
 demo: system install ## Deploy the example to a real systemd host here, upgrade it, break it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import math
 import os
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +17,25 @@ from fraisier.config.settings import Settings
 from fraisier.domain.catalogue import Catalogue, Provider, Target
 from fraisier.domain.ports import Inventories, Repositories, Runner
 from fraisier.domain.secret import Secret
+from fraisier.domain.worker import SELF_FENCE, NewWorker
+from fraisier.engine.bell import Bell
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.hosts import Hosts
+from fraisier.engine.membership import Membership
+from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
 from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.engine.recovery import Recovery
 from fraisier.engine.tokens import Tokens
 from fraisier.engine.worker import Worker
 
 if TYPE_CHECKING:
     from fraisier.api import Services
+    from fraisier.nats import Connection
     from fraisier.store import SqlStore
+
+#: How often the queue is looked at where nobody rings, in seconds: by what tells of changes.
+POLL_SECONDS = {"sqlite": 0.2, "server": 0.5, "woken": 1.0}
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ class Application:
         """Open the database, created and migrated where needed; raise StoreError."""
         from fraisier.store import SqlStore
 
-        return SqlStore.open(self.database_url)
+        return SqlStore.open(self.database_url, self.settings.database_pool)
 
     @cached_property
     def repositories(self) -> Repositories:
@@ -83,23 +96,65 @@ class Application:
     @cached_property
     def runner(self) -> Runner:
         """Return what runs playbooks."""
-        return self.new_runner()
+        return self.new_runner(self._until)
 
-    def new_runner(self) -> Runner:
-        """Return another of those: each runs one playbook at a time."""
+    def new_runner(self, until: Callable[[], float] = lambda: math.inf) -> Runner:
+        """Return another of those: each runs one playbook at a time.
+
+        A run ends itself at the moment that `until()` gives, and where nobody looks after it.
+        """
         from fraisier.runner import AnsibleRunner
 
-        return AnsibleRunner(self._resolve)
+        leash = self.settings.lease * SELF_FENCE
+        return AnsibleRunner(self._resolve, leash=leash, until=until)
+
+    def _until(self) -> float:
+        """Return when this command's lease ends, where it has taken one."""
+        member: Membership | None = self.__dict__.get("member")
+        return member.until() if member is not None else math.inf
+
+    @cached_property
+    def bell(self) -> Bell:
+        """Return what wakes those who work on the queue."""
+        return Bell()
+
+    @cached_property
+    def member(self) -> Membership:
+        """Return this command's place among the workers, taken now and left at the end."""
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        member = Membership(self.store, NewWorker(name, "command", {}, 1), self.settings.lease)
+        member.keep()
+        atexit.register(member.leave)
+        return member
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        """Return what settles, in a command, what dead workers left."""
+        return Recovery(
+            lambda: self.catalogue,
+            self.store,
+            lambda: self.new_runner(self._until),
+            lambda: self.member,
+        )
 
     @cached_property
     def deployments(self) -> Deployments:
-        """Return the verbs."""
-        return Deployments(self.catalogue, self.store, self.repositories, self.inventories)
+        """Return the verbs as a command has them: first it settles what the dead left."""
+        return self._deployments(self.recovery)
+
+    def _deployments(self, recover: Callable[[], None]) -> Deployments:
+        parts = (self.catalogue, self.store, self.repositories, self.inventories)
+        return Deployments(*parts, self.bell, recover)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """Return what looks at the queue as a whole."""
+        return Overview(self.store, self.bell.ring)
 
     @cached_property
     def hosts(self) -> Hosts:
         """Return what works on hosts outside a deployment."""
-        return Hosts(self.catalogue, self.store, self.runner)
+        return Hosts(self.catalogue, self.store, self.runner, self.recovery)
 
     @cached_property
     def previews(self) -> Previews:
@@ -108,12 +163,66 @@ class Application:
 
     @cached_property
     def worker(self) -> Worker:
-        """Return what carries deployments out in this process."""
-        return Worker(self.catalogue, self.store, self.runner)
+        """Return what carries deployments out in this command."""
+        return Worker(self.catalogue, self.store, self.runner, self.member, self.recovery)
 
-    def queue_worker(self, at_once: int, drain_seconds: float) -> QueueWorker:
+    def queue_worker(self, worker: NewWorker, drain_seconds: float) -> QueueWorker:
         """Return what carries out the queue in a server."""
-        return QueueWorker(self.catalogue, self.store, self.new_runner, at_once, drain_seconds)
+        member = Membership(self.store, worker, self.settings.lease)
+        return QueueWorker(
+            self.catalogue,
+            self.store,
+            lambda: self.new_runner(member.until),
+            self.bell,
+            member,
+            drain_seconds,
+            self._poll_seconds,
+            self._tidy,
+        )
+
+    def _tidy(self) -> None:
+        """Remove the records that the configuration does not keep."""
+        if not self.catalogue.retention.keeps_all:
+            self.store.prune(self.catalogue.retention)
+
+    @cached_property
+    def nats(self) -> Connection | None:
+        """Return the connection to NATS, which `wakeups` starts; None where none is set."""
+        if self.settings.nats_url is None:
+            return None
+        from fraisier.config.labels import nats_servers
+        from fraisier.nats import Connection, Wakeups
+
+        wakeups, name = Wakeups(self.bell), f"fraisier {socket.gethostname()}:{os.getpid()}"
+        connection = Connection(nats_servers(self.settings.nats_url), name, [wakeups])
+        wakeups.listen_on(connection)
+        return connection
+
+    @contextmanager
+    def wakeups(self) -> Iterator[None]:
+        """Hear of other processes' requests through NATS, where that is set, until the end."""
+        if self.nats is None:
+            yield
+            return
+        self.nats.start()
+        try:
+            yield
+        finally:
+            self.nats.close()
+
+    @property
+    def where(self) -> str:
+        """Return what a worker works with, for people."""
+        from fraisier.store.urls import shown
+
+        heard = "polling" if self.nats is None else "woken by NATS"
+        return f"{shown(self.database_url)}, {heard}"
+
+    def _poll_seconds(self) -> float:
+        """Return how long the queue is left alone where nobody rings."""
+        if self.nats is not None and self.nats.connected:
+            return POLL_SECONDS["woken"]
+        return POLL_SECONDS["sqlite" if self.database_url.startswith("sqlite") else "server"]
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -124,8 +233,17 @@ class Application:
         """Return what the control API is made of, all of it loaded; raise ConfigurationError."""
         from fraisier.api import Services
 
+        nats = self.nats
         return Services(
-            self.catalogue, self.store, self.tokens, self.deployments, self.previews, worker, stop
+            self.catalogue,
+            self.store,
+            self.tokens,
+            self._deployments(lambda: None),  # workers settle what is left, beside the answers
+            self.previews,
+            worker,
+            stop,
+            None if nats is None else lambda: nats.connected,
+            self.bell.ring,
         )
 
     def secrets_of(self, target: Target) -> str:

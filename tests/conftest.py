@@ -10,6 +10,14 @@ from pathlib import Path
 import pytest
 
 from fraisier import lab as labs
+from support.databases import (  # noqa: F401  (fixtures)
+    database_kind,
+    database_url,
+    empty_database_url,
+    mariadb_server,
+    nats_server,
+    postgres_server,
+)
 from support.repository import Repository
 from support.target import Target, wipe
 

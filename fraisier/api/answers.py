@@ -78,6 +78,10 @@ class Deployment(Schema):
 
 class DeploymentDetails(Deployment):
     blocked_by = _text("The deployment that it waits for.", null=True)
+    waiting_for = _text("Why it has not begun.", null=True)
+    position = fields.Integer(
+        required=True, allow_none=True, **said("While it waits: 1 is the next of its target.")
+    )
     hosts = _list(fields.Nested(HostPart))
 
 
@@ -104,6 +108,7 @@ class TargetItem(Schema):
     strategy = _text()
     branch = _text()
     region = _text()
+    network = _text("The network that reaches its hosts.", null=True)
     hosts = _list(fields.String())
     inventory = fields.Nested(InventoryOfTarget, required=True, allow_none=True)
 
@@ -112,6 +117,9 @@ class PlacedHost(Schema):
     host = _text()
     version = _text(null=True)
     release = _text(null=True)
+    known = fields.Boolean(
+        required=True, **said("False where something may have been done there since.")
+    )
     healthy_when_seen = fields.Boolean(required=True, allow_none=True)
     seen_at = _time("When the host last told.", null=True)
 
@@ -120,6 +128,7 @@ class TargetStatus(Schema):
     fraise = _text()
     environment = _text()
     last_deployment = fields.Nested(Deployment, required=True, allow_none=True)
+    waiting_for = _text("Why the last deployment has not begun.", null=True)
     held_by = _text("The deployment after which a person must look.", null=True)
     hosts = _list(fields.Nested(PlacedHost))
 
@@ -147,6 +156,70 @@ class ProviderItem(Schema):
     default_strategy = _text()
     role = _text()
     source = _text("Where the server found it.")
+
+
+class PauseItem(Schema):
+    by = _text("Who paused the queue.")
+    reason = _text()
+    at = _time("Since when.")
+
+
+class Labels(Schema):
+    """A label that is missing means any."""
+
+    region = fields.String()
+    network = fields.String()
+
+
+class WorkerItem(Schema):
+    id = _text()
+    name = _text()
+    kind = _text("serve, worker or command")
+    labels = _nested(Labels)
+    at_once = fields.Integer(required=True, **said("How many deployments it works on at once."))
+    version = _text("Of Fraisier.")
+    started_at = _time("When it joined.")
+    alive = fields.Boolean(required=True, **said("False once its lease has run out."))
+    running = _list(fields.String())
+
+
+class Holder(Schema):
+    id = _text()
+    name = _text()
+    alive = fields.Boolean(required=True)
+
+
+class QueuedItem(Schema):
+    id = _text()
+    kind = _text("deploy or rollback")
+    fraise = _text()
+    environment = _text()
+    region = _text()
+    status = _text()
+    version = _text()
+    triggered_by = _text()
+    created_at = _time("When it was requested.")
+    started_at = _time("When it began.", null=True)
+
+
+class WaitingItem(QueuedItem):
+    position = fields.Integer(
+        required=True, allow_none=True, **said("1 is the next of its target.")
+    )
+    waiting_for = _text("Why it has not begun.", null=True)
+    blocked_by = _text("The deployment that it waits for.", null=True)
+
+
+class RunningItem(QueuedItem):
+    worker = fields.Nested(Holder, required=True, allow_none=True)
+
+
+class QueueItem(Schema):
+    paused = fields.Nested(PauseItem, required=True, allow_none=True)
+    queued = fields.Integer(required=True, **said("How many wait; at most 100 are listed."))
+    waiting = _list(fields.Nested(WaitingItem))
+    running = _list(fields.Nested(RunningItem))
+    workers = _list(fields.Nested(WorkerItem))
 
 
 class Unlocked(Schema):
@@ -225,3 +298,4 @@ LogPage = page_of("logs", Event)
 FraisePage = page_of("fraises", FraiseItem)
 EnvironmentPage = page_of("environments", EnvironmentItem)
 ProviderPage = page_of("providers", ProviderItem)
+WorkerPage = page_of("workers", WorkerItem)

@@ -10,7 +10,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask_smorest import Api
 
 from fraisier import __version__
-from fraisier.api import access, deployments, documents, fraises, health, metrics
+from fraisier.api import access, deployments, documents, fraises, health, metrics, queue
 from fraisier.api.answers import Problem
 from fraisier.api.problems import PROBLEM, Problems
 from fraisier.api.routes import Name
@@ -62,12 +62,12 @@ def create_app(services: Services) -> Flask:
     app.config.update(SETTINGS)
     app.json = PlainJson(app)
     app.url_map.converters["name"] = Name
-    registry = metrics.registry_of(app, services.store)
+    registry = metrics.registry_of(app, services)
     Problems(services.hidden()).register(app)
     access.guard(app, services.tokens)
     api = FraisierApi(app, spec_kwargs=_about())
     api.register_blueprint(deployments.blueprint(services))
-    for blueprint in fraises.blueprints(services):
+    for blueprint in (*fraises.blueprints(services), *queue.blueprints(services)):
         api.register_blueprint(blueprint)
     api.register_blueprint(health.blueprint(services))
     api.register_blueprint(health.blueprint(services), url_prefix="/api/v1", name="health_v1")

@@ -106,6 +106,14 @@ class CancelRequest(Request):
     """Nothing needs to be said."""
 
 
+class PauseRequest(Request):
+    reason = text(TEXT_LENGTH, required=True, **said("Why, for those who wait."))
+
+
+class ResumeRequest(Request):
+    """Nothing needs to be said."""
+
+
 class UnlockRequest(Request):
     reason = text(TEXT_LENGTH, required=True, **said("What you found, for the record."))
 

@@ -61,7 +61,7 @@ def _asking(routes: Routes, services: Services) -> None:
         with services.slow():
             if dry_run:
                 return jsonify(services.previews.deploy(wish))
-            return _accepted(services.deployments.deploy(wish, queued=True))
+            return _accepted(services.deployments.deploy(wish))
 
     @routes.operation(
         "POST", "/<name:deployment_id>/rollback", Scope.DEPLOY, Deployment, 202,
@@ -81,7 +81,7 @@ def _asking(routes: Routes, services: Services) -> None:
             reason=body["reason"] or "",
         )
         with services.slow():
-            return _accepted(services.deployments.rollback(wish, queued=True))
+            return _accepted(services.deployments.rollback(wish))
 
     @routes.operation(
         "POST", "/<name:deployment_id>/cancel", Scope.DEPLOY, Deployment, 202,

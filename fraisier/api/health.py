@@ -12,6 +12,7 @@ from fraisier.domain.ports import Filter
 
 Part = dict[str, str]
 OK: Part = {"status": "ok"}
+WELL = ("ok", "off")
 
 
 class Health:
@@ -37,11 +38,21 @@ class Health:
             return {"status": "ok", "reason": "another process works on the queue"}
         return {"status": "failed", "reason": worker.trouble} if worker.trouble else OK
 
+    def nats(self) -> Part:
+        """Return whether wake-ups arrive; without them the queue is polled and nothing is lost."""
+        connected = self._services.nats
+        if connected is None:
+            return {"status": "off", "reason": "FRAISIER_NATS_URL is not set"}
+        if connected():
+            return OK
+        return {"status": "degraded", "reason": "NATS is not there, so the queue is polled"}
+
     def whole(self) -> dict[str, object]:
-        """Return the health of everything."""
+        """Return the health of everything; NATS is shown, and is no condition."""
         parts = {"database": self.database(), "worker": self.worker()}
         status = next((part["status"] for part in parts.values() if part["status"] != "ok"), "ok")
-        return {"status": status, "version": __version__, "parts": parts}
+        shown = {**parts, "nats": self.nats()}
+        return {"status": status, "version": __version__, "parts": shown}
 
 
 def blueprint(services: Services) -> Routes:
@@ -69,10 +80,15 @@ def blueprint(services: Services) -> Routes:
         """Tell whether the database answers."""
         return _answer(health.database())
 
+    @routes.operation("GET", "/health/nats", None)
+    def nats() -> Response:
+        """Tell whether wake-ups arrive by NATS; 503 while they do not, though all else goes on."""
+        return _answer(health.nats())
+
     return routes
 
 
 def _answer(said: dict[str, object] | Part) -> Response:
     answer = jsonify(said)
-    answer.status_code = 200 if said["status"] == "ok" else 503
+    answer.status_code = 200 if said["status"] in WELL else 503
     return answer

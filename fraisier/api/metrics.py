@@ -13,11 +13,13 @@ from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
 from fraisier.api.routes import Routes
+from fraisier.api.services import Services
 from fraisier.domain.deployment import Status
 from fraisier.domain.ports import DURATIONS, Figure, Filter, Store
 from fraisier.domain.token import Scope
 
 LABELS = ("fraise", "environment", "provider", "strategy", "status")
+KINDS = ("serve", "worker", "command")
 GONE_BACK = (Status.ROLLED_BACK.value, Status.ROLLBACK_FAILED.value)
 
 
@@ -39,7 +41,30 @@ class DeploymentFigures(Collector):
             yield GaugeMetricFamily(f"fraisier_{name}_deployments", said, value=count)
 
 
-def registry_of(app: Flask, store: Store) -> CollectorRegistry:
+class WorkFigures(Collector):
+    """Says who works and whether the queue is paused, as it is at each scrape."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every series; that of NATS only where it is used."""
+        workers = GaugeMetricFamily(
+            "fraisier_workers", "Processes that work on deployments now.", labels=("kind",)
+        )
+        kinds = [found.kind for found in self._services.store.workers() if found.alive]
+        for kind in KINDS:
+            workers.add_metric((kind,), kinds.count(kind))
+        yield workers
+        paused = self._services.store.paused() is not None
+        yield GaugeMetricFamily("fraisier_queue_paused", "1 while nothing is begun.", value=paused)
+        if self._services.nats is not None:
+            connected = self._services.nats()
+            said = "1 while wake-ups arrive by NATS."
+            yield GaugeMetricFamily("fraisier_nats_connected", said, value=connected)
+
+
+def registry_of(app: Flask, services: Services) -> CollectorRegistry:
     """Return a registry with the series of the records, of HTTP and of this process.
 
     HTTP series are labelled by the template of a route, never by what stands in its place.
@@ -47,7 +72,8 @@ def registry_of(app: Flask, store: Store) -> CollectorRegistry:
     registry = CollectorRegistry()
     PrometheusMetrics(app, path=None, group_by="url_rule", registry=registry)
     ProcessCollector(registry=registry)
-    registry.register(DeploymentFigures(store))
+    registry.register(DeploymentFigures(services.store))
+    registry.register(WorkFigures(services))
     return registry
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,6 +12,7 @@ from fraisier.domain.errors import Unavailable
 from fraisier.domain.ports import Store
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.looks import Looks
+from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
 from fraisier.engine.queue import QueueWorker, Stop
 from fraisier.engine.tokens import Tokens
@@ -22,7 +23,11 @@ SLOW_AT_ONCE = 6
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that routes use. `worker` is None where another process works on the queue."""
+    """The parts that routes use. `worker` is None where another process works on the queue.
+
+    `nats` tells whether NATS is connected now, and is None where it is not used; `ring` wakes the
+    workers.
+    """
 
     catalogue: Catalogue
     store: Store
@@ -31,6 +36,8 @@ class Services:
     previews: Previews
     worker: QueueWorker | None = None
     stop: Stop = field(default_factory=Stop)
+    nats: Callable[[], bool] | None = None
+    ring: Callable[[], None] = lambda: None
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
     )
@@ -39,6 +46,11 @@ class Services:
     def looks(self) -> Looks:
         """Return what looks at the catalogue and the records."""
         return Looks(lambda: self.catalogue, self.store)
+
+    @property
+    def overview(self) -> Overview:
+        """Return what looks at the queue and holds it."""
+        return Overview(self.store, self.ring)
 
     @contextmanager
     def slow(self) -> Iterator[None]:

@@ -31,6 +31,7 @@ COMMANDS = {
     "logs": "logs",
     "plan": "plan",
     "providers": "providers",
+    "queue": "queue",
     "rollback": "deploy",
     "serve": "serve",
     "setup": "setup",
@@ -38,13 +39,14 @@ COMMANDS = {
     "status": "look",
     "token": "token",
     "unlock": "deploy",
+    "worker": "worker",
 }
 
 #: The commands that a server can answer; the others need the machine they are typed on.
 WITH_SERVER = frozenset(
     {
         "cancel", "completion", "deploy", "events", "history", "list", "logs", "plan", "providers",
-        "rollback", "show", "status", "unlock",
+        "queue", "rollback", "show", "status", "unlock",
     }
 )  # fmt: skip
 HELP = ["-h", "--help"]

@@ -114,6 +114,19 @@ class RemoteControl:
         answer = self._http.post(path, {"reason": reason}, seconds=REQUEST_SECONDS)
         return str(one("unlocked", answer)["released"])
 
+    def queue(self) -> Json:
+        """Return the queue of the server and of all who work with it."""
+        return one("queue", self._http.get("/queue"))
+
+    def pause(self, reason: str) -> Json:
+        """Let nothing more begin."""
+        answer = self._http.post("/queue/pause", {"reason": reason}, seconds=REQUEST_SECONDS)
+        return one("pause", answer)
+
+    def resume(self) -> Json:
+        """Let the queue go on."""
+        return one("pause", self._http.post("/queue/resume", {}, seconds=REQUEST_SECONDS))
+
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Watch the server's worker; `stop()` ends the watching only."""
         return follow(self, deployment_id, watch, stop)

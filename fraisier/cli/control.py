@@ -25,8 +25,8 @@ class Watch(Protocol):
     def tell(self, events: Sequence[Json]) -> None:
         """Hear events, in order, each once."""
 
-    def waiting(self, blocker: str) -> None:
-        """Hear the id of the deployment that must end first."""
+    def waiting(self, reason: str) -> None:
+        """Hear why the deployment has not begun."""
 
     def outage(self, error: Unreachable) -> None:
         """Hear that the server gives no answer for now."""
@@ -73,6 +73,15 @@ class Control(Protocol):
     def unlock(self, fraise: str, environment: str, reason: str) -> str:
         """Release a held target and return the id of the deployment that held it."""
 
+    def queue(self) -> Json:
+        """Return what waits, what runs, who works, and the pause (`engine/overview.py`)."""
+
+    def pause(self, reason: str) -> Json:
+        """Let nothing more begin and return the pause."""
+
+    def resume(self) -> Json:
+        """End the pause and return it."""
+
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Stay with a deployment to its end, or until `stop()`; return it as it then is."""
 
@@ -95,8 +104,8 @@ def follow(
             watch.tell(events)
             if ended(deployment) or stop():
                 return deployment
-            if deployment.get("blocked_by"):
-                watch.waiting(deployment["blocked_by"])
+            if deployment.get("waiting_for"):
+                watch.waiting(deployment["waiting_for"])
         time.sleep(POLL_SECONDS)
 
 

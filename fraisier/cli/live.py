@@ -22,9 +22,9 @@ class Waiting:
         self._context = context
         self._said = ""
 
-    def waiting(self, blocker: str) -> None:
-        """Say what the deployment waits for."""
-        self._say_once(f"  waiting for {blocker}: fraisier show {blocker}")
+    def waiting(self, reason: str) -> None:
+        """Say why the deployment has not begun."""
+        self._say_once(f"  waiting: {reason}")
 
     def outage(self, error: Unreachable) -> None:
         """Say that the server gives no answer and is asked again."""

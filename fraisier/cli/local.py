@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from fraisier.cli.control import Json, Watch, who
+from fraisier.domain.errors import ConfigurationError
 from fraisier.domain.event import Event
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
@@ -55,12 +57,14 @@ class LocalControl:
     def deploy(self, wish: Wish) -> Json:
         """Record a request, while Ansible loads beside it."""
         self._application.runner.prepare()
-        return deployment_json(self._application.deployments.deploy(wish))
+        mine = self._application.member.id
+        return deployment_json(self._application.deployments.deploy(wish, mine))
 
     def rollback(self, wish: Wish) -> Json:
         """Record a request to go back, while Ansible loads beside it."""
         self._application.runner.prepare()
-        return deployment_json(self._application.deployments.rollback(wish))
+        mine = self._application.member.id
+        return deployment_json(self._application.deployments.rollback(wish, mine))
 
     def cancel(self, deployment_id: str) -> Json:
         """Record the wish; the process that carries the deployment out sees it there."""
@@ -70,6 +74,18 @@ class LocalControl:
         """Release a held target."""
         return self._application.deployments.unlock(fraise, environment, reason, who())
 
+    def queue(self) -> Json:
+        """Return the queue as the records have it."""
+        return self._application.overview.queue()
+
+    def pause(self, reason: str) -> Json:
+        """Let nothing more begin, here or on any worker of these records."""
+        return self._application.overview.pause(who(), reason)
+
+    def resume(self) -> Json:
+        """Let the queue go on."""
+        return self._application.overview.resume(who())
+
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Do the work in this process; `stop()` cancels it."""
         application = self._application
@@ -77,14 +93,19 @@ class LocalControl:
             application.store.deployment(deployment_id),
             lambda events: watch.tell(_told(events)),
             stop,
-            lambda blocker: watch.waiting(blocker.id),
+            lambda waits: watch.waiting(waits.reason),
         )
         return self.deployment(deployment_id)
 
     @property
     def _looks(self) -> Looks:
         application = self._application
-        return Looks(lambda: application.catalogue, application.store)
+        return Looks(lambda: application.catalogue, application.store, self._recover)
+
+    def _recover(self) -> None:
+        """Settle what the dead left, where the configuration says how their hosts are reached."""
+        with suppress(ConfigurationError):
+            self._application.recovery()
 
 
 def _told(events: Sequence[Event]) -> list[Json]:

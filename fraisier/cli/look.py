@@ -72,14 +72,21 @@ def _status_text(entry: dict[str, Any]) -> str:
     last = entry["last_deployment"]
     happened = f"{last['id']} {last['status']}" if last else "never deployed"
     reason = f"\n  {last['reason']}" if last and last["reason"] else ""
+    waits = f"\n  waiting: {entry['waiting_for']}" if entry.get("waiting_for") else ""
     held = f"\n  held by {entry['held_by']}: see fraisier unlock" if entry["held_by"] else ""
     rows = [
-        {**host, "version": short(host["version"] or "-"), "release": host["release"] or "-"}
+        {**host, "version": _version(host), "release": host["release"] or "-"}
         for host in entry["hosts"]
     ]
     columns = ("host", "version", "release", "seen_at")
     lines = table(rows, columns).replace("\n", "\n  ")
-    return f"{entry['fraise']} {entry['environment']}: {happened}{reason}{held}\n  {lines}"
+    return f"{entry['fraise']} {entry['environment']}: {happened}{reason}{waits}{held}\n  {lines}"
+
+
+def _version(host: Json) -> str:
+    """Return what a host serves; with a mark where something may have been done there since."""
+    seen = short(host["version"] or "-")
+    return seen if host["known"] else f"unknown (was {seen})"
 
 
 @click.command()

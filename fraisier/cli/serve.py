@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from fraisier.cli.context import Context
+from fraisier.cli.working import (
+    described,
+    log_to_stderr,
+    new_worker,
+    stop_on_signals,
+    working_options,
+)
 from fraisier.domain.errors import FraisierError, UsageError
 from fraisier.engine.queue import QueueWorker, Stop
 
@@ -34,15 +40,16 @@ CHECK_SECONDS = 0.2
               metavar="ADDRESS:PORT", help="Where to listen.")  # fmt: skip
 @click.option("--without-worker", is_flag=True,
               help="Only the API; another process works on the queue.")  # fmt: skip
-@click.option("--concurrency", type=click.IntRange(1, 100), default=4, show_default=True,
-              envvar="FRAISIER_CONCURRENCY", metavar="NUMBER",
-              help="How many deployments to work on at once; one for each target.")  # fmt: skip
-@click.option("--drain", type=click.FloatRange(0), default=60, show_default=True,
-              envvar="FRAISIER_DRAIN", metavar="SECONDS",
-              help="How long running deployments may go on when the server stops.")  # fmt: skip
+@working_options
 @click.pass_obj
 def serve(
-    context: Context, bind: str, without_worker: bool, concurrency: int, drain: float
+    context: Context,
+    bind: str,
+    without_worker: bool,
+    concurrency: int,
+    drain: float,
+    labels: Sequence[str],
+    name: str | None,
 ) -> None:
     """Serve the control API and work on its queue until stopped.
 
@@ -50,15 +57,17 @@ def serve(
     at the second signal, it is cancelled and goes back first.
     """
     host, port = _parse(bind)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("fraisier").setLevel(logging.INFO)
+    log_to_stderr()
     stop, application = Stop(), context.application
-    worker = None if without_worker else application.queue_worker(concurrency, drain)
+    new = new_worker("serve", application.settings, concurrency, labels, name)
+    worker = None if without_worker else application.queue_worker(new, drain)
     server = _server(application.services(worker, stop), host, port)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: _ask(stop, context))
+    stop_on_signals(stop, context)
     context.say(f"fraisier serves on http://{bind} (health: http://{bind}/health); Ctrl-C stops it")
-    Serving(server, worker, stop).run()
+    if worker is not None:
+        context.say(f"{described(new)}, {concurrency} at once, from {application.where}")
+    with application.wakeups():
+        Serving(server, worker, stop).run()
 
 
 class Serving:
@@ -98,15 +107,6 @@ class Serving:
         except Exception:
             logging.getLogger("fraisier").exception("%s failed", name)
             self._failed.append(name)
-
-
-def _ask(stop: Stop, context: Context) -> None:
-    if stop.drain.is_set():
-        context.say("stopping now: what runs is cancelled, and goes back first")
-        stop.now.set()
-    else:
-        context.say("stopping: what runs may end; the same signal again cancels it")
-        stop.drain.set()
 
 
 def _server(services: Services, host: str, port: int) -> Server:

@@ -17,9 +17,11 @@ _DEPLOYMENT = (
 #: What is asked for -> the keys that commands read of it; an answer may have more.
 ONE: Mapping[str, tuple[str, ...]] = {
     "deployment": _DEPLOYMENT,
-    "details": (*_DEPLOYMENT, "blocked_by", "hosts"),
+    "details": (*_DEPLOYMENT, "waiting_for", "hosts"),
     "plan": ("fraise", "environment", "version", "requested_version", "plan", "hosts", "ok"),
     "unlocked": ("released",),
+    "queue": ("paused", "queued", "waiting", "running", "workers"),
+    "pause": ("by", "reason", "at"),
 }
 MANY: Mapping[str, tuple[str, ...]] = {
     "deployments": _DEPLOYMENT,

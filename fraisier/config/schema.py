@@ -11,6 +11,8 @@ from fraisier.domain.strategy import STRATEGIES
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NAME = "[A-Za-z][A-Za-z0-9_-]{0,62}"
 NAME_RULE = "a name: a letter first, then letters, digits, - and _, at most 63 characters"
+LABEL_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+LABEL_RULE = "letters, digits, dots, - and _, at most 63 characters"
 #: What git-check-ref-format allows, told as a pattern.
 GIT_BRANCH = r"^(?![-/.])(?!.*(\.\.|//|@\{|/\.))[^\x00-\x20\x7f~^:?*\[\\]+(?<!\.lock)(?<![/.])$"
 GIT_PROVIDERS = ("github", "gitlab", "gitea", "forgejo", "bitbucket", "git")
@@ -62,6 +64,12 @@ def reference(description: str) -> Json:
     return {"description": description, "anyOf": kinds}
 
 
+LABEL: Json = {
+    "type": "string",
+    "pattern": f"^{LABEL_PATTERN}$",
+    "patternErrorMessage": LABEL_RULE,
+}
+
 GIT_AUTH = mapping_of(
     {
         "token": reference("A token for https: a reference, as in env_vars."),
@@ -111,6 +119,27 @@ STRATEGY_CONFIG = mapping_of(
     later=("canary", "analysis"),
 )
 
+_COUNT: Json = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
+RETENTION = mapping_of(
+    {
+        "deployments": {
+            "description": "How many deployments of each target are kept, the newest. Beyond them "
+            "stay the last 10 successes, what holds a target and what has not ended.",
+            **_COUNT,
+        },
+        "events_days": {
+            "description": "Days after the end of a deployment at which its events are removed, "
+            "but for lines of logs and the last event.",
+            **_COUNT,
+        },
+        "logs_days": {
+            "description": "Days after the end of a deployment at which its lines of logs are "
+            "removed.",
+            **_COUNT,
+        },
+    }
+)
+
 
 def environment(providers: Mapping[str, Provider]) -> Json:
     """Return the schema of an environment; its `provider_config` is as its provider says."""
@@ -140,11 +169,15 @@ def environment(providers: Mapping[str, Provider]) -> Json:
             "default": "queue",
         },
         "region": {
-            "description": "A label for where the hosts are; it is shown with each deployment.",
-            "type": "string",
-            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
-            "patternErrorMessage": "letters, digits, dots, - and _, at most 63 characters",
+            "description": "A label for where the hosts are. A worker with a region takes only the "
+            "targets of that region.",
+            **LABEL,
             "default": "default",
+        },
+        "network": {
+            "description": "A label for the network that reaches the hosts. A worker with a "
+            "network takes only the targets of that network.",
+            **LABEL,
         },
     }
     schema = mapping_of(
@@ -228,9 +261,13 @@ def published_schema(providers: Mapping[str, Provider]) -> Json:
                 "description": "The services that can be deployed, by a name of your own.",
                 **named(fraise(providers)),
             },
+            "retention": {
+                "description": "How long records are kept; without it, all of them for ever.",
+                **RETENTION,
+            },
         },
         required=("fraises",),
-        later=("git", "retention", "webhooks", "notifications"),
+        later=("git", "webhooks", "notifications"),
     )
     return {"$schema": DIALECT, "title": "fraises.yaml", **root}
 

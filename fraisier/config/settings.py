@@ -8,22 +8,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fraisier.config.database import database_problem, pool_problem, url_for
+from fraisier.config.labels import label_problem, nats_problem
 from fraisier.domain.errors import ConfigurationError, Problem
+from fraisier.domain.worker import LEASE_SECONDS
 
-DATABASE_FILE = "fraisier.db"
-_SQLITE = "sqlite:///"
+#: Connections of one process to its database, where nothing is set.
+CONNECTIONS = 20
+SHORTEST_LEASE, LONGEST_LEASE = 3, 3600
 
 
 @dataclass(frozen=True)
 class Settings:
     """How this process runs. `config` None: looked for; `database_url` None: beside `config`.
 
-    `token` is what a client shows to a server; None means none is set.
+    `token` is what a client shows to a server; None means none is set. `nats_url` names the NATS
+    servers, separated by commas; `region` and `network` are the labels of what works here. `lease`:
+    a worker that has not been heard of for so many seconds is dead. `database_pool` is how many
+    connections to the database one process may have.
     """
 
     config: str | None = None
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    nats_url: str | None = field(default=None, repr=False)
+    region: str | None = None
+    network: str | None = None
+    lease: float = LEASE_SECONDS
+    database_pool: int = CONNECTIONS
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -40,26 +52,16 @@ class Settings:
             config=given["CONFIG"],
             database_url=given["DATABASE_URL"],
             token=given["TOKEN"],
+            nats_url=given["NATS_URL"],
+            region=given["REGION"],
+            network=given["NETWORK"],
+            database_pool=int(given["DATABASE_POOL"] or CONNECTIONS),
+            lease=float(given["LEASE"] or LEASE_SECONDS),
         )
 
     def database_for(self, config_file: str | Path) -> str:
         """Return the database's URL, its path absolute: relative ones start beside the file."""
-        name = (self.database_url or f"{_SQLITE}{DATABASE_FILE}").removeprefix(_SQLITE)
-        folder = Path(config_file).absolute().parent
-        return f"{_SQLITE}{os.path.normpath(folder / os.path.expanduser(name))}"
-
-
-def _database_problem(url: str) -> str | None:
-    scheme = url.split(":", 1)[0] if ":" in url else ""
-    if not url.startswith(_SQLITE):
-        said = f"{scheme}: databases are" if re.fullmatch(r"[a-z0-9+]+", scheme) else "this is"
-        return f"{said} not supported by this version; write {_SQLITE}PATH"
-    path = url.removeprefix(_SQLITE)
-    if not path or path.startswith(":memory:") or "mode=memory" in path:
-        return f"records must outlive the process: name a file, {_SQLITE}PATH"
-    if "?" in path or not path.isprintable():
-        return "name a plain file, without options"
-    return None
+        return url_for(self.database_url, config_file)
 
 
 def _token_problem(token: str) -> str | None:
@@ -67,5 +69,28 @@ def _token_problem(token: str) -> str | None:
     return None if plain else "a token is one word of plain characters"
 
 
-_READ = ("CONFIG", "DATABASE_URL", "TOKEN")
-_CHECKS = {"DATABASE_URL": _database_problem, "TOKEN": _token_problem}
+def _lease_problem(seconds: str) -> str | None:
+    plain = re.fullmatch(r"[0-9]{1,4}", seconds)
+    fine = plain and SHORTEST_LEASE <= int(seconds) <= LONGEST_LEASE
+    return None if fine else f"whole seconds, from {SHORTEST_LEASE} to {LONGEST_LEASE}"
+
+
+_READ = (
+    "CONFIG",
+    "DATABASE_URL",
+    "TOKEN",
+    "NATS_URL",
+    "REGION",
+    "NETWORK",
+    "LEASE",
+    "DATABASE_POOL",
+)
+_CHECKS = {
+    "DATABASE_URL": database_problem,
+    "DATABASE_POOL": pool_problem,
+    "TOKEN": _token_problem,
+    "NATS_URL": nats_problem,
+    "REGION": label_problem,
+    "NETWORK": label_problem,
+    "LEASE": _lease_problem,
+}

@@ -20,6 +20,7 @@ from fraisier.domain.catalogue import (
     Provider,
     Target,
 )
+from fraisier.domain.retention import Retention
 from fraisier.domain.strategy import StrategyConfig, canonical_strategy
 
 #: The one host of a target whose provider has none to name.
@@ -33,7 +34,8 @@ def build(data: Json, providers: Mapping[str, Provider], file: Path) -> Catalogu
         name: _fraise(name, fill(values, schema), providers, file.parent)
         for name, values in without_extensions(data["fraises"]).items()
     }
-    return Catalogue(path=str(file), fraises=fraises, providers=providers)
+    retention = Retention(**without_extensions(data.get("retention") or {}))
+    return Catalogue(str(file), fraises, providers, retention)
 
 
 def _fraise(name: str, values: Json, providers: Mapping[str, Provider], base: Path) -> Fraise:
@@ -77,6 +79,7 @@ def _target(
         auto_rollback=values["auto_rollback"],
         on_busy=values["on_busy"],
         region=values["region"],
+        network=values.get("network"),
     )
 
 

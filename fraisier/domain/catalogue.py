@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fraisier.domain.errors import EnvironmentNotFound, FraiseNotFound, did_you_mean
+from fraisier.domain.retention import KEEP_ALL, Retention
 from fraisier.domain.strategy import StrategyConfig
 
 Json = dict[str, Any]
@@ -67,7 +68,8 @@ class Target:
     `secrets` are references by purpose: an environment variable's name, or a name with a colon for
     what is not of the service's environment (`become:password`, `git:token`, `git:ssh_key`).
     `inventory`: where the hosts are read from when there is something to do on them; `become` None
-    leaves to that inventory whether to become root.
+    leaves to that inventory whether to become root. `region` and `network` say which workers may
+    take it, where workers have labels of that kind.
     """
 
     fraise: str
@@ -86,6 +88,7 @@ class Target:
     auto_rollback: bool = True
     on_busy: str = "queue"
     region: str = "default"
+    network: str | None = None
 
     def as_json(self) -> Json:
         """Return the snapshot that is stored with a deployment."""
@@ -126,6 +129,7 @@ class Catalogue:
     path: str
     fraises: Mapping[str, Fraise] = field(hash=False)
     providers: Mapping[str, Provider] = field(hash=False)
+    retention: Retention = KEEP_ALL
 
     def fraise(self, name: str) -> Fraise:
         """Return a fraise by name, or raise FraiseNotFound."""

@@ -35,7 +35,7 @@ class Status(StrEnum):
 #: From a state, the states that may follow. A state that nothing follows is terminal.
 MOVES: dict[Status, frozenset[Status]] = {
     Status.PENDING: frozenset(
-        {Status.IN_PROGRESS, Status.CANCELLED, Status.SUPERSEDED, Status.INTERRUPTED}
+        {Status.IN_PROGRESS, Status.CANCELLED, Status.SUPERSEDED}
     ),
     Status.IN_PROGRESS: frozenset(
         {
@@ -65,6 +65,10 @@ MOVES: dict[Status, frozenset[Status]] = {
 HOLDING = frozenset({Status.ROLLBACK_FAILED, Status.INTERRUPTED})
 
 
+class CancelAsked(Exception):
+    """A deployment cannot end as a success: somebody asked before that it be cancelled."""
+
+
 class IllegalMove(Exception):
     """A deployment was asked to make a move that the table does not hold: a defect."""
 
@@ -83,7 +87,8 @@ class Deployment:
     host gets, or the content of a container image (what was asked for, until the host has told);
     `requested_version` what the person wrote (None: the branch, or as the configuration says).
     `cancel_requested_by` wished its end while it was worked on; it may have ended otherwise before
-    that was seen.
+    that was seen. `accepted` is its place among the requests for its target; `worker_id` holds it,
+    with a `fence` that rises each time the target's work changes hands.
     """
 
     id: str
@@ -102,6 +107,9 @@ class Deployment:
     completed_at: int | None = None
     cancel_requested_at: int | None = None
     cancel_requested_by: str | None = None
+    accepted: int = 0
+    fence: int = 0
+    worker_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,10 @@ class HostRecord:
 
 @dataclass(frozen=True)
 class Placement:
-    """What a target's host runs, as last reported by the host itself."""
+    """What a target's host runs, as last reported by the host itself.
+
+    `known` is False once something may have been done there that it has not told of.
+    """
 
     host: str
     fence: int
@@ -128,3 +139,4 @@ class Placement:
     version: str | None
     good: bool
     at: int
+    known: bool = True

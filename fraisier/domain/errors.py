@@ -17,6 +17,8 @@ FraisierError
 ├── ServerError             the control API gave no answer that can be used
 │   └── Unreachable         it gave no answer at all
 ├── StoreError              the database could not be read or written
+│   └── StoreUnavailable    the same call may succeed a moment later
+├── LeaseLost               another worker holds the deployment now; this one may write nothing
 ├── RunnerError             Ansible could not be run at all
 └── LabError                the lab could not be made or removed
 
@@ -156,6 +158,16 @@ class StoreError(FraisierError):
     """The database could not be read or written."""
 
     code = "store_failed"
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached, or was busy with others; later it may work."""
+
+
+class LeaseLost(FraisierError):
+    """Another worker has taken the deployment over, since this one had not renewed its lease."""
+
+    code = "lease_lost"
 
 
 class RunnerError(FraisierError):

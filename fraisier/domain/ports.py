@@ -12,6 +12,7 @@ from fraisier.domain.event import Event, Fact
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work
 from fraisier.domain.token import Token
+from fraisier.domain.worker import NewWorker, Pause, Waiting, WorkerRecord
 
 
 @dataclass(frozen=True)
@@ -75,48 +76,94 @@ class Store(Protocol):
     def installation(self) -> str:
         """Return this installation's id, which hosts remember their holder by."""
 
-    def request(self, new: NewDeployment, queued: bool = False) -> Deployment:
+    def join(self, new: NewWorker, lease: float) -> str:
+        """Record a worker whose lease lasts so many seconds, and return its id."""
+
+    def beat(self, worker_id: str, lease: float) -> bool:
+        """Renew a worker's lease; False where it has run out, which is for good."""
+
+    def leave(self, worker_id: str) -> None:
+        """Forget a worker; what it still holds is then for others to take over."""
+
+    def workers(self) -> list[WorkerRecord]:
+        """Return those at work, and the dead whose remains nobody has taken over."""
+
+    def request(self, new: NewDeployment, worker_id: str | None = None) -> Deployment:
         """Record an accepted request, or return the one with the same key; raise Refused.
 
-        One that is `queued` belongs to no process: any server may claim it.
+        Any worker may claim it; with `worker_id` it is for that one, and ends with it.
         """
 
     def repeated(self, by: str, key: str, fingerprint: str) -> Deployment | None:
         """Return what `by` asked for with this key before; raise KeyReused if that was another."""
 
-    def claim_next(self) -> Deployment | None:
-        """Start the queued deployment that was accepted first among those whose turn it is."""
+    def claim(self, deployment_id: str, worker_id: str) -> Deployment | None:
+        """Start the deployment if it is its turn, and return it as it is now held.
+
+        None where it is not, or where another was faster. Raises LeaseLost where the worker is no
+        longer counted among the living.
+        """
+
+    def claim_next(self, worker_id: str, takes: Callable[[Target], bool]) -> Deployment | None:
+        """Claim the queued deployment accepted first among those whose turn it is."""
+
+    def take_over(self, worker_id: str) -> Deployment | None:
+        """Return one running deployment of a dead worker, which is now held by this one.
+
+        What waited for a dead command is cancelled on the way.
+        """
+
+    def abandoned(self) -> bool:
+        """Return whether a dead worker has left anything."""
+
+    def held_by(self, worker_id: str) -> list[Deployment]:
+        """Return the running deployments that a worker holds."""
 
     def cancel(self, deployment_id: str, by: str) -> Deployment:
         """End a pending deployment, or record the wish to end a running one; raise Refused."""
 
-    def claim(self, deployment_id: str) -> bool:
-        """Start the deployment if it is its turn; True only for the one caller that started it."""
-
     def blocker(self, deployment_id: str) -> Deployment | None:
-        """Return what a pending deployment waits for, if anything."""
+        """Return the deployment that a pending one waits for, if any."""
+
+    def waiting(self, deployment_id: str) -> Waiting | None:
+        """Return why a deployment has not begun, and its place; None where it has."""
+
+    def pause(self, by: str, reason: str) -> None:
+        """Let nothing begin until `resume`; what runs goes on."""
+
+    def resume(self, by: str) -> bool:
+        """Let the queue go on; False where it was not paused."""
+
+    def paused(self) -> Pause | None:
+        """Return who paused the queue, if it is."""
 
     def record(
         self,
-        deployment_id: str,
+        deployment: Deployment,
         facts: Sequence[Fact],
         hosts: Sequence[HostRecord] = (),
         found: Sequence[Placement] = (),
         version: str | None = None,
+        patient: Callable[[], bool] = lambda: False,
     ) -> list[Event]:
         """Append facts to a live deployment's log, with what they say about hosts.
 
         `version` is what the one that was asked for turned out to be, where that is known now.
+        While the database is away it is tried again as long as `patient()` says so. Raises
+        LeaseLost where another worker holds the deployment now.
         """
 
-    def finish(self, deployment_id: str, status: Status, reason: str) -> list[Event]:
-        """End a deployment, once."""
+    def finish(
+        self,
+        deployment: Deployment,
+        status: Status,
+        reason: str,
+        patient: Callable[[], bool] = lambda: False,
+    ) -> list[Event]:
+        """End a deployment, once; raise LeaseLost as `record` does.
 
-    def abandon_dead(self) -> list[Deployment]:
-        """End what a process that no longer lives left unfinished; return those deployments."""
-
-    def begun_here(self) -> list[str]:
-        """Return the ids of what this process has begun and not ended."""
+        Raises CancelAsked where it would be a success but a wish to cancel was recorded first.
+        """
 
     def unlock(self, fraise: str, environment: str, reason: str, by: str) -> str | None:
         """Release a held target; return what held it."""

@@ -7,20 +7,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fraisier.domain.catalogue import Provider
-from fraisier.domain.deployment import Deployment, Status
-from fraisier.domain.errors import ConfigurationError, RunnerError
+from fraisier.domain.deployment import CancelAsked, Deployment, Status
+from fraisier.domain.errors import ConfigurationError, LeaseLost, RunnerError
 from fraisier.domain.event import Event, Fact
 from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Plan, Step, Work, way_back
 from fraisier.domain.ports import Runner, Store
-from fraisier.engine.ledger import HostState, first_state
-from fraisier.engine.request import request_for
+from fraisier.engine.ledger import HostState, first_state, settled
+from fraisier.engine.request import request_for, turn
+from fraisier.failpoints import failpoint
 
 Listener = Callable[[Sequence[Event]], None]
 
 
 class Attempt:
-    """Carries a claimed deployment to its end. `tell` hears each event once it is recorded."""
+    """Carries a claimed deployment to its end. `tell` hears each event once it is recorded.
+
+    Once `valid()` is False somebody else may hold the deployment: what runs is stopped, and
+    LeaseLost raised, with nothing more written.
+    """
 
     def __init__(
         self,
@@ -31,6 +36,7 @@ class Attempt:
         runner: Runner,
         tell: Listener,
         cancelled: Callable[[], bool],
+        valid: Callable[[], bool],
     ) -> None:
         self._deployment = deployment
         self._target = deployment.target
@@ -40,6 +46,8 @@ class Attempt:
         self._runner = runner
         self._tell = tell
         self._cancelled = cancelled
+        self._valid = valid
+        self._step = 0
         self._installation = store.installation()
         placed = store.placements(self._target.fraise, self._target.environment)
         self._hosts = {
@@ -53,7 +61,11 @@ class Attempt:
             outcome = self._perform(step, deadline, self._cancelled)
             if not outcome.ok:
                 return self._end_badly(outcome)
-        return self._finish(Status.SUCCESS, self._good_news())
+        try:
+            return self._finish(Status.SUCCESS, self._good_news())
+        except CancelAsked:
+            asked = {"code": "cancelled", "message": "it was cancelled in the last moment"}
+            return self._end_badly(Outcome("cancelled", {}, asked))
 
     # --- one step -------------------------------------------------------------------------
 
@@ -63,9 +75,17 @@ class Attempt:
         self._record([Fact("deployment.step", None, {"verb": step.verb, "hosts": [*step.hosts]})])
         if step.verb in ("deploy", "restore"):
             self._record([Fact("deployment.host_started", host) for host in step.hosts])
-        outcome = self._run(self._work(step, deadline, more), cancelled)
+        self._step += 1
+        failpoint("step.before")
+        outcome = self._run(self._work(step, deadline, more), self._until(cancelled))
+        failpoint("step.after")
+        if not self._valid():
+            raise LeaseLost("this worker's lease was not renewed in time; its run was stopped")
         self._take_in(step.verb, outcome)
         return outcome
+
+    def _until(self, cancelled: Callable[[], bool]) -> Callable[[], bool]:
+        return lambda: cancelled() or not self._valid()
 
     def _run(self, work: Work, cancelled: Callable[[], bool]) -> Outcome:
         try:
@@ -78,7 +98,8 @@ class Attempt:
     def _work(self, step: Step, deadline: float, more: dict[str, Any]) -> Work:
         if self._deployment.kind == "rollback" and step.verb == "restore" and "restore" not in more:
             more = {"restore_version": self._deployment.version, **more}
-        fences = {name: self._hosts[name].fences for name in step.hosts}
+        now = {"turn": turn(self._deployment, self._step)}
+        fences = {name: {**self._hosts[name].fences, **now} for name in step.hosts}
         return Work(
             deployment_id=self._deployment.id,
             verb=step.verb,
@@ -121,7 +142,10 @@ class Attempt:
         version: str | None = None,
     ) -> None:
         records = [state.record() for state in states]
-        self._tell(self._store.record(self._deployment.id, facts, records, found, version))
+        told = self._store.record(
+            self._deployment, facts, records, found, version, patient=self._valid
+        )
+        self._tell(told)
 
     def _new_deadline(self) -> float:
         return time.monotonic() + self._target.strategy_config.progress_deadline
@@ -161,7 +185,7 @@ class Attempt:
         if not silent:
             return []
         seen = self._perform(Step("probe", silent), self._new_deadline(), _never, stop=True)
-        return [name for name, host in seen.hosts.items() if not host.ok]
+        return [name for name, host in seen.hosts.items() if not settled(host, self._installation)]
 
     def _go_back(self, failed: list[str], moved: list[str], end: Status, why: str) -> Status:
         deadline = self._new_deadline()
@@ -191,7 +215,7 @@ class Attempt:
         return "" if changed else "it was serving already; nothing was changed"
 
     def _finish(self, status: Status, reason: str) -> Status:
-        self._tell(self._store.finish(self._deployment.id, status, reason))
+        self._tell(self._store.finish(self._deployment, status, reason, patient=self._valid))
         return status
 
 

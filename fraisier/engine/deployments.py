@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fraisier.domain.catalogue import Catalogue, Target
@@ -12,6 +13,7 @@ from fraisier.domain.deployment import AS_CONFIGURED, Deployment, Status
 from fraisier.domain.errors import Refused, UsageError, VersionNotFound
 from fraisier.domain.plan import check_strategy
 from fraisier.domain.ports import Filter, Inventories, NewDeployment, Repositories, Store
+from fraisier.engine.bell import Bell
 
 #: The fewest characters of a commit, or of an image's content, that name it.
 SHORTEST = 4
@@ -35,7 +37,11 @@ class Wish:
 
 
 class Deployments:
-    """Deployments as they are asked for and looked at."""
+    """Deployments as they are asked for and looked at.
+
+    The `bell` rings for what workers wait for; `recover` settles what the dead left, where no
+    server does that.
+    """
 
     def __init__(
         self,
@@ -43,11 +49,15 @@ class Deployments:
         store: Store,
         repositories: Repositories,
         inventories: Inventories,
+        bell: Bell | None = None,
+        recover: Callable[[], None] = lambda: None,
     ) -> None:
         self._catalogue = catalogue
         self._store = store
         self._repositories = repositories
         self._inventories = inventories
+        self._bell = bell or Bell()
+        self._recover = recover
 
     def target(self, fraise: str, environment: str) -> Target:
         """Return a target with its hosts, also where an inventory of the team's has to name them.
@@ -59,16 +69,16 @@ class Deployments:
             return found
         return replace(found, hosts=self._inventories.hosts(found.inventory))
 
-    def deploy(self, wish: Wish, queued: bool = False) -> Deployment:
+    def deploy(self, wish: Wish, worker_id: str | None = None) -> Deployment:
         """Record a request to bring a version to a target; raise NotFound, UsageError, Refused.
 
-        One that is `queued` waits for a server; another is for this process to carry out.
+        Any worker may carry it out; with `worker_id` it is for that one alone.
         """
-        self._store.abandon_dead()
+        self._recover()
         again = self._repeated("deploy", wish)
         if again is not None:
             return again
-        return self._store.request(self.draft(wish), queued)
+        return self._request(self.draft(wish), worker_id)
 
     def draft(self, wish: Wish) -> NewDeployment:
         """Return the deployment that a wish comes to, recorded nowhere."""
@@ -77,24 +87,26 @@ class Deployments:
         version = self._version(target, wish.version)
         return self._new("deploy", target, strategy, version, wish)
 
-    def rollback(self, wish: Wish, queued: bool = False) -> Deployment:
+    def rollback(self, wish: Wish, worker_id: str | None = None) -> Deployment:
         """Record a request to go back to a version that was good on this target."""
-        self._store.abandon_dead()
+        self._recover()
         again = self._repeated("rollback", wish)
         if again is not None:
             return again
         target = self.target(wish.fraise, wish.environment)
         strategy = self._strategy(target, wish)
         version = self._version_to_go_back_to(target, wish.version)
-        return self._store.request(self._new("rollback", target, strategy, version, wish), queued)
+        return self._request(self._new("rollback", target, strategy, version, wish), worker_id)
 
     def cancel(self, deployment_id: str, by: str) -> Deployment:
         """End a deployment that waits, or ask one that is worked on to stop; raise Refused.
 
         The attempt sees the wish within a second, wherever it runs, and goes back first.
         """
-        self._store.abandon_dead()
-        return self._store.cancel(deployment_id, by)
+        self._recover()
+        found = self._store.cancel(deployment_id, by)
+        self._bell.ring()
+        return found
 
     def unlock(self, fraise: str, environment: str, reason: str, by: str) -> str:
         """Release a held target and return the deployment that held it; raise Refused."""
@@ -102,7 +114,13 @@ class Deployments:
         held = self._store.unlock(fraise, environment, reason, by)
         if held is None:
             raise Refused(f"{fraise} {environment} is not held")
+        self._bell.ring()
         return held
+
+    def _request(self, new: NewDeployment, worker_id: str | None) -> Deployment:
+        found = self._store.request(new, worker_id)
+        self._bell.ring()
+        return found
 
     def _repeated(self, kind: str, wish: Wish) -> Deployment | None:
         """Return what the same request made before, where a key says that it may be a repeat."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.deployment import Deployment, Status
-from fraisier.domain.event import Event
+from fraisier.domain.errors import LeaseLost, StoreUnavailable
 from fraisier.domain.plan import Plan, way_out
 from fraisier.domain.ports import Runner, Store
 from fraisier.engine.attempt import Attempt, Listener
+from fraisier.engine.recovery import settle
 
 #: A wish to cancel is seen this many seconds after it was recorded, at the latest.
 WATCH_SECONDS = 0.4
@@ -23,22 +25,28 @@ def execute(
     runner: Runner,
     tell: Listener,
     cancelled: Callable[[], bool],
+    valid: Callable[[], bool],
 ) -> None:
     """Bring a claimed deployment to its end, with what was frozen into it at the request.
 
     It is cancelled when `cancelled()` says so, or when that wish is recorded. Where the attempt
-    breaks off, the deployment is `interrupted` and the error goes on to the caller.
+    breaks off, the hosts are looked at, the deployment is `interrupted`, and the error goes on to
+    the caller. Once `valid()` is False nothing more is done: raises LeaseLost.
     """
     provider = catalogue.providers.get(deployment.target.provider)
     if provider is None:
         reason = f'there is no provider "{deployment.target.provider}" here; no host was changed'
-        tell(store.finish(deployment.id, Status.FAILED, reason))
+        tell(store.finish(deployment, Status.FAILED, reason, patient=valid))
         return
     wish = CancelWish(store, deployment.id, cancelled)
     try:
-        Attempt(deployment, plan_of(deployment), provider, store, runner, tell, wish).run()
+        Attempt(deployment, plan_of(deployment), provider, store, runner, tell, wish, valid).run()
+    except LeaseLost:
+        raise
     except BaseException as error:
-        tell(interrupt(store, deployment.id, f"the attempt broke off: {type(error).__name__}"))
+        if valid():
+            why = f"the attempt broke off: {type(error).__name__}"
+            settle(deployment, catalogue, store, runner, valid, why, tell)
         raise
 
 
@@ -46,13 +54,6 @@ def plan_of(deployment: Deployment) -> Plan:
     """Return the way out of a deployment."""
     verb = "restore" if deployment.kind == "rollback" else "deploy"
     return way_out(deployment.target, deployment.strategy, verb)
-
-
-def interrupt(store: Store, deployment_id: str, reason: str) -> list[Event]:
-    """End a deployment whose attempt is over without an end; leave one alone that has its end."""
-    if store.deployment(deployment_id).status is not Status.IN_PROGRESS:
-        return []
-    return store.finish(deployment_id, Status.INTERRUPTED, reason)
 
 
 class CancelWish:
@@ -70,6 +71,7 @@ class CancelWish:
         now = time.monotonic()
         if not self._recorded and now - self._looked >= WATCH_SECONDS:
             self._looked = now
-            found = self._store.deployment(self._deployment_id)
-            self._recorded = found.cancel_requested_at is not None
+            with suppress(StoreUnavailable):  # asked again in a moment
+                found = self._store.deployment(self._deployment_id)
+                self._recorded = found.cancel_requested_at is not None
         return self._recorded or self._asked()

@@ -20,10 +20,17 @@ Tell = Callable[[Sequence[Fact]], None]
 class Hosts:
     """Runs one verb of a provider on a target's hosts. Records nothing and takes no fence."""
 
-    def __init__(self, catalogue: Catalogue, store: Store, runner: Runner) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        store: Store,
+        runner: Runner,
+        recover: Callable[[], None] = lambda: None,
+    ) -> None:
         self._catalogue = catalogue
         self._store = store
         self._runner = runner
+        self._recover = recover
 
     def can(self, target: Target, verb: str) -> bool:
         """True where the target's provider has a playbook for the verb."""
@@ -73,7 +80,7 @@ class Hosts:
 
     def require_idle(self, target: Target) -> None:
         """Raise Refused while a deployment of the target is at work."""
-        self._store.abandon_dead()
+        self._recover()
         wanted = Filter(target.fraise, target.environment, Status.IN_PROGRESS.value, limit=1)
         for running in self._store.deployments(wanted):
             raise Refused(

@@ -43,7 +43,7 @@ class HostState:
         told = "release" in result
         return replace(
             known,
-            fence=result.get("fence", self.fence) if verb != "probe" else self.fence,
+            fence=_fence(verb, result, self.fence),
             release=release.get("id") if told else self.release,
             version=release.get("version") if told else self.version,
             good=release.get("status") == "good" if told else self.good,
@@ -94,7 +94,28 @@ class HostState:
         """Return what the host runs, if it has told."""
         if self.fence is None:
             return None
-        return Placement(self.name, self.fence, self.release, self.version, self.good, now())
+        known = not self.unsure
+        return Placement(self.name, self.fence, self.release, self.version, self.good, now(), known)
+
+
+def settled(host: HostOutcome, installation: str) -> bool:
+    """Return whether a probe that was to stop what runs there has done so.
+
+    Not where something of this installation would not end, or has gone on since.
+    """
+    holder = host.result.get("fence") or {}
+    ours = holder.get("installation") == installation
+    return host.ok and (not ours or bool(host.result.get("sealed", True)))
+
+
+def _fence(verb: str, result: Mapping[str, Any], before: int | None) -> int | None:
+    """Return the number held after a step; a probe that sealed the host has taken one too."""
+    told: int | None = before
+    if verb != "probe":
+        told = result.get("fence", before)
+    elif result.get("sealed"):
+        told = result["fence"]["number"]
+    return told
 
 
 def first_state(name: str, placement: Placement | None) -> HostState:

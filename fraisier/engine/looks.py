@@ -18,11 +18,18 @@ class Looks:
     """What is configured, what happened, and what runs as far as the records know.
 
     `catalogue` is asked when it is needed: what happened can be told while the file is broken.
+    `recover` settles what the dead left, where no server does that.
     """
 
-    def __init__(self, catalogue: Callable[[], Catalogue], store: Store) -> None:
+    def __init__(
+        self,
+        catalogue: Callable[[], Catalogue],
+        store: Store,
+        recover: Callable[[], None] = lambda: None,
+    ) -> None:
         self._read = catalogue
         self._store = store
+        self._recover = recover
 
     @property
     def _catalogue(self) -> Catalogue:
@@ -59,31 +66,34 @@ class Looks:
     def status(self, fraise: str | None = None, environment: str | None = None) -> list[Json]:
         """Return what targets run, as their hosts last told."""
         chosen = self.targets(fraise, environment)
-        self._store.abandon_dead()
+        self._recover()
         return [self._status(target) for target in chosen]
 
     def deployments(self, wanted: Filter) -> list[Json]:
         """Return deployments, newest first."""
-        self._store.abandon_dead()
+        self._recover()
         return [deployment_json(found) for found in self._store.deployments(wanted)]
 
     def deployment(self, deployment_id: str) -> Json:
         """Return one deployment with its hosts and what it waits for."""
-        self._store.abandon_dead()
+        self._recover()
         found, hosts = (
             self._store.deployment(deployment_id),
             self._store.host_records(deployment_id),
         )
-        waits = found.status is Status.PENDING
-        blocker = self._store.blocker(deployment_id) if waits else None
-        return deployment_json(found, hosts, blocker)
+        return deployment_json(found, hosts, self._store.waiting(deployment_id))
 
     def _status(self, target: Target) -> Json:
         last = self._last(target)
         placed = self._store.placements(target.fraise, target.environment)
         held = self._store.held(target.fraise, target.environment)
-        return status_json(target, last, placed, held)
+        waiting = self._store.waiting(last.id) if last and _waits(last) else None
+        return status_json(target, last, placed, held, waiting)
 
     def _last(self, target: Target) -> Deployment | None:
         wanted = Filter(target.fraise, target.environment, limit=1)
         return next(iter(self._store.deployments(wanted)), None)
+
+
+def _waits(deployment: Deployment) -> bool:
+    return deployment.status is Status.PENDING

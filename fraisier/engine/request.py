@@ -16,9 +16,9 @@ def request_for(
 ) -> dict[str, Any]:
     """Return the `fraisier_request` of a step, without secrets.
 
-    `fence` maps each host to the number it was last known to hold (`expected`) or the one this
-    deployment holds there (`number`). `version` is None where the configuration says it. `more` is
-    added as it is.
+    `fence` maps each host to the number it was last known to hold (`expected`), the one this
+    deployment holds there (`number`), and the step's `turn`. `version` is None where the
+    configuration says it. `more` is added as it is.
     """
     return {
         "deployment": deployment.id,
@@ -30,6 +30,14 @@ def request_for(
         "service": service_of(deployment),
         **more,
     }
+
+
+def turn(deployment: Deployment, step: int) -> int:
+    """Return the number that orders a step among all that were ever taken for its target.
+
+    A host refuses the late step of an attempt once it has seen a later one.
+    """
+    return deployment.fence * 1_000_000 + step
 
 
 def service_of(deployment: Deployment) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from fraisier.domain.deployment import Deployment, HostRecord, Placement
 from fraisier.domain.event import Event
 from fraisier.domain.ids import now
 from fraisier.domain.token import Token
+from fraisier.domain.worker import Waiting
 
 
 def timestamp(microseconds: int | None) -> str | None:
@@ -22,8 +23,11 @@ def timestamp(microseconds: int | None) -> str | None:
 
 
 def seconds(start: int | None, end: int | None) -> float | None:
-    """Return the seconds between two times in microseconds."""
-    return None if start is None or end is None else round((end - start) / 1e6, 3)
+    """Return the seconds between two times in microseconds; never less than none.
+
+    Two machines may have told the times, by clocks that differ.
+    """
+    return None if start is None or end is None else max(0.0, round((end - start) / 1e6, 3))
 
 
 def target_json(target: Target) -> dict[str, Any]:
@@ -36,6 +40,7 @@ def target_json(target: Target) -> dict[str, Any]:
         "strategy": target.strategy,
         "branch": target.branch,
         "region": target.region,
+        "network": target.network,
         "hosts": [host.name for host in target.hosts],
         "inventory": vars(target.inventory) if target.inventory else None,
     }
@@ -66,7 +71,7 @@ def provider_json(provider: Provider) -> dict[str, Any]:
 def deployment_json(
     deployment: Deployment,
     hosts: Sequence[HostRecord] | None = None,
-    blocker: Deployment | None = None,
+    waiting: Waiting | None = None,
 ) -> dict[str, Any]:
     """Return a deployment; with `hosts`, what it did to each and what it waits for."""
     shown = {
@@ -93,8 +98,12 @@ def deployment_json(
     }
     if hosts is None:
         return shown
-    waits = blocker.id if blocker else None
-    return {**shown, "blocked_by": waits, "hosts": [vars(host) for host in hosts]}
+    waits = {
+        "blocked_by": waiting.blocked_by if waiting else None,
+        "waiting_for": waiting.reason if waiting else None,
+        "position": waiting.position if waiting else None,
+    }
+    return {**shown, **waits, "hosts": [vars(host) for host in hosts]}
 
 
 def event_json(event: Event) -> dict[str, Any]:
@@ -117,13 +126,18 @@ def status_json(
     last: Deployment | None,
     placements: Mapping[str, Placement],
     held_by: str | None,
+    waiting: Waiting | None = None,
 ) -> dict[str, Any]:
-    """Return what a target runs, host by host, as its hosts last told."""
+    """Return what a target runs, host by host, as its hosts last told.
+
+    `waiting`: why the last deployment has not begun.
+    """
     configured = [host.name for host in target.hosts]
     return {
         "fraise": target.fraise,
         "environment": target.environment,
         "last_deployment": deployment_json(last) if last else None,
+        "waiting_for": waiting.reason if waiting else None,
         "held_by": held_by,
         "hosts": [_placed(name, placements.get(name)) for name in configured or sorted(placements)],
     }
@@ -134,6 +148,7 @@ def _placed(name: str, found: Placement | None) -> dict[str, Any]:
         "host": name,
         "version": found.version if found else None,
         "release": found.release if found else None,
+        "known": found.known if found else True,
         "healthy_when_seen": found.good if found else None,
         "seen_at": timestamp(found.at) if found else None,
     }

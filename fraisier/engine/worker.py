@@ -10,26 +10,37 @@ from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.errors import Refused
 from fraisier.domain.ports import Runner, Store
+from fraisier.domain.worker import Waiting
 from fraisier.engine.attempt import Listener
 from fraisier.engine.execution import execute
+from fraisier.engine.membership import Membership
 
 POLL_SECONDS = 0.2
 
 
 class Worker:
-    """Carries out deployments of one catalogue, one at a time."""
+    """Carries out deployments of one catalogue, one at a time, as a member of those who work."""
 
-    def __init__(self, catalogue: Catalogue, store: Store, runner: Runner) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        store: Store,
+        runner: Runner,
+        member: Membership,
+        recover: Callable[[], None] = lambda: None,
+    ) -> None:
         self._catalogue = catalogue
         self._store = store
         self._runner = runner
+        self._member = member
+        self._recover = recover
 
     def carry_out(
         self,
         deployment: Deployment,
         tell: Listener,
         cancelled: Callable[[], bool],
-        waiting: Callable[[Deployment], None],
+        waiting: Callable[[Waiting], None],
     ) -> Deployment:
         """Bring one deployment to its end and return it as it then stands.
 
@@ -37,16 +48,15 @@ class Worker:
         deployment cancelled, where its target has become held: that can last for days.
         """
         seen = 0
-        told: str | None = None
+        told: Waiting | None = None
         while True:
-            self._store.abandon_dead()
-            mine = self._store.claim(deployment.id)
+            self._recover()
+            mine = self._store.claim(deployment.id, self._member.id)
             events = self._store.events(deployment.id, after=seen)
             seen += len(events)
             tell(events)
-            if mine:
-                claimed = self._store.deployment(deployment.id)
-                execute(claimed, self._catalogue, self._store, self._runner, tell, cancelled)
+            if mine is not None:
+                self._execute(mine, tell, cancelled)
             now = self._store.deployment(deployment.id)
             if now.status.terminal or (cancelled() and now.status is not Status.PENDING):
                 return now
@@ -57,10 +67,15 @@ class Worker:
             blocker = self._store.blocker(deployment.id)
             if blocker is not None and blocker.status.terminal:
                 raise self._given_up(deployment, blocker)
-            if blocker is not None and blocker.id != told:
-                told = blocker.id
-                waiting(blocker)
+            waits = self._store.waiting(deployment.id)
+            if waits is not None and waits.reason != (told and told.reason):
+                told = waits
+                waiting(waits)
             time.sleep(POLL_SECONDS)
+
+    def _execute(self, mine: Deployment, tell: Listener, cancelled: Callable[[], bool]) -> None:
+        valid = self._member.valid
+        execute(mine, self._catalogue, self._store, self._runner, tell, cancelled, valid)
 
     def _given_up(self, deployment: Deployment, holder: Deployment) -> Refused:
         with suppress(Refused):  # it has its end already

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from fraisier.domain.ids import new_id, now
 from fraisier.store.tables import audit
 
 
-def note(connection: Connection, actor: str, action: str, subject: str, reason: str = "") -> None:
-    """Record that `actor` did `action` to `subject`."""
+def note(
+    connection: Connection,
+    actor: str,
+    action: str,
+    subject: str,
+    reason: str = "",
+    mark: str | None = None,
+) -> None:
+    """Record that `actor` did `action` to `subject`. `noted` finds the row by its `mark`."""
     row = {"actor": actor, "action": action, "subject": subject, "reason": reason}
-    connection.execute(insert(audit).values(id=new_id("aud"), at=now(), **row))
+    connection.execute(insert(audit).values(id=mark or new_id("aud"), at=now(), **row))
+
+
+def noted(connection: Connection, mark: str) -> bool:
+    """Return whether the note with this mark is recorded."""
+    return connection.scalar(select(audit.c.id).where(audit.c.id == mark)) is not None

@@ -1,90 +1,91 @@
-"""One SQLite database: opened durably, and brought to the newest schema before it is used."""
+"""One database: opened, and of the schema that this Fraisier knows before it is used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import URL, Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from fraisier.domain.errors import StoreError
+from fraisier.store.engines import CONNECTIONS, USUAL, Patience, new_engine
+from fraisier.store.faults import store_error
+from fraisier.store.urls import kind, parse, shown
+
+__all__ = ["HEAD", "connect", "open_database", "revision", "store_error"]
 
 #: The newest revision in migrations/versions; a test holds the two together.
 HEAD = "0002"
-BUSY_SECONDS = 20
-#: Connections kept open for the threads of a server.
-CONNECTIONS = 20
 
 
-def open_database(url: str) -> Engine:
-    """Open the database at a `sqlite:///path` URL, creating and migrating it; raise StoreError."""
-    path = Path(url.removeprefix("sqlite:///"))
-    if not path.parent.is_dir():
-        raise StoreError(
-            f"the folder of the database does not exist: {path.parent}",
-            "create it, or set FRAISIER_DATABASE_URL",
-        )
-    connections = {"pool_size": CONNECTIONS, "pool_timeout": BUSY_SECONDS}
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **connections)
-    event.listen(engine, "connect", _set_up_connection)
-    event.listen(engine, "begin", _begin)
-    _translated(path, lambda: _migrate_if_needed(engine))
+def open_database(url: str, pool: int = CONNECTIONS) -> Engine:
+    """Open a database whose schema is the newest, with at most `pool` connections.
+
+    A SQLite file is made and migrated where needed; another database is refused until
+    `fraisier db migrate` has done it. Raise StoreError, and StoreUnavailable where the server
+    does not answer.
+    """
+    engine = connect(url, pool)
+    with translated(engine.url):
+        found = revision(engine)
+        refuse_newer(found)
+        if found != HEAD and kind(engine.url) != "sqlite":
+            raise _not_migrated(engine.url, found)
+        if found != HEAD:
+            from fraisier.store.migrate import upgrade  # Alembic is slow to import, rarely needed
+
+            upgrade(engine)
     return engine
+
+
+def connect(url: str, pool: int = CONNECTIONS, patience: Patience = USUAL) -> Engine:
+    """Return an engine for a database whatever its schema; raise StoreError for a bad URL."""
+    parsed = parse(url)
+    if kind(parsed) == "sqlite":
+        folder = Path(parsed.database or "").parent
+        if not folder.is_dir():
+            raise StoreError(
+                f"the folder of the database does not exist: {folder}",
+                "create it, or set FRAISIER_DATABASE_URL",
+            )
+    return new_engine(parsed, pool, patience)
 
 
 def revision(engine: Engine) -> str | None:
     """Return the schema revision of a database, None where it is empty."""
-    with engine.connect() as connection:
+    with engine.connect().execution_options(reading=True) as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
-        return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
+        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return None if found is None else str(found)
 
 
-def _migrate_if_needed(engine: Engine) -> None:
-    found = revision(engine)
-    if found == HEAD:
-        return
+def refuse_newer(found: str | None) -> None:
+    """Raise StoreError for a schema that a newer Fraisier made."""
     if found is not None and found > HEAD:
         raise StoreError(
             f"the database is of a newer Fraisier (schema {found}; this one knows {HEAD})",
             "upgrade Fraisier here, or restore a backup of the database",
         )
-    from fraisier.store.migrate import upgrade  # Alembic is slow to import and rarely needed
-
-    upgrade(engine)
 
 
-def _set_up_connection(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun by us, below
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _translated(path: Path, action: Callable[[], None]) -> None:
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn a driver's errors into ours, with where the database is."""
+    where = url.database if kind(url) == "sqlite" else shown(url.render_as_string(False))
     try:
-        action()
-    except (OperationalError, DatabaseError) as error:
-        raise store_error(error, str(path)) from error
+        yield
+    except DBAPIError as error:
+        raise store_error(error, str(where)) from error
 
 
-def store_error(error: Exception, where: str = "the database") -> StoreError:
-    """Turn a driver's error into ours, with what to do next."""
-    said = str(getattr(error, "orig", error))
-    hints = {
-        "readonly": "make the file and its folder writable for this user",
-        "unable to open": "check that its folder exists and is writable for this user",
-        "disk": "free some space on its disk",
-        "full": "free some space on its disk",
-        "locked": "another process held it for too long; try again",
-        "not a database": "the file is not SQLite: name another with FRAISIER_DATABASE_URL",
-        "malformed": "the file is damaged: restore a backup",
-    }
-    hint = next((text for word, text in hints.items() if word in said.lower()), "")
-    return StoreError(f"{where}: {said}", hint)
+def _not_migrated(url: URL, found: str | None) -> StoreError:
+    where = shown(url.render_as_string(hide_password=False))
+    if found is None:
+        return StoreError(f"{where}: the database is empty", "make its tables: fraisier db migrate")
+    return StoreError(
+        f"{where}: the database is of an older Fraisier (schema {found}; this one needs {HEAD})",
+        "back it up and bring it up to date: fraisier db migrate",
+    )

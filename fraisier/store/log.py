@@ -4,28 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 
 from fraisier.domain.event import Event, Fact
 from fraisier.domain.ids import new_id, now
+from fraisier.store.rows import event_from
 from fraisier.store.tables import deployments, events
 
 
-def append(connection: Connection, deployment_id: str, facts: Sequence[Fact]) -> list[Event]:
-    """Append facts after the last recorded one; the row's lock keeps the numbers gapless."""
+def append(
+    connection: Connection, deployment_id: str, facts: Sequence[Fact], mark: str | None = None
+) -> list[Event]:
+    """Append facts after the last recorded one; the row's lock keeps the numbers gapless.
+
+    `mark` is the id of the first: `marked` finds them by it.
+    """
     if not facts:
         return []
-    last = connection.scalar(
-        update(deployments)
-        .where(deployments.c.id == deployment_id)
-        .values(last_sequence=deployments.c.last_sequence + len(facts))
-        .returning(deployments.c.last_sequence)
-    )
+    one = deployments.c.id == deployment_id
+    last = connection.scalar(select(deployments.c.last_sequence).where(one).with_for_update())
     assert last is not None, f"no deployment {deployment_id}"
+    connection.execute(update(deployments).where(one).values(last_sequence=last + len(facts)))
+    ids = [mark or new_id("evt"), *(new_id("evt") for _ in facts[1:])]
     at = now()
     recorded = [
-        Event(new_id("evt"), deployment_id, sequence, fact.type, at, fact.host, dict(fact.data))
-        for sequence, fact in enumerate(facts, last - len(facts) + 1)
+        Event(event_id, deployment_id, sequence, fact.type, at, fact.host, dict(fact.data))
+        for sequence, (event_id, fact) in enumerate(zip(ids, facts, strict=True), last + 1)
     ]
     connection.execute(insert(events), [vars(event) for event in recorded])
     return recorded
+
+
+def marked(connection: Connection, mark: str, count: int) -> list[Event] | None:
+    """Return the `count` events from the marked one on; None where they are not recorded."""
+    first = connection.execute(select(events).where(events.c.id == mark)).first()
+    if first is None:
+        return None
+    same = events.c.deployment_id == first.deployment_id
+    query = select(events).where(same, events.c.sequence >= first.sequence)
+    rows = connection.execute(query.order_by(events.c.sequence).limit(count))
+    return [event_from(row) for row in rows]

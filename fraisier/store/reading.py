@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from operator import eq, ge
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, func, or_, select, tuple_
-from sqlalchemy.exc import DBAPIError, TimeoutError
+from sqlalchemy import Connection, and_, exists, func, or_, select
 
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.errors import DeploymentNotFound
 from fraisier.domain.event import Event
 from fraisier.domain.ports import Figure, Filter
-from fraisier.store.database import store_error
 from fraisier.store.figures import figures
 from fraisier.store.rows import deployment_from, event_from, host_record_from, placement_from
 from fraisier.store.tables import deployment_hosts, deployments, events, placements, targets
+from fraisier.store.transactions import Transactions
 
 LIVE = (Status.PENDING.value, Status.IN_PROGRESS.value)
 
 
-class Reading:
+class Reading(Transactions):
     """What can be asked of the records."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @contextmanager
-    def _transaction(self, *, reading: bool = False) -> Iterator[Connection]:
-        try:
-            with (
-                self._engine.connect().execution_options(reading=reading) as connection,
-                connection.begin(),
-            ):
-                yield connection
-        except (DBAPIError, TimeoutError) as error:
-            raise store_error(error) from error
 
     def blocker(self, deployment_id: str) -> Deployment | None:
         """Return the earlier live deployment of the same target, or the one that holds it."""
         other = deployments.alias("other")
-        query = select(other).where(deployments.c.id == deployment_id, blocks(other.c))
+        query = select(other).where(deployments.c.id == deployment_id, blocks(other))
         with self._transaction(reading=True) as connection:
             self._row(connection, deployment_id)
-            row = connection.execute(query.order_by(other.c.created_at)).first()
+            row = connection.execute(query.order_by(other.c.accepted)).first()
             return deployment_from(row) if row is not None else None
 
     def held(self, fraise: str, environment: str) -> str | None:
@@ -113,10 +96,9 @@ class Reading:
     def _deployment(self, connection: Connection, deployment_id: str) -> Deployment:
         return deployment_from(self._row(connection, deployment_id))
 
-    def _row(self, connection: Connection, deployment_id: str) -> Any:
-        row = connection.execute(
-            select(deployments).where(deployments.c.id == deployment_id)
-        ).first()
+    def _row(self, connection: Connection, deployment_id: str, *, lock: bool = False) -> Any:
+        query = select(deployments).where(deployments.c.id == deployment_id)
+        row = connection.execute(query.with_for_update() if lock else query).first()
         if row is None:
             raise DeploymentNotFound(
                 f'no deployment "{deployment_id}"', "see: fraisier history --limit 20"
@@ -125,17 +107,16 @@ class Reading:
 
 
 def blocks(other: Any) -> Any:
-    """Return the condition under which `other` (columns) must end before a row of deployments.
+    """Return the condition under which `other` must end before a row of deployments.
 
-    It does where it is worked on, where it waits and was accepted earlier, and where it holds the
-    target.
+    `other` is an alias of that table. It must where it is worked on, where it waits and was
+    accepted earlier, and where it holds the target.
     """
-    mine = deployments.c
-    earlier = tuple_(other.created_at, other.id) < tuple_(mine.created_at, mine.id)
-    waits = and_(other.status == Status.PENDING.value, earlier)
-    holding = select(targets.c.held_by).where(targets.c.id == mine.target_id).scalar_subquery()
-    first = or_(other.status == Status.IN_PROGRESS.value, waits, other.id == holding)
-    return and_(other.target_id == mine.target_id, other.id != mine.id, first)
+    mine, its = deployments.c, other.c
+    waits = and_(its.status == Status.PENDING.value, its.accepted < mine.accepted)
+    holds = exists(select(targets.c.id).where(targets.c.held_by == its.id).correlate(other))
+    first = or_(its.status == Status.IN_PROGRESS.value, waits, holds)
+    return and_(its.target_id == mine.target_id, its.id != mine.id, first)
 
 
 def is_target(fraise: str, environment: str) -> Any:

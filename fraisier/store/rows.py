@@ -32,13 +32,18 @@ def deployment_from(row: Row) -> Deployment:
         completed_at=row.completed_at,
         cancel_requested_at=row.cancel_requested_at,
         cancel_requested_by=row.cancel_requested_by,
+        accepted=row.accepted,
+        fence=row.fence,
+        worker_id=row.worker_id,
     )
 
 
-def values_of(new: NewDeployment, target_id: str, owner: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the row of a deployment that has just been accepted; None is owned by no process."""
+def values_of(
+    deployment_id: str, new: NewDeployment, target_id: str, accepted: int, worker_id: str | None
+) -> dict[str, Any]:
+    """Return the row of a deployment that has just been accepted; None: any worker may take it."""
     return {
-        "id": new_id("dep"),
+        "id": deployment_id,
         "target_id": target_id,
         "kind": new.kind,
         "status": Status.PENDING.value,
@@ -50,7 +55,8 @@ def values_of(new: NewDeployment, target_id: str, owner: dict[str, Any] | None) 
         "trace_id": new_id("trace"),
         "target": new.target.as_json(),
         "options": dict(new.options),
-        "owner": owner,
+        "accepted": accepted,
+        "worker_id": worker_id,
         "last_sequence": 0,
         "created_at": now(),
         "idempotency_key": new.idempotency_key,
@@ -70,4 +76,4 @@ def host_record_from(row: Row) -> HostRecord:
 
 def placement_from(row: Row) -> Placement:
     """Return what a row says a host runs."""
-    return Placement(row.host, row.fence, row.release, row.version, row.good, row.at)
+    return Placement(row.host, row.fence, row.release, row.version, row.good, row.at, row.known)

@@ -175,7 +175,7 @@ def test_a_second_command_waits_for_the_first(target: Target) -> None:
     out, err = first.communicate(timeout=60)
     assert first.returncode == 0, out + err
     assert second.code == 0, second.said
-    assert "waiting for dep_" in second.err
+    assert "waiting: dep_" in second.err
     assert "nothing was changed" in second.said
 
 

@@ -23,7 +23,9 @@ CONTAINERS = "my_api development"
 #: test_in_place.py runs it, beside the service that it adopts.
 ADOPTING = TOP / "docs/ADOPTING.md"
 GUIDES = [page for page in PAGES if page.path.parent != EXAMPLE]
-GUIDES = [page for page in GUIDES if page.path not in (QUICK_START, ADOPTING)]
+#: test_database_documents.py runs these, on the servers that they are about.
+DATABASES = [TOP / f"docs/GETTING_STARTED_{name}.md" for name in ("POSTGRES", "MYSQL")]
+GUIDES = [page for page in GUIDES if page.path not in (QUICK_START, ADOPTING, *DATABASES)]
 
 
 def blocks_of(language: str) -> list[tuple[Page, Block]]:

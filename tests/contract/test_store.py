@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import itertools
+import subprocess
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,20 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
-from fraisier.domain.deployment import Deployment, HostRecord, IllegalMove, Placement, Status
+from fraisier.domain.deployment import (
+    CancelAsked,
+    Deployment,
+    HostRecord,
+    IllegalMove,
+    Placement,
+    Status,
+)
 from fraisier.domain.errors import (
     DeploymentNotFound,
     KeyReused,
+    LeaseLost,
     Refused,
     StoreError,
     TokenNotFound,
@@ -26,7 +36,8 @@ from fraisier.domain.errors import (
 from fraisier.domain.event import Fact
 from fraisier.domain.ports import DURATIONS, Filter, NewDeployment
 from fraisier.domain.token import Scope, Token
-from fraisier.store import SqlStore
+from fraisier.domain.worker import NewWorker
+from fraisier.store import SqlStore, process
 from fraisier.store.database import HEAD, open_database
 from fraisier.store.migrate import configuration
 from fraisier.store.tables import metadata
@@ -34,29 +45,47 @@ from support.fakes import make_target
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Return where the database is."""
-    return f"sqlite:///{tmp_path / 'records.db'}"
+def url(database_url: str) -> str:
+    """Return where the database is: one of each kind in turn."""
+    return database_url
 
 
 @pytest.fixture
-def store(url: str) -> SqlStore:
-    """Return a new store."""
-    return SqlStore(open_database(url))
+def store(url: str) -> Iterator[Working]:
+    """Return a store of this process, which works there."""
+    opened = Working(open_database(url))
+    yield opened
+    opened._engine.dispose()
 
 
-def ask(store: SqlStore, queued: bool = False, **more: Any) -> Deployment:
-    """Record a request for the one target."""
+class Working(SqlStore):
+    """A store with a worker in it: `me` takes what it is not said who takes."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.me = self.join(NewWorker("me", "serve", {}, 4), 30)
+
+    def begin(self, deployment_id: str) -> bool:
+        """Claim a deployment and say whether that was so."""
+        return self.claim(deployment_id, self.me) is not None
+
+    def next(self) -> Deployment | None:
+        """Claim the next one, whatever its target."""
+        return self.claim_next(self.me, lambda _target: True)
+
+
+def ask(store: Working, queued: bool = True, **more: Any) -> Deployment:
+    """Record a request for the one target; one that is not queued is the worker's own."""
     target = make_target(**more.pop("target", {}))
     values = {"kind": "deploy", "version": "v1", "requested_version": None, "strategy": "rolling"}
     values |= {"triggered_by": "t", **more}
-    return store.request(NewDeployment(target=target, **values), queued)
+    return store.request(NewDeployment(target=target, **values), None if queued else store.me)
 
 
-def begin(store: SqlStore, **more: Any) -> Deployment:
+def begin(store: Working, **more: Any) -> Deployment:
     """Record a request and start it."""
     asked = ask(store, **more)
-    assert store.claim(asked.id)
+    assert store.begin(asked.id)
     return store.deployment(asked.id)
 
 
@@ -72,23 +101,22 @@ def at_once(many: int, action: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(one, range(many)))
 
 
-def audited(store: SqlStore) -> list[tuple[str, str, str]]:
+def audited(store: Working) -> list[tuple[str, str, str]]:
     """Return who did what to what, in order."""
     query = text("SELECT actor, action, subject FROM audit ORDER BY at, id")
     with store._transaction(reading=True) as connection:
         return [tuple(row) for row in connection.execute(query)]
 
 
-def test_a_version_is_recorded_once_it_is_known(store: SqlStore) -> None:
-    asked = ask(store)
-    assert store.claim(asked.id)
+def test_a_version_is_recorded_once_it_is_known(store: Working) -> None:
+    asked = begin(store)
     content = "sha256:" + "a" * 64
-    store.record(asked.id, [], version=content)
-    store.record(asked.id, [])
+    store.record(asked, [], version=content)
+    store.record(asked, [])
     assert store.deployment(asked.id).version == content
 
 
-def test_a_request_is_recorded_with_its_configuration_and_first_event(store: SqlStore) -> None:
+def test_a_request_is_recorded_with_its_configuration_and_first_event(store: Working) -> None:
     asked = ask(store)
     assert store.deployment(asked.id) == asked
     assert asked.status is Status.PENDING
@@ -96,50 +124,44 @@ def test_a_request_is_recorded_with_its_configuration_and_first_event(store: Sql
     assert [event.type for event in store.events(asked.id)] == ["deployment.queued"]
 
 
-def test_only_one_deployment_of_a_target_is_live_and_order_is_kept(store: SqlStore) -> None:
+def test_only_one_deployment_of_a_target_is_live_and_order_is_kept(store: Working) -> None:
     first, second, third = ask(store), ask(store), ask(store)
-    assert not store.claim(third.id)
-    assert store.claim(first.id)
-    assert not store.claim(first.id), "only one caller starts it"
-    assert not store.claim(second.id)
+    assert not store.begin(third.id)
+    assert store.begin(first.id)
+    assert not store.begin(first.id), "only one caller starts it"
+    assert not store.begin(second.id)
     blocker = store.blocker(second.id)
     assert blocker is not None
     assert blocker.id == first.id
-    store.finish(first.id, Status.SUCCESS, "")
-    assert not store.claim(third.id)
-    assert store.claim(second.id)
+    store.finish(store.deployment(first.id), Status.SUCCESS, "")
+    assert not store.begin(third.id)
+    assert store.begin(second.id)
     assert store.deployment(second.id).status is Status.IN_PROGRESS
 
 
-def test_the_database_itself_refuses_a_second_live_deployment(store: SqlStore) -> None:
-    first, second = ask(store), ask(store)
-    store.claim(first.id)
+def test_the_database_itself_refuses_a_second_live_deployment(store: Working) -> None:
+    first, second = begin(store), ask(store)
+    assert first.status is Status.IN_PROGRESS
     statement = text("UPDATE deployments SET status = 'in_progress' WHERE id = :id")
     with pytest.raises(StoreError), store._transaction() as connection:
         connection.execute(statement, {"id": second.id})
 
 
-def test_claims_from_many_threads_start_a_deployment_once(store: SqlStore) -> None:
-    asked, claims = ask(store), []
-    threads = [
-        threading.Thread(target=lambda: claims.append(store.claim(asked.id))) for _ in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def test_claims_from_many_threads_start_a_deployment_once(store: Working) -> None:
+    asked = ask(store)
+    claims = at_once(8, lambda _: store.begin(asked.id))
     assert sorted(claims) == [False] * 7 + [True]
     types = [event.type for event in store.events(asked.id)]
     assert types == ["deployment.queued", "deployment.started"]
 
 
-def test_sequences_stay_gapless_with_many_writers(store: SqlStore) -> None:
+def test_sequences_stay_gapless_with_many_writers(store: Working) -> None:
     asked = begin(store)
     facts = [Fact("log.line", "web-1", {"text": "x"})] * 3
 
     def write() -> None:
         for _ in range(20):
-            store.record(asked.id, facts)
+            store.record(asked, facts)
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
@@ -151,19 +173,18 @@ def test_sequences_stay_gapless_with_many_writers(store: SqlStore) -> None:
     assert [event.sequence for event in store.events(asked.id, after=240)] == [241, 242]
 
 
-def test_an_ended_deployment_never_changes_again(store: SqlStore) -> None:
+def test_an_ended_deployment_never_changes_again(store: Working) -> None:
     asked = begin(store)
-    store.finish(asked.id, Status.FAILED, "because")
+    store.finish(asked, Status.FAILED, "because")
     with pytest.raises(IllegalMove):
-        store.finish(asked.id, Status.SUCCESS, "")
+        store.finish(asked, Status.SUCCESS, "")
     with pytest.raises(Refused):
-        store.record(asked.id, [Fact("log.line")])
+        store.record(asked, [Fact("log.line")])
     assert store.deployment(asked.id).reason == "because"
 
 
-def test_a_busy_target_rejects_or_supersedes_as_configured(store: SqlStore) -> None:
-    running, waiting = ask(store), ask(store)
-    store.claim(running.id)
+def test_a_busy_target_rejects_or_supersedes_as_configured(store: Working) -> None:
+    running, waiting = begin(store), ask(store)
     with pytest.raises(Refused, match=running.id):
         ask(store, target={"on_busy": "reject"})
     newer = ask(store, target={"on_busy": "supersede"})
@@ -173,7 +194,7 @@ def test_a_busy_target_rejects_or_supersedes_as_configured(store: SqlStore) -> N
 
 
 def test_the_same_key_gives_the_same_deployment_and_another_request_is_refused(
-    store: SqlStore,
+    store: Working,
 ) -> None:
     first = ask(store, idempotency_key="k", fingerprint="f")
     again = ask(store, idempotency_key="k", fingerprint="f", version="the branch has moved on")
@@ -186,70 +207,67 @@ def test_the_same_key_gives_the_same_deployment_and_another_request_is_refused(
     assert other.id != first.id, "a key is its asker's own"
 
 
-def test_fifty_requests_with_one_key_at_once_are_one_deployment(store: SqlStore) -> None:
+def test_fifty_requests_with_one_key_at_once_are_one_deployment(store: Working) -> None:
     ids = at_once(50, lambda _: ask(store, idempotency_key="k", fingerprint="f").id)
     assert len(set(ids)) == 1
     assert store.count(Filter()) == 1
 
 
 def test_fifty_requests_at_once_are_carried_out_in_the_order_they_were_accepted(
-    store: SqlStore,
+    store: Working,
 ) -> None:
-    at_once(50, lambda _: ask(store, queued=True))
+    at_once(50, lambda _: ask(store))
     accepted = [deployment.id for deployment in reversed(store.deployments(Filter(limit=50)))]
     done = []
-    while (claimed := store.claim_next()) is not None:
-        assert store.claim_next() is None, "one attempt per target"
-        store.finish(claimed.id, Status.SUCCESS, "")
+    while (claimed := store.next()) is not None:
+        assert store.next() is None, "one attempt per target"
+        store.finish(claimed, Status.SUCCESS, "")
         done.append(claimed.id)
     assert done == accepted
     assert len(set(done)) == 50
 
 
-def test_fifty_claims_at_once_start_each_queued_deployment_once(store: SqlStore) -> None:
-    asked = [ask(store, queued=True, target={"environment": f"e{n}"}).id for n in range(10)]
-    claimed = [found.id for found in at_once(50, lambda _: store.claim_next()) if found]
+def test_fifty_claims_at_once_start_each_queued_deployment_once(store: Working) -> None:
+    asked = [ask(store, target={"environment": f"e{n}"}).id for n in range(10)]
+    claimed = [found.id for found in at_once(50, lambda _: store.next()) if found]
     assert sorted(claimed) == sorted(asked)
 
 
-def test_only_a_queued_deployment_is_for_any_server(store: SqlStore, url: str) -> None:
-    own = ask(store)
-    assert store.claim_next() is None
-    queued = ask(store, queued=True)
-    assert store.claim_next() is None, "it waits for the earlier one"
+def test_only_a_queued_deployment_is_for_any_server(store: Working) -> None:
+    own = ask(store, queued=False)
+    assert store.next() is None
+    queued = ask(store)
+    assert store.next() is None, "it waits for the earlier one"
     store.cancel(own.id, "me")
-    elsewhere = SqlStore(open_database(url), lambda _owner: True)
-    assert elsewhere.abandon_dead() == [], "what nobody owns nobody's death ends"
-    claimed = store.claim_next()
+    claimed = store.next()
     assert claimed is not None
     assert (claimed.id, claimed.status) == (queued.id, Status.IN_PROGRESS)
-    assert [ended.status for ended in elsewhere.abandon_dead()] == [Status.INTERRUPTED]
 
 
-def test_what_waits_behind_a_held_target_waits_for_the_person_who_looks(store: SqlStore) -> None:
-    running, waiting = begin(store, queued=True), ask(store, queued=True)
-    store.finish(running.id, Status.ROLLBACK_FAILED, "")
-    assert store.claim_next() is None
-    assert not store.claim(waiting.id)
+def test_what_waits_behind_a_held_target_waits_for_the_person_who_looks(store: Working) -> None:
+    running, waiting = begin(store), ask(store)
+    store.finish(running, Status.ROLLBACK_FAILED, "")
+    assert store.next() is None
+    assert not store.begin(waiting.id)
     blocker = store.blocker(waiting.id)
     assert blocker is not None
     assert blocker.id == running.id
     store.unlock("api", "production", "I looked", "me")
-    assert store.claim(waiting.id)
+    assert store.begin(waiting.id)
 
 
-def test_a_waiting_deployment_is_cancelled_at_once(store: SqlStore) -> None:
-    asked = ask(store, queued=True)
+def test_a_waiting_deployment_is_cancelled_at_once(store: Working) -> None:
+    asked = ask(store)
     ended = store.cancel(asked.id, "tok_1")
     assert ended.status is Status.CANCELLED
     assert "tok_1" in ended.reason
-    assert not store.claim(asked.id)
+    assert not store.begin(asked.id)
     types = [event.type for event in store.events(asked.id)]
     assert types == ["deployment.queued", "deployment.cancelled", "deployment.completed"]
     assert audited(store) == [("tok_1", "cancel", asked.id)]
 
 
-def test_a_running_deployment_is_asked_to_stop_and_one_that_ended_is_not(store: SqlStore) -> None:
+def test_a_running_deployment_is_asked_to_stop_and_one_that_ended_is_not(store: Working) -> None:
     asked = begin(store)
     for by in ("tok_1", "tok_2"):
         wished = store.cancel(asked.id, by)
@@ -257,54 +275,157 @@ def test_a_running_deployment_is_asked_to_stop_and_one_that_ended_is_not(store: 
         assert wished.cancel_requested_by == "tok_1", "the first who asked"
     assert wished.cancel_requested_at is not None
     assert audited(store) == [("tok_1", "cancel", asked.id)]
-    store.finish(asked.id, Status.SUCCESS, "")
-    with pytest.raises(Refused, match="success"):
+    store.finish(asked, Status.ROLLED_BACK, "")
+    with pytest.raises(Refused, match="rolled_back"):
         store.cancel(asked.id, "tok_1")
 
 
-def test_a_claim_and_a_cancel_at_once_never_both_win(store: SqlStore) -> None:
+def test_a_claim_and_a_cancel_at_once_never_both_win(store: Working) -> None:
     for n in range(20):
-        asked = ask(store, queued=True, target={"environment": f"e{n}"})
-        actions = [lambda i=asked.id: store.claim(i), lambda i=asked.id: store.cancel(i, "me")]
+        asked = ask(store, target={"environment": f"e{n}"})
+        actions = [lambda i=asked.id: store.begin(i), lambda i=asked.id: store.cancel(i, "me")]
         started, cancelled = at_once(2, lambda k, actions=actions: actions[k]())
         assert started == (cancelled.status is Status.IN_PROGRESS)
 
 
-def test_what_a_dead_process_left_is_ended_and_holds_the_target(store: SqlStore, url: str) -> None:
-    running, waiting = begin(store), ask(store)
-    assert store.abandon_dead() == []
-    after_their_death = SqlStore(open_database(url), lambda owner: owner["pid"] == os.getpid())
-    ended = {d.id: d.status for d in after_their_death.abandon_dead()}
-    assert ended == {running.id: Status.INTERRUPTED, waiting.id: Status.CANCELLED}
-    assert store.held("api", "production") == running.id
-    assert store.abandon_dead() == []
+def test_what_a_dead_worker_left_is_taken_over_once(store: Working) -> None:  # I3, I5
+    running, waiting = begin(store), ask(store, queued=False)
+    assert not store.abandoned()
+    other = store.join(NewWorker("other", "serve", {}, 4), 30)
+    assert store.take_over(other) is None, "nobody is dead"
+    store.leave(store.me)
+    assert store.abandoned()
+    taken = [found for found in at_once(8, lambda _: store.take_over(other)) if found]
+    assert [found.id for found in taken] == [running.id]
+    assert (taken[0].worker_id, taken[0].status) == (other, Status.IN_PROGRESS)
+    assert taken[0].fence > running.fence
+    assert store.deployment(waiting.id).status is Status.CANCELLED, "its command is dead"
+    assert [found.id for found in store.held_by(other)] == [running.id]
+    assert not store.abandoned()
 
 
-def test_what_this_process_has_begun_is_known_and_nothing_else(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_was_taken_over_writes_nothing_more(store: Working) -> None:  # I5
     running = begin(store)
-    ask(store, target={"environment": "staging"})
-    ended = begin(store, target={"environment": "other"})
-    store.finish(ended.id, Status.SUCCESS, "")
-    assert store.begun_here() == [running.id]
-    monkeypatch.setattr("fraisier.store.owner.this_process", lambda: {"pid": 1})
-    assert store.begun_here() == []
+    other = store.join(NewWorker("other", "serve", {}, 4), 30)
+    store.leave(store.me)
+    taken = store.take_over(other)
+    assert taken is not None
+    before = store.events(running.id)
+    for write in (
+        lambda: store.record(running, [Fact("log.line")]),
+        lambda: store.record(running, [], [HostRecord("web-1", "changed")]),
+        lambda: store.finish(running, Status.SUCCESS, ""),
+    ):
+        with pytest.raises(LeaseLost, match=running.id):
+            write()
+    assert store.events(running.id) == before
+    assert store.host_records(running.id) == []
+    store.finish(taken, Status.INTERRUPTED, "its worker died")
+    assert store.held("api", "production") == running.id
 
 
-def test_hosts_and_placements_are_kept_as_last_said(store: SqlStore) -> None:
+def test_a_lease_that_ran_out_is_lost_for_good(store: Working) -> None:  # I3, I15
+    running = begin(store)
+    short = store.join(NewWorker("short", "worker", {}, 1), 0.05)
+    assert store.beat(store.me, 30)
+    time.sleep(0.1)
+    assert not store.beat(short, 30)
+    assert [w.alive for w in store.workers()] == [True, False]
+    with pytest.raises(LeaseLost):
+        store.claim(ask(store, target={"environment": "staging"}).id, short)
+    with pytest.raises(LeaseLost):
+        store.claim_next(short, lambda _target: True)
+    assert store.workers()[0].running == (running.id,)
+
+
+def test_a_worker_whose_process_is_gone_is_dead_before_its_lease_is(store: Working) -> None:
+    gone = subprocess.Popen(["true"])
+    theirs = process.this_process() | {"pid": gone.pid, "start": "1"}
+    gone.wait()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "this_process", lambda: theirs)
+        dead = store.join(NewWorker("dead", "command", {}, 1), 600)
+        patch.setattr(process, "this_process", lambda: theirs | {"namespace": "pid:[1]"})
+        elsewhere = store.join(NewWorker("in a container", "worker", {}, 1), 600)
+    alive = {w.id: w.alive for w in store.workers()}
+    assert alive == {store.me: True, elsewhere: True} or not alive.pop(dead)
+    assert alive[elsewhere], "its pid says nothing here: only its lease does"
+    store.join(NewWorker("next", "serve", {}, 1), 30)
+    assert dead not in {w.id for w in store.workers()}, "it held nothing, so it is forgotten"
+
+
+def test_the_order_is_that_of_acceptance_whatever_the_clocks_say(  # I10, I15
+    store: Working, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(10**16, -600 * 10**6)  # each request ten minutes before the last
+    monkeypatch.setattr("fraisier.store.rows.now", lambda: next(clock))
+    asked = [ask(store).id for _ in range(4)]
+    done = []
+    while (claimed := store.next()) is not None:
+        store.finish(claimed, Status.SUCCESS, "")
+        done.append(claimed.id)
+    assert done == asked
+
+
+def test_a_paused_queue_begins_nothing_and_says_why(store: Working) -> None:
+    asked = ask(store)
+    store.pause("cli:me", "the network is being moved")
+    assert store.next() is None
+    assert not store.begin(asked.id)
+    waits = store.waiting(asked.id)
+    assert waits is not None
+    assert (waits.position, waits.blocked_by) == (1, None)
+    assert "cli:me: the network is being moved" in waits.reason
+    paused = store.paused()
+    assert paused is not None
+    assert paused.reason == "the network is being moved"
+    assert store.resume("cli:me")
+    assert not store.resume("cli:me")
+    assert store.paused() is None
+    assert store.begin(asked.id)
+    assert [action for _, action, _ in audited(store)] == ["queue.pause", "queue.resume"]
+
+
+def test_what_waits_says_for_what_and_at_which_place(store: Working) -> None:
+    first, second, third = begin(store), ask(store), ask(store)
+    assert store.waiting(first.id) is None
+    waits = [store.waiting(each.id) for each in (second, third)]
+    assert [w and (w.position, w.blocked_by) for w in waits] == [(1, first.id), (2, first.id)]
+    store.finish(first, Status.ROLLBACK_FAILED, "")
+    waiting = store.waiting(second.id)
+    assert waiting is not None
+    assert "unlock" in waiting.reason
+    store.unlock("api", "production", "I looked", "me")
+    waiting = store.waiting(second.id)
+    assert waiting is not None
+    assert waiting.reason == "it waits for a worker to be free"
+    store.leave(store.me)
+    assert "no worker is running" in (store.waiting(second.id) or waiting).reason
+    store.join(NewWorker("far away", "worker", {"region": "us"}, 1), 30)
+    assert "region default" in (store.waiting(second.id) or waiting).reason
+
+
+def test_a_success_after_a_wish_to_cancel_is_none(store: Working) -> None:  # I8
+    running = begin(store)
+    store.cancel(running.id, "tok_1")
+    with pytest.raises(CancelAsked):
+        store.finish(running, Status.SUCCESS, "")
+    store.finish(running, Status.CANCELLED, "")
+    assert store.deployment(running.id).status is Status.CANCELLED
+
+
+def test_hosts_and_placements_are_kept_as_last_said(store: Working) -> None:
     asked = begin(store)
     for release in ("r1", "r2"):
         record = HostRecord("web-1", "changed", release, None, {"code": "x"})
         placement = Placement("web-1", 7, release, "v1", True, 1)
-        store.record(asked.id, [], [record], [placement])
+        store.record(asked, [], [record], [placement])
     assert store.host_records(asked.id) == [record]
     assert store.placements("api", "production") == {"web-1": placement}
 
 
-def test_deployments_are_listed_newest_first_and_filtered(store: SqlStore) -> None:
-    first, second = ask(store), ask(store)
-    store.claim(first.id)
+def test_deployments_are_listed_newest_first_and_filtered(store: Working) -> None:
+    first, second = begin(store), ask(store)
     listed = [deployment.id for deployment in store.deployments(Filter())]
     assert listed == [second.id, first.id]
     assert [d.id for d in store.deployments(Filter(status="in_progress"))] == [first.id]
@@ -312,7 +433,7 @@ def test_deployments_are_listed_newest_first_and_filtered(store: SqlStore) -> No
     assert len(store.deployments(Filter(limit=1))) == 1
 
 
-def test_a_list_can_be_paged_without_gaps_or_repeats(store: SqlStore) -> None:
+def test_a_list_can_be_paged_without_gaps_or_repeats(store: Working) -> None:
     asked = [ask(store, target={"environment": f"e{n % 2}"}).id for n in range(7)]
     pages = [store.deployments(Filter(limit=3, offset=start)) for start in (0, 3, 6, 9)]
     assert [[d.id for d in page] for page in pages] == [
@@ -323,9 +444,9 @@ def test_a_list_can_be_paged_without_gaps_or_repeats(store: SqlStore) -> None:
     assert store.count(Filter(status="success")) == 0
 
 
-def test_events_can_be_paged_and_chosen_by_type(store: SqlStore) -> None:
+def test_events_can_be_paged_and_chosen_by_type(store: Working) -> None:
     asked = begin(store)
-    store.record(asked.id, [Fact("log.line", None, {"text": str(n)}) for n in range(5)])
+    store.record(asked, [Fact("log.line", None, {"text": str(n)}) for n in range(5)])
     first = store.events(asked.id, after=2, limit=2)
     assert [event.sequence for event in first] == [3, 4]
     assert [e.sequence for e in store.events(asked.id, after=4, kind="log.line")] == [5, 6, 7]
@@ -334,9 +455,9 @@ def test_events_can_be_paged_and_chosen_by_type(store: SqlStore) -> None:
     assert store.count_events(asked.id, "log.line", after=6) == 1
 
 
-def test_what_has_ended_is_counted_by_its_labels(store: SqlStore) -> None:
+def test_what_has_ended_is_counted_by_its_labels(store: Working) -> None:
     for end in (Status.SUCCESS, Status.SUCCESS, Status.ROLLED_BACK):
-        store.finish(begin(store).id, end, "")
+        store.finish(begin(store), end, "")
     store.cancel(ask(store, target={"environment": "staging"}).id, "me")
     begin(store)
     found = {(f.environment, f.status): f for f in store.figures()}
@@ -352,7 +473,7 @@ def test_what_has_ended_is_counted_by_its_labels(store: SqlStore) -> None:
     assert found["staging", "cancelled"].begun == 0, "it never began, so it took no time"
 
 
-def test_a_token_is_found_by_its_digest_until_it_is_revoked(store: SqlStore) -> None:
+def test_a_token_is_found_by_its_digest_until_it_is_revoked(store: Working) -> None:
     token = Token("tok_1", "ci", Scope.DEPLOY, 1, "cli:me", expires_at=5)
     store.add_token(token, "digest")
     assert store.find_token("digest") == token
@@ -373,23 +494,23 @@ def test_a_token_is_found_by_its_digest_until_it_is_revoked(store: SqlStore) -> 
         store.revoke_token("tok_2", "cli:you")
 
 
-def test_an_unlock_is_audited(store: SqlStore) -> None:
+def test_an_unlock_is_audited(store: Working) -> None:
     asked = begin(store)
-    store.finish(asked.id, Status.INTERRUPTED, "")
+    store.finish(asked, Status.INTERRUPTED, "")
     assert store.unlock("api", "production", "I looked", "me") == asked.id
     assert store.unlock("api", "production", "again", "me") is None
     assert audited(store) == [("me", "unlock", asked.id)]
 
 
-def test_an_unknown_deployment_is_not_found(store: SqlStore) -> None:
-    reads = (store.deployment, store.events, store.claim, store.host_records, store.count_events)
+def test_an_unknown_deployment_is_not_found(store: Working) -> None:
+    reads = (store.deployment, store.events, store.begin, store.host_records, store.count_events)
     for read in (*reads, lambda name: store.cancel(name, "me")):
         with pytest.raises(DeploymentNotFound):
             read("dep_nope")
 
 
-def test_the_installation_keeps_its_id(store: SqlStore, url: str) -> None:
-    assert store.installation() == SqlStore.open(url).installation()
+def test_the_installation_keeps_its_id(store: Working, url: str) -> None:
+    assert store.installation() == SqlStore.open(url).installation() != "None"
 
 
 def test_the_migrations_make_exactly_the_tables_and_head_is_their_head(url: str) -> None:
@@ -400,8 +521,8 @@ def test_the_migrations_make_exactly_the_tables_and_head_is_their_head(url: str)
     assert ScriptDirectory.from_config(configuration()).get_current_head() == HEAD
 
 
-def test_every_commit_is_on_the_disk_before_it_is_told(url: str) -> None:
-    with open_database(url).connect() as connection:
+def test_every_commit_is_on_the_disk_before_it_is_told(tmp_path: Path) -> None:  # I1
+    with open_database(f"sqlite:///{tmp_path / 'records.db'}").connect() as connection:
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
 

@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fraisier.domain.catalogue import Catalogue, Fraise, Host, InventoryGroup, Provider, Target
+from fraisier.domain.deployment import Deployment
 from fraisier.domain.errors import VersionNotFound
 from fraisier.domain.event import Fact
 from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Work
 from fraisier.domain.strategy import StrategyConfig
+from fraisier.domain.worker import NewWorker
+from fraisier.engine.membership import Membership
+from fraisier.store import SqlStore
 
 PROVIDER = Provider(
     "bare_metal", "", {verb: verb for verb in ("preflight", "deploy", "restore", "probe")},
@@ -39,6 +43,20 @@ def make_catalogue(target: Target) -> Catalogue:
     """Return a catalogue with this target only."""
     fraise = Fraise(target.fraise, target.type, "", {target.environment: target})
     return Catalogue("fraises.yaml", {target.fraise: fraise}, {"bare_metal": PROVIDER})
+
+
+def joined(store: SqlStore, kind: str = "command") -> Membership:
+    """Return a place among the workers, without the thread that renews it."""
+    member = Membership(store, NewWorker("test", kind, {}, 1))
+    member.join()
+    return member
+
+
+def begin(store: SqlStore, deployment_id: str) -> Deployment:
+    """Claim a deployment for a worker of its own."""
+    claimed = store.claim(deployment_id, joined(store, "serve").id)
+    assert claimed is not None
+    return claimed
 
 
 class Repositories:
@@ -100,8 +118,11 @@ class ScriptedRunner:
             case "probe" if name in self.silent:
                 error = {"code": "host_unreachable", "message": "no answer", "hint": ""}
                 return HostOutcome(name, "unreachable", {}, error)
-            case "preflight" | "probe":
-                return self._ok(name, release=_release(self.serving.get(name)), fence=1)
+            case "probe":
+                held = {"number": 1}  # who holds the fence, as the module says it
+                return self._ok(name, release=_release(self.serving.get(name)), fence=held)
+            case "preflight":
+                return self._ok(name, release=_release(self.serving.get(name)))
             case "restore":
                 return self._restore(work, name)
         return self._deploy(work, name)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 from fraisier.domain.deployment import Deployment, HostRecord, Status
 from fraisier.domain.event import Event
+from fraisier.domain.worker import Pause
+from fraisier.engine.overview import Overview, pause_json
 from fraisier.engine.views import (
     deployment_json,
     event_json,
@@ -101,3 +104,15 @@ def plan(**more: Any) -> dict[str, Any]:
         "would_change": True,
         **more,
     }
+
+
+def pause() -> dict[str, Any]:
+    """Return a pause of the queue."""
+    return pause_json(Pause("tok_1", "the database moves", 1_000_000))
+
+
+def queue() -> dict[str, Any]:
+    """Return a queue in which nothing happens."""
+    nothing: dict[str, Any] = {"workers": [], "paused": None, "count": 0, "deployments": []}
+    store = Mock(**{f"{name}.return_value": value for name, value in nothing.items()})
+    return Overview(store, Mock()).queue()

@@ -21,13 +21,14 @@ ALL = (
 def run(path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The script, on a machine that has only what is in `path`.
 
-    A copy is run that does not look in /usr/sbin, where this machine's own dockerd may be.
+    A copy is run that does not look where this machine's own dockerd and PostgreSQL may be.
     """
     copy = path.parent / "system-packages"
-    extension = 'PATH="$PATH:/usr/sbin:/sbin"\n'
     text = SCRIPT.read_text()
-    assert extension in text
-    copy.write_text(text.replace(extension, ""))
+    for elsewhere in ('PATH="$PATH:/usr/sbin:/sbin"\n', "/usr/lib/postgresql"):
+        assert elsewhere in text
+        text = text.replace(elsewhere, "")
+    copy.write_text(text)
     bash = shutil.which("bash") or "/bin/bash"
     environment = {**os.environ, "PATH": str(path)}
     return subprocess.run(
@@ -109,6 +110,33 @@ def test_a_python_that_would_not_do_is_reported(path: Path, python: str, expecte
     done = run(path, "base")
     assert done.returncode == 1
     assert expected in done.stderr
+
+
+@pytest.fixture
+def servers(path: Path) -> Path:
+    """The same folder with every server."""
+    for name, said in (("initdb", ""), ("mariadbd", ""), ("nats-server", "nats-server: v2.10.27")):
+        (path / name).write_text(f"#!/bin/sh\necho {said}\n")
+        (path / name).chmod(0o755)
+    return path
+
+
+def test_servers_are_wanted_only_where_they_are_asked_for(path: Path, servers: Path) -> None:
+    assert run(servers, "services").returncode == 0
+    for name in ("initdb", "mariadbd", "nats-server"):
+        (path / name).unlink()
+    assert run(path).returncode == 0
+    said = run(path, "services").stderr
+    for package in ("postgresql", "mariadb-server", "nats-server"):
+        assert f"(package: {package})" in said
+
+
+@pytest.mark.parametrize("version", ["v2.9.10", "v1.4.1"])
+def test_an_older_nats_does_not_do(servers: Path, version: str) -> None:
+    (servers / "nats-server").write_text(f"#!/bin/sh\necho nats-server: {version}\n")
+    done = run(servers, "services")
+    assert done.returncode == 1
+    assert "NATS 2.10 or newer" in done.stderr
 
 
 def test_a_machine_without_apt_is_told_what_to_install_itself(path: Path) -> None:

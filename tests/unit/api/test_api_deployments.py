@@ -12,6 +12,7 @@ from fraisier.domain.deployment import HostRecord, Placement, Status
 from fraisier.domain.errors import FraisierError
 from fraisier.domain.event import Fact
 from fraisier.engine.views import deployment_json, event_json
+from support.fakes import begin, joined
 
 WISH = {"fraise": "api", "environment": "production", "version": "v1"}
 
@@ -23,8 +24,11 @@ def test_a_request_is_accepted_recorded_and_found_where_the_answer_says(server) 
     assert (asked["status"], asked["version"]) == ("pending", "v1")
     assert answer.headers["Location"] == f"/api/v1/deployments/{asked['id']}"
     shown = server.ask("GET", answer.headers["Location"]).get_json()
-    assert shown == {**asked, "blocked_by": None, "hosts": []}
-    assert server.store.claim_next().id == asked["id"], "a server may claim it"
+    waits = {"blocked_by": None, "position": 1, "waiting_for": "no server and no worker is running"}
+    assert shown == {**asked, **waits, "hosts": []}
+    worker = joined(server.store, "serve").id
+    claimed = server.store.claim_next(worker, lambda _target: True)
+    assert claimed.id == asked["id"], "a server may claim it"
 
 
 def test_all_options_of_a_request_reach_the_deployment(server) -> None:
@@ -95,10 +99,10 @@ def test_deployments_are_listed_in_pages_and_filtered(server) -> None:
 
 def test_an_answer_is_what_the_views_say(server) -> None:
     asked = server.deploy()
-    server.store.claim(asked["id"])
+    begun = begin(server.store, asked["id"])
     error = {"code": "c", "message": "m", "hint": "h"}
     host = HostRecord("web-1", "failed", "r1", None, error)
-    server.store.record(asked["id"], [], [host], [Placement("web-1", 1, "r1", "v1", True, 1)])
+    server.store.record(begun, [], [host], [Placement("web-1", 1, "r1", "v1", True, 1)])
     recorded = server.store.deployment(asked["id"])
     assert server.get(f"/deployments/{asked['id']}").get_json() == deployment_json(recorded, [host])
     (listed,) = server.get("/deployments").get_json()["deployments"]
@@ -109,8 +113,8 @@ def test_an_answer_is_what_the_views_say(server) -> None:
 
 def test_events_and_logs_are_read_from_where_the_reader_stopped(server) -> None:
     asked = server.deploy()["id"]
-    server.store.claim(asked)
-    server.store.record(asked, [Fact("log.line", "web-1", {"text": f"{n}"}) for n in range(3)])
+    begun = begin(server.store, asked)
+    server.store.record(begun, [Fact("log.line", "web-1", {"text": f"{n}"}) for n in range(3)])
     everything = server.get(f"/deployments/{asked}/events").get_json()
     assert everything["events"] == [event_json(event) for event in server.store.events(asked)]
     assert (everything["total"], everything["offset"]) == (5, 0)
@@ -124,7 +128,7 @@ def test_events_and_logs_are_read_from_where_the_reader_stopped(server) -> None:
 
 def test_a_cancel_ends_what_waits_asks_what_runs_and_is_refused_afterwards(server) -> None:
     running, waiting = server.deploy()["id"], server.deploy(version="v2")["id"]
-    server.store.claim(running)
+    begin(server.store, running)
     ended = server.post(f"/deployments/{waiting}/cancel", {})
     assert (ended.status_code, ended.get_json()["status"]) == (200, "cancelled")
     asked = server.post(f"/deployments/{running}/cancel")

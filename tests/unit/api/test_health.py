@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fraisier.engine.bell import Bell
 from fraisier.engine.queue import QueueWorker
+from support.fakes import joined
 
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
@@ -45,7 +47,8 @@ def test_a_server_that_stops_is_not_ready_but_still_answers(server) -> None:
 
 
 def test_a_worker_in_trouble_shows(server) -> None:
-    worker = QueueWorker(server.services.catalogue, server.store, lambda: None, 1, 0)
+    me = joined(server.store, "serve")
+    worker = QueueWorker(server.services.catalogue, server.store, lambda: None, Bell(), me, 0)
     object.__setattr__(server.services, "worker", worker)
     assert server.ask("GET", "/health", scope=None).status_code == 200
     worker.trouble = "the database does not answer"

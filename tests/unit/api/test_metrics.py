@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from fraisier.domain.deployment import Status
+from support.fakes import begin
 
 LABELS = {
     "fraise": "api", "environment": "production", "provider": "bare_metal", "strategy": "rolling",
@@ -34,7 +35,7 @@ def test_deployments_are_counted_as_the_records_have_them(server) -> None:
     last = server.get("/deployments?limit=1").get_json()["deployments"][0]
     back = server.post(f"/deployments/{last['id']}/rollback", {}).get_json()
     server.end(back["id"])
-    server.store.claim(server.deploy()["id"])
+    begin(server.store, server.deploy()["id"])
     server.deploy(version="v3")
     server.deploy(version="v4")
     total = "fraisier_deployments_total"

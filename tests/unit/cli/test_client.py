@@ -19,7 +19,18 @@ from fraisier.domain import errors
 from fraisier.domain.deployment import Status
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
-from support.samples import ID, deployment, details, event, plan, provider, status, target
+from support.samples import (
+    ID,
+    deployment,
+    details,
+    event,
+    pause,
+    plan,
+    provider,
+    queue,
+    status,
+    target,
+)
 from support.stub import Asked, Reply, Stub, serving
 
 TOKEN = "fra_a-token-that-nobody-may-see"
@@ -94,7 +105,7 @@ def test_what_the_client_needs_of_an_answer_is_what_the_views_give() -> None:
     given = {
         "deployment": deployment(), "details": details(), "deployments": deployment(),
         "events": event(1, "log.line"), "plan": plan(), "providers": provider(),
-        "targets": status(), "unlocked": {"released": ID},
+        "targets": status(), "unlocked": {"released": ID}, "queue": queue(), "pause": pause(),
         "fraises": {"name": "api", "environments": [target()]},
     }  # fmt: skip
     needed = {**shapes.ONE, **shapes.MANY}

@@ -51,7 +51,7 @@ class Scripted:
 
     def deployment(self, deployment_id: str) -> dict[str, Any]:
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-        return {**samples.details(state), "blocked_by": self.blocker}
+        return {**samples.details(state), "waiting_for": self.blocker}
 
     def events(self, deployment_id: str, after: int = 0) -> list[dict[str, Any]]:
         return [event for event in self.log if event["sequence"] > after]
@@ -129,7 +129,7 @@ def test_output_of_the_build_is_shown_to_who_follows() -> None:
 def test_what_a_deployment_waits_for_is_said_once() -> None:
     control = Scripted(False, Status.PENDING, Status.PENDING, Status.SUCCESS)
     control.blocker = "dep_0"
-    assert run(deploy, control, *TARGET, "--wait").stderr.count("waiting for dep_0") == 1
+    assert run(deploy, control, *TARGET, "--wait").stderr.count("waiting: dep_0") == 1
 
 
 def test_a_wait_that_is_over_leaves_the_deployment_to_the_server() -> None:

@@ -13,12 +13,19 @@ from fraisier.config import example_config, load
 from fraisier.config.locate import locate
 from fraisier.domain.catalogue import Host, Target
 from fraisier.domain.errors import ConfigurationError
+from fraisier.domain.retention import Retention
 from fraisier.domain.strategy import StrategyConfig
 
 
 def test_a_worker_needs_no_health_check(files: Files) -> None:
     files.write(GOOD.replace("type: api", "type: worker"))
     assert files.load().target("my_api", "production").type == "worker"
+
+
+def test_records_are_kept_for_ever_unless_the_file_says_how_long(files: Files) -> None:
+    assert files.load(GOOD).retention.keeps_all
+    said = "retention: {deployments: 1000, events_days: 90, x-note: why}\n"
+    assert files.load(said + GOOD).retention == Retention(deployments=1000, events_days=90)
 
 
 def test_a_full_file_becomes_exactly_this_target(

@@ -147,8 +147,16 @@ NOT_YET = "not supported by this version of Fraisier (0.1.0)"
             f"11: {CONFIG}.app_path: belongs to the system: choose a folder of its own, such as",
         ),
         (
-            {"fraises:\n": "retention: {}\nfraises:\n"},
-            f"1: retention: {NOT_YET}",
+            {"fraises:\n": "notifications: {}\nfraises:\n"},
+            f"1: notifications: {NOT_YET}",
+        ),
+        (
+            {"fraises:\n": "retention: {logs_days: 0}\nfraises:\n"},
+            "1: retention.logs_days: must be at least 1, got 0",
+        ),
+        (
+            {"fraises:\n": "retention: {days: 3}\nfraises:\n"},
+            '1: retention.days: unknown key; did you mean "logs_days"?',
         ),
         (
             {"fraises:\n": "plugin: host_list\nfraises:\n"},

@@ -13,11 +13,20 @@ from fraisier.domain.errors import Refused, StoreError, VersionNotFound
 from fraisier.domain.event import Event
 from fraisier.domain.plan import Work
 from fraisier.domain.ports import Filter
+from fraisier.domain.worker import Waiting
 from fraisier.engine import execution
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.worker import Worker
 from fraisier.store import SqlStore
-from support.fakes import Inventories, Repositories, ScriptedRunner, make_catalogue, make_target
+from support.fakes import (
+    Inventories,
+    Repositories,
+    ScriptedRunner,
+    begin,
+    joined,
+    make_catalogue,
+    make_target,
+)
 
 
 class World:
@@ -28,12 +37,13 @@ class World:
         self.runner = runner
         catalogue = make_catalogue(target)
         self.deployments = Deployments(catalogue, self.store, Repositories(), Inventories())
-        self.worker = Worker(catalogue, self.store, runner)
+        self.member = joined(self.store)
+        self.worker = Worker(catalogue, self.store, runner, self.member)
         self.told: list[Event] = []
         self.cancel = False
 
     def deploy(self, version: str, **wish: Any) -> Deployment:
-        return self._end(self.deployments.deploy(_wish(version=version, **wish)))
+        return self._end(self.deployments.deploy(_wish(version=version, **wish), self.member.id))
 
     def rollback(self, **wish: Any) -> Deployment:
         return self._end(self.deployments.rollback(_wish(**wish)))
@@ -178,7 +188,20 @@ def test_each_step_presents_the_fence_the_host_gave(tmp_path: Path) -> None:
     world = make_world(tmp_path, "web-1", "web-2")
     world.deploy("v1")
     fences = [work.request["fence"]["web-1"] for work in world.runner.works[:2]]
-    assert fences == [{"expected": 0, "number": None}, {"expected": 0, "number": 1}]
+    assert [{**fence, "turn": None} for fence in fences] == [
+        {"expected": 0, "number": None, "turn": None},
+        {"expected": 0, "number": 1, "turn": None},
+    ]
+
+
+def test_each_step_for_a_target_has_a_higher_turn_than_any_before(tmp_path: Path) -> None:  # I5
+    world = make_world(tmp_path, "web-1", "web-2", bad={"web-2": ("v2", "gate")})
+    world.deploy("v1")
+    world.deploy("v2")
+    turns = [[fence["turn"] for fence in w.request["fence"].values()] for w in world.runner.works]
+    each = [turn for turn, *_ in turns]
+    assert all(len(set(step)) == 1 for step in turns)
+    assert each == sorted(set(each))
 
 
 def test_an_attempt_that_breaks_off_is_recorded_as_interrupted(tmp_path: Path) -> None:
@@ -210,13 +233,13 @@ def test_a_deployment_that_another_process_began_is_waited_for_and_not_run_again
 ) -> None:
     world = make_world(tmp_path)
     asked = world.deployments.deploy(_wish(version="v1", idempotency_key="k"))
-    assert world.store.claim(asked.id)
+    begun = begin(world.store, asked.id)
     again = world.deployments.deploy(_wish(version="v1", idempotency_key="k"))
     looks = iter(range(100))
 
     def waiting() -> bool:
         if next(looks) == 2:  # after the first look, the other process comes to its end
-            world.store.finish(asked.id, Status.SUCCESS, "by the other")
+            world.store.finish(begun, Status.SUCCESS, "by the other")
         return False
 
     ended = world.worker.carry_out(again, world.told.extend, waiting, lambda _blocker: None)
@@ -228,7 +251,7 @@ def test_a_deployment_that_another_process_began_is_waited_for_and_not_run_again
 def test_a_deployment_that_waits_is_cancelled_by_its_own_command(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     first = world.deployments.deploy(_wish(version="v1"))
-    assert world.store.claim(first.id)
+    begin(world.store, first.id)
     world.cancel = True
     waiting = world.deploy("v2")
     assert waiting.status is Status.CANCELLED
@@ -239,11 +262,11 @@ def test_a_deployment_that_waits_is_cancelled_by_its_own_command(tmp_path: Path)
 def test_a_deployment_that_waits_can_be_cancelled_by_anybody(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     first = world.deployments.deploy(_wish(version="v1"))
-    assert world.store.claim(first.id)
+    begin(world.store, first.id)
     asked = world.deployments.deploy(_wish(version="v2"))
 
-    def cancel(blocker: Deployment) -> None:
-        assert blocker.id == first.id
+    def cancel(waits: Waiting) -> None:
+        assert waits.blocked_by == first.id
         world.deployments.cancel(asked.id, "tok_1")
 
     ended = world.worker.carry_out(asked, world.told.extend, lambda: False, cancel)
@@ -315,10 +338,10 @@ def test_records_that_fail_in_the_middle_never_claim_that_nothing_was_changed(
     record = world.store.record
     calls = iter(range(100))
 
-    def full(*arguments: Any) -> Any:
+    def full(*arguments: Any, **more: Any) -> Any:
         if next(calls) == 2:  # the first facts of the run itself
             raise StoreError("the disk is full")
-        return record(*arguments)
+        return record(*arguments, **more)
 
     monkeypatch.setattr(world.store, "record", full)
     with pytest.raises(StoreError):
@@ -331,9 +354,9 @@ def test_records_that_fail_in_the_middle_never_claim_that_nothing_was_changed(
 def test_a_request_that_waits_is_given_up_once_its_target_is_held(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     first = world.deployments.deploy(_wish(version="v1"))
-    world.store.claim(first.id)
+    begun = begin(world.store, first.id)
     second = world.deployments.deploy(_wish(version="v2"))
-    world.store.finish(first.id, Status.INTERRUPTED, "its process died")
+    world.store.finish(begun, Status.INTERRUPTED, "its process died")
     with pytest.raises(Refused, match=f"is held: {first.id} is interrupted") as refused:
         world.worker.carry_out(second, world.told.extend, lambda: False, lambda _blocker: None)
     assert "fraisier unlock api production" in refused.value.hint

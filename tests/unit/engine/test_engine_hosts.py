@@ -16,7 +16,7 @@ from fraisier.domain.ports import NewDeployment
 from fraisier.domain.strategy import StrategyConfig
 from fraisier.engine.hosts import Hosts, answers, host_named, of_hosts
 from fraisier.store import SqlStore
-from support.fakes import PROVIDER, make_target
+from support.fakes import PROVIDER, begin, make_target
 
 TARGET = replace(
     make_target("web-1", "web-2", "web-3", secrets={"TOKEN": {"env": "TOKEN"}}),
@@ -96,11 +96,11 @@ def test_nothing_is_begun_while_a_deployment_is_at_work(store: SqlStore) -> None
     new = NewDeployment("deploy", TARGET, "v1", None, "rolling", "cli:somebody")
     deployment = store.request(new)
     hosts.require_idle(TARGET)
-    assert store.claim(deployment.id)
+    begun = begin(store, deployment.id)
     with pytest.raises(Refused, match=deployment.id) as caught:
         hosts.require_idle(TARGET)
     assert "cli:somebody" in caught.value.hint
-    store.finish(deployment.id, Status.SUCCESS, "")
+    store.finish(begun, Status.SUCCESS, "")
     hosts.require_idle(TARGET)
 
 

@@ -19,7 +19,7 @@ from fraisier.domain.plan import Work
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.worker import Worker
 from fraisier.store import SqlStore
-from support.fakes import PROVIDER, Inventories, Repositories, ScriptedRunner, make_target
+from support.fakes import PROVIDER, Inventories, Repositories, ScriptedRunner, joined, make_target
 
 ONE, TWO, BAD = (f"sha256:{letter * 64}" for letter in "abc")
 IMAGES = replace(PROVIDER, name="docker_compose", versions="image", default_strategy="recreate")
@@ -57,7 +57,7 @@ class Project:
         self.machine.asked = []
         self.machine.contents = {None: ONE, "1.5": TWO, "1.6": BAD}
         self.deployments = Deployments(catalogue, self.store, Repositories(), Inventories())
-        self.worker = Worker(catalogue, self.store, self.machine)
+        self.worker = Worker(catalogue, self.store, self.machine, joined(self.store))
 
     def end(self, deployment: Deployment) -> Deployment:
         """Carry a deployment out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,8 +18,11 @@ from fraisier.domain.errors import StoreError
 from fraisier.domain.event import Fact
 from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Work
-from fraisier.engine import queue
+from fraisier.domain.worker import NewWorker
+from fraisier.engine import queue, recovery
+from fraisier.engine.bell import Bell
 from fraisier.engine.deployments import Deployments, Wish
+from fraisier.engine.membership import Membership
 from fraisier.engine.queue import QueueWorker, Stop
 from fraisier.store import SqlStore
 from support.fakes import PROVIDER, Inventories, Repositories, ScriptedRunner, make_target
@@ -36,6 +40,8 @@ class Hall:
         self.most = 0
         self.threads: set[int] = set()
         self.closed = 0
+        self.serving: dict[str, str | None] = {}
+        self.silent: set[str] = set()
 
     def runner(self) -> WaitingRunner:
         """Return a runner of its own for one attempt."""
@@ -48,6 +54,7 @@ class WaitingRunner(ScriptedRunner):
     def __init__(self, hall: Hall) -> None:
         super().__init__()
         self.hall = hall
+        self.serving, self.silent = hall.serving, hall.silent
 
     def run(
         self,
@@ -78,14 +85,25 @@ class WaitingRunner(ScriptedRunner):
 class Server:
     """A queue, a worker in a thread, and the requests."""
 
-    def __init__(self, folder: Path, at_once: int = 4, drain: float = 30.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        at_once: int = 4,
+        drain: float = 30.0,
+        lease: float = 30.0,
+        labels: dict[str, str] | None = None,
+    ) -> None:
         targets = {name: make_target(fraise="api", environment=name) for name in NAMES}
         fraise = Fraise("api", "api", "", targets)
         self.catalogue = Catalogue("fraises.yaml", {"api": fraise}, {"bare_metal": PROVIDER})
         self.store = SqlStore.open(f"sqlite:///{folder / 'records.db'}")
-        self.deployments = Deployments(self.catalogue, self.store, Repositories(), Inventories())
-        self.hall, self.stop = Hall(), Stop()
-        self.worker = QueueWorker(self.catalogue, self.store, self.hall.runner, at_once, drain)
+        self.hall, self.stop, self.bell = Hall(), Stop(), Bell()
+        parts = (self.catalogue, self.store, Repositories(), Inventories(), self.bell)
+        self.deployments = Deployments(*parts)
+        new = NewWorker("me", "serve", labels or {}, at_once)
+        member = Membership(self.store, new, lease)
+        work = (self.catalogue, self.store, self.hall.runner, self.bell, member, drain)
+        self.worker = QueueWorker(*work)
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._serve)
 
@@ -110,7 +128,7 @@ class Server:
     def ask(self, environment: str, **wish: Any) -> Deployment:
         """Request a deployment that any server may carry out."""
         wish = {"version": "v1", **wish}
-        return self.deployments.deploy(Wish("api", environment, "tok_1", **wish), queued=True)
+        return self.deployments.deploy(Wish("api", environment, "tok_1", **wish))
 
     def status(self, asked: Deployment) -> Status:
         """Return where a deployment stands."""
@@ -158,7 +176,7 @@ def test_a_recorded_wish_stops_a_running_deployment(tmp_path: Path) -> None:
     with server.running():
         until(lambda: server.hall.inside)
         server.deployments.cancel(asked.id, "tok_2")
-        until(lambda: server.status(asked).terminal, seconds=3)
+        until(lambda: server.status(asked).terminal, seconds=10)
     ended = server.store.deployment(asked.id)
     assert ended.status is Status.CANCELLED
     assert ended.cancel_requested_by == "tok_2"
@@ -228,8 +246,8 @@ def test_what_was_claimed_and_never_begun_does_not_stay_open(
     asked, failures = server.ask("a"), [StoreError("the answer was lost")]
     claim = server.store.claim_next
 
-    def lost() -> Deployment | None:
-        claimed = claim()
+    def lost(*arguments: Any) -> Deployment | None:
+        claimed = claim(*arguments)
         if claimed is not None and failures:
             raise failures.pop()
         return claimed
@@ -248,10 +266,10 @@ def test_an_end_that_could_not_be_recorded_is_recorded_later(
     server = Server(tmp_path)
     asked, finish, failures = server.ask("a"), server.store.finish, [StoreError("disk full")] * 3
 
-    def full(*arguments: Any) -> Any:
+    def full(*arguments: Any, **more: Any) -> Any:
         if failures:
             raise failures.pop()
-        return finish(*arguments)
+        return finish(*arguments, **more)
 
     monkeypatch.setattr(server.store, "finish", full)
     with server.running():
@@ -267,10 +285,10 @@ def test_records_that_cannot_be_reached_are_told_and_waited_for(
     server = Server(tmp_path)
     asked, claim, broken = server.ask("a"), server.store.claim_next, threading.Event()
 
-    def next_one() -> Deployment | None:
+    def next_one(*arguments: Any) -> Deployment | None:
         if not broken.is_set():
             raise StoreError("the disk is gone")
-        return claim()
+        return claim(*arguments)
 
     monkeypatch.setattr(server.store, "claim_next", next_one)
     with server.running():
@@ -289,7 +307,7 @@ def test_a_defect_of_the_loop_ends_it_after_what_runs_and_is_not_hidden(
     asked = server.ask("a")
     with server.running():
         until(lambda: server.hall.inside)
-        monkeypatch.setattr(server.store, "claim_next", lambda: 1 / 0)
+        monkeypatch.setattr(server.store, "claim_next", lambda *_: 1 / 0)
         server.hall.open.set()
         server.thread.join(10)
         assert not server.thread.is_alive()
@@ -301,7 +319,7 @@ def test_a_provider_that_is_not_here_fails_before_any_host_is_touched(tmp_path: 
     server = Server(tmp_path)
     target = replace(server.catalogue.target("api", "a"), provider="gone")
     draft = server.deployments.draft(Wish("api", "a", "tok_1", version="v1"))
-    asked = server.store.request(replace(draft, target=target), queued=True)
+    asked = server.store.request(replace(draft, target=target))
     with server.running():
         until(lambda: server.status(asked).terminal)
     ended = server.store.deployment(asked.id)
@@ -311,12 +329,116 @@ def test_a_provider_that_is_not_here_fails_before_any_host_is_touched(tmp_path: 
 
 def test_what_a_dead_server_began_is_interrupted_and_the_rest_of_its_queue_goes_on(
     tmp_path: Path,
-) -> None:
+) -> None:  # I3
     server = Server(tmp_path)
+    server.hall.serving["web-1"] = "v0"
     begun, waiting = server.ask("a"), server.ask("b")
-    server.store.claim(begun.id)
-    server.store._is_dead = lambda owner: True
+    dead = server.store.join(NewWorker("dead", "serve", {}, 4), 30)
+    assert server.store.claim(begun.id, dead)
+    server.store.leave(dead)
     with server.running():
         server.hall.open.set()
         until(lambda: server.status(begun) is Status.INTERRUPTED)
         until(lambda: server.status(waiting).terminal)
+    ended = server.store.deployment(begun.id)
+    assert ended.reason == "its worker died; web-1 serves v0"
+    assert server.status(waiting) is Status.SUCCESS
+    assert server.store.placements("api", "a")["web-1"].version == "v0"
+    assert server.store.held("api", "a") == begun.id
+
+
+def test_a_host_that_does_not_answer_is_unknown_and_not_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # I14
+    monkeypatch.setattr(recovery, "PROBE_SECONDS", 4.5)
+    server = Server(tmp_path)
+    first, second = server.ask("a"), server.ask("a", version="v2")
+    with server.running():
+        server.hall.open.set()
+        until(lambda: server.status(first) is Status.SUCCESS)
+        until(lambda: server.status(second).terminal)
+    third = server.ask("a", version="v3")
+    dead = server.store.join(NewWorker("dead", "serve", {}, 4), 30)
+    assert server.store.claim(third.id, dead)
+    server.store.leave(dead)
+    again = Server(tmp_path)
+    again.hall.silent.add("web-1")
+    with again.running():
+        until(lambda: again.status(third) is Status.INTERRUPTED)
+    placed = again.store.placements("api", "a")["web-1"]
+    assert (placed.version, placed.known) == ("v2", False)
+    assert "what web-1 serves is unknown" in again.store.deployment(third.id).reason
+    assert [record.state for record in again.store.host_records(third.id)] == ["unknown"]
+
+
+def test_who_loses_its_lease_stops_writes_nothing_and_goes_on_as_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # I5, I15
+    server = Server(tmp_path, lease=1.5)
+    asked = server.ask("a")
+    beating = threading.Event()
+    beat = server.store.beat
+    monkeypatch.setattr(
+        server.store, "beat", lambda *arguments: beating.is_set() and beat(*arguments)
+    )
+    with server.running():
+        until(lambda: server.hall.inside)
+        first = server.worker.id
+        until(lambda: not server.hall.inside, seconds=5)
+        before = server.store.events(asked.id)
+        assert server.status(asked) is Status.IN_PROGRESS
+        beating.set()
+        until(lambda: server.status(asked) is Status.INTERRUPTED)
+        assert server.worker.id != first
+        other = server.ask("b")
+        until(lambda: server.hall.inside == [other.id])
+    told = server.store.events(asked.id)[len(before) :]
+    assert [event.type for event in told] == [
+        "deployment.step", "deployment.interrupted", "deployment.completed",
+    ]  # fmt: skip
+
+
+def test_a_bell_makes_the_queue_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "SWEEP_SECONDS", 60.0)
+    server = Server(tmp_path)
+    monkeypatch.setattr(server.worker, "_poll_seconds", lambda: 60.0)
+    with server.running():
+        time.sleep(0.3)  # it has looked once and waits
+        asked, began = server.ask("a"), time.monotonic()
+        until(lambda: server.hall.inside == [asked.id])
+        assert time.monotonic() - began < 1
+
+
+def test_a_worker_takes_only_the_targets_of_its_labels(tmp_path: Path) -> None:
+    server = Server(tmp_path, labels={"region": "eu"})
+    asked = server.ask("a")
+    target = replace(server.catalogue.target("api", "b"), region="eu")
+    draft = server.deployments.draft(Wish("api", "b", "tok_1", version="v1"))
+    near = server.store.request(replace(draft, target=target))
+    with server.running():
+        server.hall.open.set()
+        until(lambda: server.status(near) is Status.SUCCESS)
+        waits = server.store.waiting(asked.id)
+    assert waits is not None
+    assert "no running worker takes region default" in waits.reason
+
+
+def test_old_records_are_removed_beside_the_work_and_again_the_next_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "TIDY_SECONDS", 0.2)
+    server, tidied = Server(tmp_path), []
+
+    def tidy() -> None:
+        tidied.append(threading.current_thread().name)
+        raise StoreError("the database is away")
+
+    monkeypatch.setattr(server.worker, "_tidy", tidy)
+    with server.running():
+        until(lambda: len(tidied) > 1)
+        asked = server.ask("a")
+        server.hall.open.set()
+        until(lambda: server.status(asked) is Status.SUCCESS)
+    assert set(tidied) == {"tidy"}

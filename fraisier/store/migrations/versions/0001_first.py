@@ -1,7 +1,8 @@
 """The first schema: targets, deployments, their hosts, events, placements and tokens."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from fraisier.store.migrations.steps import LONG_TEXT, create_index, create_table, only_partial
 
 revision = "0001"
 down_revision = None
@@ -11,12 +12,12 @@ depends_on = None
 
 def upgrade() -> None:
     """Create the tables of 0.1.0."""
-    op.create_table(
+    create_table(
         "installation",
         sa.Column("id", sa.String(40), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_installation"),
     )
-    op.create_table(
+    create_table(
         "targets",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("fraise", sa.String(64), nullable=False),
@@ -25,7 +26,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_targets"),
         sa.UniqueConstraint("fraise", "environment", name="uq_targets_fraise_environment"),
     )
-    op.create_table(
+    create_table(
         "placements",
         sa.Column("target_id", sa.String(40), nullable=False),
         sa.Column("host", sa.String(255), nullable=False),
@@ -43,13 +44,13 @@ def upgrade() -> None:
 
 
 def _create_deployments() -> None:
-    op.create_table(
+    create_table(
         "deployments",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("target_id", sa.String(40), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("reason", LONG_TEXT, nullable=False),
         sa.Column("version", sa.String(255), nullable=False),
         sa.Column("requested_version", sa.String(255)),
         sa.Column("strategy", sa.String(16), nullable=False),
@@ -72,22 +73,19 @@ def _create_deployments() -> None:
         ),
         sa.ForeignKeyConstraint(["target_id"], ["targets.id"], name="fk_deployments_target_id"),
     )
-    op.create_index("ix_deployments_target_created", "deployments", ["target_id", "created_at"])
-    op.create_index("ix_deployments_created_at", "deployments", ["created_at"])
-    op.create_index("ix_deployments_status", "deployments", ["status"])
-    live = sa.text("status = 'in_progress'")
-    op.create_index(
+    create_index("ix_deployments_target_created", "deployments", ["target_id", "created_at"])
+    create_index("ix_deployments_created_at", "deployments", ["created_at"])
+    create_index("ix_deployments_status", "deployments", ["status"])
+    only_partial(
         "uq_deployments_one_live_per_target",
         "deployments",
         ["target_id"],
-        unique=True,
-        sqlite_where=live,
-        postgresql_where=live,
+        where="status = 'in_progress'",
     )
 
 
 def _create_details() -> None:
-    op.create_table(
+    create_table(
         "deployment_hosts",
         sa.Column("deployment_id", sa.String(40), nullable=False),
         sa.Column("host", sa.String(255), nullable=False),
@@ -100,7 +98,7 @@ def _create_details() -> None:
             ["deployment_id"], ["deployments.id"], name="fk_deployment_hosts_deployment_id"
         ),
     )
-    op.create_table(
+    create_table(
         "events",
         sa.Column("deployment_id", sa.String(40), nullable=False),
         sa.Column("sequence", sa.Integer, nullable=False),
@@ -115,20 +113,20 @@ def _create_details() -> None:
             ["deployment_id"], ["deployments.id"], name="fk_events_deployment_id"
         ),
     )
-    op.create_table(
+    create_table(
         "audit",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("actor", sa.String(255), nullable=False),
         sa.Column("action", sa.String(64), nullable=False),
         sa.Column("subject", sa.String(255), nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("reason", LONG_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
 
 
 def _create_tokens() -> None:
-    op.create_table(
+    create_table(
         "tokens",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),

@@ -3,6 +3,16 @@
 import sqlalchemy as sa
 from alembic import op
 
+from fraisier.domain.ids import new_id
+from fraisier.store.migrations.steps import (
+    LONG_TEXT,
+    add_column,
+    create_index,
+    create_table,
+    drop_column,
+    drop_index,
+)
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -13,7 +23,27 @@ LIVE_TARGET = "CASE WHEN status = 'in_progress' THEN target_id END"
 
 def upgrade() -> None:
     """Add workers and pauses, and what a deployment needs to be held by a worker."""
-    op.create_table(
+    _create_tables()
+    for table in ("targets", "deployments"):
+        for name in ("accepted", "fence"):
+            column = sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
+            add_column(table, column)
+    known = sa.Column("known", sa.Boolean, nullable=False, server_default=sa.true())
+    add_column("placements", known)
+    add_column("deployments", sa.Column("worker_id", sa.String(40)))
+    drop_index("uq_deployments_one_live_per_target", "deployments")
+    # Only a stored column can have an index on PostgreSQL; SQLite can add none that is stored.
+    live = sa.Computed(LIVE_TARGET, persisted=op.get_bind().dialect.name == "postgresql" or None)
+    add_column("deployments", sa.Column("live_target", sa.String(40), live))
+    create_index("uq_deployments_live_target", "deployments", ["live_target"], unique=True)
+    create_index("ix_deployments_target_accepted", "deployments", ["target_id", "accepted"])
+    _number_what_is_there()
+    _name_the_installation()
+    drop_column("deployments", "owner")
+
+
+def _create_tables() -> None:
+    create_table(
         "workers",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
@@ -26,27 +56,14 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_workers"),
     )
-    op.create_table(
+    create_table(
         "pauses",
         sa.Column("id", sa.Integer, nullable=False, autoincrement=False),
         sa.Column("by", sa.String(255), nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("reason", LONG_TEXT, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_pauses"),
     )
-    for table in ("targets", "deployments"):
-        for name in ("accepted", "fence"):
-            column = sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
-            op.add_column(table, column)
-    known = sa.Column("known", sa.Boolean, nullable=False, server_default=sa.true())
-    op.add_column("placements", known)
-    op.add_column("deployments", sa.Column("worker_id", sa.String(40)))
-    op.drop_index("uq_deployments_one_live_per_target", "deployments")
-    live = sa.Column("live_target", sa.String(40), sa.Computed(LIVE_TARGET))
-    op.add_column("deployments", live)
-    op.create_index("uq_deployments_live_target", "deployments", ["live_target"], unique=True)
-    op.create_index("ix_deployments_target_accepted", "deployments", ["target_id", "accepted"])
-    _number_what_is_there()
 
 
 def _number_what_is_there() -> None:
@@ -60,3 +77,11 @@ def _number_what_is_there() -> None:
         "UPDATE targets SET accepted = (SELECT count(*) FROM deployments "
         "WHERE deployments.target_id = targets.id)"
     )
+
+
+def _name_the_installation() -> None:
+    """Make the installation's id, where no process of 0.1.0 has."""
+    connection = op.get_bind()
+    if connection.scalar(sa.text("SELECT count(*) FROM installation")) == 0:
+        name = new_id("ins")
+        connection.execute(sa.text("INSERT INTO installation (id) VALUES (:id)"), {"id": name})

@@ -1,0 +1,92 @@
+"""A process's place among the workers: taken, renewed while it works, given up at its end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+
+from fraisier.domain.errors import StoreError
+from fraisier.domain.ports import Store
+from fraisier.domain.worker import BEAT, LEASE_SECONDS, SELF_FENCE, NewWorker
+
+log = logging.getLogger("fraisier.worker")
+
+
+def clock() -> float:
+    """Return seconds on a clock that nobody sets and that counts a machine's sleep."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Membership:
+    """One worker's lease. A thread renews it; `valid()` is what its holder may act upon.
+
+    The holder trusts its own clock for two thirds of a lease since the last renewal began, so that
+    it has stopped by itself before anybody can take its work over.
+    """
+
+    def __init__(self, store: Store, worker: NewWorker, lease: float = LEASE_SECONDS) -> None:
+        self.worker = worker
+        self._store = store
+        self._lease = lease
+        self._until = 0.0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.id = ""
+
+    def __enter__(self) -> Membership:
+        """Join and keep the lease; raise StoreError where the records cannot be written."""
+        self.keep()
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Leave."""
+        self.leave()
+
+    def keep(self) -> None:
+        """Join, and renew the lease until `leave`; raise StoreError."""
+        self.join()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Give the place up; where that cannot be recorded, the lease runs out."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        with suppress(StoreError):
+            self._store.leave(self.id)
+
+    def join(self) -> None:
+        """Take a place under a new id: the first, or the next one after a lease was lost."""
+        began = clock()
+        self.id = self._store.join(self.worker, self._lease)
+        self._until = began + self._lease * SELF_FENCE
+
+    def valid(self) -> bool:
+        """Return whether this process may go on with what it holds."""
+        return clock() < self._until
+
+    def until(self) -> float:
+        """Return until when that is so if the lease is not renewed, in seconds of `clock`."""
+        return self._until
+
+    def _renew(self) -> None:
+        while not self._stop.wait(self._lease * BEAT):
+            began, mine = clock(), self.id
+            try:
+                renewed = self._store.beat(mine, self._lease)
+            except StoreError as error:
+                log.warning("the lease could not be renewed: %s", error.message)
+                continue
+            if renewed:
+                self._until = began + self._lease * SELF_FENCE
+            elif mine == self.id:
+                self._until = 0.0

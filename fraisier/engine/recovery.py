@@ -1,0 +1,183 @@
+"""What the dead left: its hosts are looked at, then it ends, and says what is true there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from fraisier.domain.catalogue import Catalogue, Host, Provider
+from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
+from fraisier.domain.event import Fact
+from fraisier.domain.ids import now
+from fraisier.domain.outcome import HostOutcome
+from fraisier.domain.plan import Work
+from fraisier.domain.ports import Runner, Store
+from fraisier.engine.attempt import Listener
+from fraisier.engine.ledger import settled
+from fraisier.engine.membership import Membership
+from fraisier.engine.request import request_for, turn
+from fraisier.failpoints import failpoint
+
+#: The hosts have so many seconds to answer before a deployment ends as interrupted.
+PROBE_SECONDS = 25.0
+#: Those that are silent are asked again, after a pause, while so many seconds are left.
+SHORTEST_PROBE_SECONDS, PAUSE_SECONDS = 3.0, 1.0
+#: The step of the last look: after every step that the attempt itself can have made.
+LAST_STEP = 999_999
+DIED = "its worker died"
+BROKE_OFF = "the attempt broke off and could not say so"
+
+log = logging.getLogger("fraisier.worker")
+
+
+class Recovery:
+    """Ends what dead workers left, as a member of those who live."""
+
+    def __init__(
+        self,
+        catalogue: Callable[[], Catalogue],
+        store: Store,
+        new_runner: Callable[[], Runner],
+        member: Callable[[], Membership],
+    ) -> None:
+        self._catalogue = catalogue
+        self._store = store
+        self._new_runner = new_runner
+        self._member = member
+
+    def __call__(self) -> None:
+        """Take over and settle, one after the other, until the dead hold nothing more."""
+        if not self._store.abandoned():
+            return
+        member = self._member()
+        while (taken := self._store.take_over(member.id)) is not None:
+            runner = self._new_runner()
+            try:
+                settle(taken, self._catalogue(), self._store, runner, member.valid, DIED)
+            finally:
+                runner.close()
+
+
+def settle(
+    deployment: Deployment,
+    catalogue: Catalogue,
+    store: Store,
+    runner: Runner,
+    valid: Callable[[], bool],
+    why: str,
+    tell: Listener = lambda _events: None,
+) -> None:
+    """End a deployment whose attempt is over without an end: `interrupted`, after a bounded look.
+
+    What still runs on a host is stopped there first, and what may still arrive will be refused.
+    """
+    failpoint("settle.before_probe")
+    names = [host.name for host in deployment.target.hosts]
+    step = Fact("deployment.step", None, {"verb": "probe", "hosts": names})
+    tell(store.record(deployment, [step], patient=valid))
+    installation = store.installation()
+    outcomes = _look(deployment, catalogue, installation, runner, valid)
+    before = {record.host: record for record in store.host_records(deployment.id)}
+    placed = store.placements(deployment.target.fraise, deployment.target.environment)
+    hosts = [_record(deployment, name, outcomes.get(name), before.get(name)) for name in names]
+    found = [_placement(name, outcomes.get(name), placed.get(name)) for name in names]
+    tell(store.record(deployment, [], hosts, found, patient=valid))
+    failpoint("settle.after_probe")
+    said = [_said(name, outcomes.get(name), installation) for name in names]
+    reason = "; ".join([why, *said])
+    tell(store.finish(deployment, Status.INTERRUPTED, reason, patient=valid))
+
+
+def _look(
+    deployment: Deployment,
+    catalogue: Catalogue,
+    installation: str,
+    runner: Runner,
+    valid: Callable[[], bool],
+) -> Mapping[str, HostOutcome]:
+    """Return what each host says, as far as they can be asked from here; those silent twice."""
+    provider = catalogue.providers.get(deployment.target.provider)
+    if provider is None:
+        return {}
+    seen: dict[str, HostOutcome] = {}
+    deadline = time.monotonic() + PROBE_SECONDS
+    while valid() and (left := deadline - time.monotonic()) > SHORTEST_PROBE_SECONDS:
+        silent = [
+            host
+            for host in deployment.target.hosts
+            if host.name not in seen or not settled(seen[host.name], installation)
+        ]
+        if not silent:
+            break
+        time.sleep(PAUSE_SECONDS if seen else 0)
+        work = _probe(deployment, provider, silent, installation, left)
+        try:
+            seen |= runner.run(work, lambda _facts: None, lambda: not valid()).hosts
+        except Exception:
+            log.exception("%s: its hosts could not be looked at", deployment.id)
+            break
+    return seen
+
+
+def _probe(
+    deployment: Deployment,
+    provider: Provider,
+    hosts: Sequence[Host],
+    installation: str,
+    seconds: float,
+) -> Work:
+    fences = {host.name: {"turn": turn(deployment, LAST_STEP)} for host in hosts}
+    return Work(
+        deployment_id=deployment.id,
+        verb="probe",
+        playbook=provider.playbooks["probe"],
+        hosts=tuple(hosts),
+        become=deployment.target.become,
+        inventory=deployment.target.inventory,
+        request=request_for(deployment, installation, fences, stop=True),
+        secrets=deployment.target.secrets,
+        timeout=seconds,
+        secrets_required=False,
+    )
+
+
+def _record(
+    deployment: Deployment, name: str, seen: HostOutcome | None, before: HostRecord | None
+) -> HostRecord:
+    previous = before.previous if before else None
+    if seen is None or not seen.ok:
+        error = dict(seen.error) if seen is not None and seen.error else None
+        return HostRecord(name, "unknown", before.release if before else None, previous, error)
+    release = seen.result.get("release") or {}
+    state = "changed" if release.get("deployment") == deployment.id else "unchanged"
+    return HostRecord(name, state, release.get("id"), previous, before.error if before else None)
+
+
+def _placement(name: str, seen: HostOutcome | None, before: Placement | None) -> Placement:
+    """Return what is known of a host now."""
+    before = before or Placement(name, 0, None, None, good=False, at=now())
+    if seen is None or not seen.ok:
+        return replace(before, known=False)
+    release = seen.result.get("release") or {}
+    fence = max(before.fence, (seen.result.get("fence") or {}).get("number", 0))
+    good = release.get("status") == "good"
+    return Placement(name, fence, release.get("id"), release.get("version"), good, now())
+
+
+def _said(name: str, seen: HostOutcome | None, installation: str) -> str:
+    if seen is None or not seen.ok:
+        return f"what {name} serves is unknown"
+    if not settled(seen, installation):
+        return f"{name} still has something running of it"
+    result: Mapping[str, Any] = seen.result
+    release = result.get("release")
+    if not release:
+        return f"{name} has no release"
+    version = str(release.get("version") or "").removeprefix("sha256:")[:7]
+    running = result.get("running")
+    if "running" in result and running != release["id"]:
+        return f"{name} has {version} current, and {running or 'nothing'} runs"
+    return f"{name} serves {version}"

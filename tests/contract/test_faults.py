@@ -1,0 +1,325 @@
+"""A database that is away, stalls, or is wrongly set up: an error of ours, soon, with a way out."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from fraisier.domain.deployment import Status
+from fraisier.domain.errors import StoreError, StoreUnavailable
+from fraisier.domain.event import Fact
+from fraisier.domain.ports import Filter, NewDeployment
+from fraisier.domain.worker import NewWorker
+from fraisier.store import SqlStore, engines
+from fraisier.store.database import connect, open_database
+from fraisier.store.engines import Patience, new_engine
+from fraisier.store.migrate import migrate
+from fraisier.store.status import look
+from fraisier.store.urls import parse, shown
+from support.databases import PASSWORD, MariadbServer, PostgresServer
+from support.fakes import make_target
+
+SERVERS = ("postgresql", "mysql")
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> PostgresServer | MariadbServer:
+    """Return each database server."""
+    name = {"postgresql": "postgres_server", "mysql": "mariadb_server"}[request.param]
+    found: PostgresServer | MariadbServer = request.getfixturevalue(name)
+    return found
+
+
+@pytest.fixture
+def url(server: PostgresServer | MariadbServer) -> str:
+    """Return a database with the newest schema on that server."""
+    made = server.new_database()
+    migrate(made)
+    return made
+
+
+def ask(store: SqlStore) -> str:
+    """Record a request."""
+    return store.request(NewDeployment("deploy", make_target(), "v1", None, "rolling", "t")).id
+
+
+def test_a_restart_under_load_gives_answers_or_unavailable_and_loses_nothing(
+    server: PostgresServer | MariadbServer, url: str
+) -> None:
+    # I1: what was answered is there afterwards
+    store, done = SqlStore(open_database(url)), threading.Event()
+    answered: list[str] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
+        while not done.is_set():
+            try:
+                answered.append(ask(store))
+                store.deployments(Filter(limit=5))
+            except StoreUnavailable:
+                time.sleep(0.05)
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for stop in (server.stop, server.kill):
+        time.sleep(0.4)
+        stop()
+        time.sleep(0.2)
+        server.start()
+    before = len(answered)
+    time.sleep(0.8)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert 0 < before < len(answered), "it goes on after the restart"
+    recorded = [d.id for d in store.deployments(Filter(limit=99999))]
+    assert set(answered) <= set(recorded)
+    assert len(recorded) == len(set(recorded))
+
+
+@contextmanager
+def stalled(server: PostgresServer | MariadbServer) -> Iterator[None]:
+    """Make a server stall."""
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
+def test_a_server_that_stalls_is_given_up_in_time(
+    server: PostgresServer | MariadbServer, url: str
+) -> None:
+    engine = new_engine(parse(url), 2, Patience(connect=1, lock=1, statement=1, answer=1))
+    store = SqlStore(engine)
+    asked = ask(store)
+    for _ in range(2):  # with a connection that is there, then with a new one
+        begun = time.monotonic()
+        with stalled(server), pytest.raises(StoreUnavailable) as caught:
+            store.deployment(asked)
+        assert time.monotonic() - begun < 8
+        assert PASSWORD not in str(caught.value)
+        engine.dispose()
+    assert store.deployment(asked).id == asked
+
+
+def test_locks_held_by_others_are_waited_for_a_bounded_time(
+    server: PostgresServer | MariadbServer, url: str
+) -> None:
+    impatient = new_engine(parse(url), 2, Patience(lock=1, statement=5))
+    asked = ask(SqlStore(impatient))
+    statement = text("UPDATE deployments SET reason = 'x' WHERE id = :id")
+    with connect(url).begin() as holder:
+        holder.execute(statement, {"id": asked})
+        begun = time.monotonic()
+        with (
+            pytest.raises(StoreUnavailable),
+            SqlStore(impatient)._transaction() as connection,
+        ):
+            connection.execute(statement, {"id": asked})
+        assert 0.8 < time.monotonic() - begun < 4
+
+
+def test_a_deadlock_is_something_to_try_again(url: str) -> None:
+    store = SqlStore(open_database(url))
+    asked = [ask(store) for _ in range(2)]
+    statement = text("UPDATE deployments SET reason = 'x' WHERE id = :id")
+    barrier, ended = threading.Barrier(2), []
+
+    def cross(first: str, second: str) -> None:
+        try:
+            with store._transaction() as connection:
+                connection.execute(statement, {"id": first})
+                barrier.wait()
+                connection.execute(statement, {"id": second})
+            ended.append("done")
+        except StoreUnavailable:
+            ended.append("unavailable")
+
+    threads = [threading.Thread(target=cross, args=pair) for pair in (asked, asked[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ended) == ["done", "unavailable"]
+
+
+def test_a_sqlite_file_that_is_locked_for_long_is_unavailable(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "SQLITE_LOCK_SECONDS", 1)
+    path = tmp_path / "records.db"
+    store = SqlStore(new_engine(parse(f"sqlite:///{path}"), 5, Patience(lock=1)))
+    migrate(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable), store._transaction():
+            pass
+        assert 0.8 < time.monotonic() - begun < 4
+        assert store.deployments(Filter()) == [], "reading goes on"
+    ask(store)
+
+
+def test_a_process_without_a_free_connection_says_so(url: str) -> None:
+    engine = new_engine(parse(url), 2, Patience())
+    engine.pool._timeout = 0.2  # type: ignore[attr-defined]
+    store = SqlStore(engine)
+    with (
+        engine.connect(),
+        engine.connect(),
+        pytest.raises(StoreUnavailable, match="in use") as full,
+    ):
+        store.deployments(Filter())
+    assert "FRAISIER_DATABASE_POOL" in full.value.hint
+
+
+def test_what_is_wrongly_set_up_is_told_with_a_way_out_and_without_the_password(
+    server: PostgresServer | MariadbServer, url: str
+) -> None:
+    wrong = make_url(url)
+    cases = {
+        wrong.set(password="hunter2"): "password",
+        wrong.set(username="nobody"): "password",
+        wrong.set(database="fraisier_nope"): "create it",
+    }
+    for each, hint in cases.items():
+        with pytest.raises(StoreError) as caught:
+            open_database(each.render_as_string(hide_password=False))
+        assert not isinstance(caught.value, StoreUnavailable), caught.value
+        assert hint in caught.value.hint
+        assert "hunter2" not in str(caught.value)
+        assert PASSWORD not in str(caught.value)
+    for gone in (wrong.set(port=1), wrong.set(host="127.0.0.254")):
+        with pytest.raises(StoreUnavailable):
+            open_database(gone.render_as_string(hide_password=False))
+
+
+def test_a_user_without_rights_is_told_who_can_give_them(postgres_server: PostgresServer) -> None:
+    url = make_url(postgres_server.new_database())
+    postgres_server.execute(f"CREATE ROLE poor LOGIN PASSWORD '{PASSWORD}'")
+    with pytest.raises(StoreError) as caught:
+        migrate(url.set(username="poor").render_as_string(hide_password=False))
+    assert "owner" in caught.value.hint
+
+
+def test_isolation_and_settings_are_the_same_wherever_a_connection_comes_from(url: str) -> None:
+    with open_database(url).connect() as connection:
+        assert connection.get_isolation_level() == "READ COMMITTED"
+        if connection.dialect.name == "postgresql":
+            assert connection.scalar(text("SHOW lock_timeout")) == "10s"
+            assert connection.scalar(text("SHOW statement_timeout")) == "15s"
+        else:
+            assert connection.scalar(text("SELECT @@innodb_lock_wait_timeout")) == 10
+            assert "STRICT_TRANS_TABLES" in connection.scalar(text("SELECT @@sql_mode"))
+            assert connection.scalar(text("SELECT @@idle_transaction_timeout")) == 20
+
+
+def test_names_differ_by_case_and_by_spaces_on_every_kind(database_url: str) -> None:
+    engine = open_database(database_url)
+    insert = text("INSERT INTO targets (id, fraise, environment) VALUES (:id, :fraise, 'x')")
+    with engine.begin() as connection:
+        for number, name in enumerate(("a", "A", "a ", "ä", "Ä", "🍓")):
+            connection.execute(insert, {"id": str(number), "fraise": name})
+    with engine.connect() as connection:
+        found = connection.scalar(text("SELECT count(*) FROM targets WHERE fraise = 'a'"))
+    assert found == 1
+
+
+def test_text_that_some_databases_refuse_is_recorded_alike_by_all(database_url: str) -> None:
+    store = SqlStore(open_database(database_url))
+    asked = ask(store)
+    worker = store.join(NewWorker("w", "serve", {}, 1), 30)
+    claimed = store.claim(asked, worker)
+    assert claimed is not None
+    odd = "a\x00b \ud800 \\u0000 \U0001f353" + "x" * 70_000
+    store.record(claimed, [Fact("log.line", None, {odd[:40]: [odd]})])
+    store.finish(claimed, Status.FAILED, odd)
+    plain = odd.replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
+    assert store.deployment(asked).reason == plain
+    lines = [each.data for each in store.events(asked) if each.type == "log.line"]
+    assert lines == [{plain[:40]: [plain]}]
+    assert store.deployments(Filter(fraise="a\x00")) == []
+    assert store.figures()
+
+
+def test_a_server_that_forgets_is_warned_about(
+    postgres_server: PostgresServer, mariadb_server: MariadbServer
+) -> None:
+    # I1
+    url = postgres_server.new_database()
+    migrate(url)
+    facts = look(url, 7)
+    assert (facts["kind"], facts["revision"], facts["pool"]) == ("postgresql", "0002", 7)
+    assert facts["server"].startswith("PostgreSQL ")
+    assert facts["counts"]["deployments"] == 0
+    assert [said.split()[0] for said in facts["warnings"]] == ["fsync"], "as the tests run it"
+    assert PASSWORD not in str(facts)
+    name = make_url(url).database
+    postgres_server.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    with open_database(url).connect() as connection:
+        assert connection.scalar(text("SHOW synchronous_commit")) == "on", "we ask for it"
+    url = mariadb_server.new_database()
+    assert look(url, 7)["warnings"] == []
+    assert look(url, 7)["revision"] is None
+    mariadb_server.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+    try:
+        (warning,) = look(url, 7)["warnings"]
+    finally:
+        mariadb_server.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+    assert warning.startswith("innodb_flush_log_at_trx_commit is 2")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://me:hunter2@db/f", "postgresql://me:***@db/f"),
+        ("mysql://me@db/f?password=hunter2&a=b", "mysql://me@db/f?a=b&password=***"),
+        ("postgresql://me:hunter2/x@db/f", "postgresql://me:***@db/f"),
+        ("postgresql://me:x@db:hunter2/f", "***"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, said: str) -> None:
+    assert shown(url) == said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("scheme", ["oracle", "postgresql+asyncpg", "mssql"])
+def test_another_kind_of_database_is_refused(scheme: str) -> None:
+    with pytest.raises(StoreError, match="not supported") as caught:
+        parse(f"{scheme}://me:hunter2@db/f")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_url_s_own_options_are_left_as_they_are(postgres_server: PostgresServer) -> None:
+    url = f"{postgres_server.new_database()}?application_name=mine&sslmode=disable"
+    migrate(url)
+    with open_database(url).connect() as connection:
+        assert connection.scalar(text("SHOW application_name")) == "mine"
+
+
+def test_a_password_may_stand_in_a_file_of_its_own(
+    postgres_server: PostgresServer, mariadb_server: MariadbServer, tmp_path: Any
+) -> None:
+    of_postgres, of_mariadb = tmp_path / "pgpass", tmp_path / "my.cnf"
+    of_postgres.write_text(f"*:*:*:fraisier:{PASSWORD}\n")
+    of_mariadb.write_text(f"[client]\npassword={PASSWORD}\n")
+    of_postgres.chmod(0o600)
+    options = {
+        postgres_server.new_database(): f"?passfile={of_postgres}",
+        mariadb_server.new_database(): f"?read_default_file={of_mariadb}",
+    }
+    for url, option in options.items():
+        assert migrate(url.replace(f":{PASSWORD}", "") + option) is None

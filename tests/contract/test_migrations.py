@@ -1,0 +1,167 @@
+"""A database comes to the newest schema from every released one, whatever happens on the way."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from fraisier.domain.deployment import Status
+from fraisier.domain.errors import StoreError
+from fraisier.domain.ports import Filter
+from fraisier.store import SqlStore
+from fraisier.store.database import HEAD, connect, open_database, revision
+from fraisier.store.migrate import migrate
+from fraisier.store.tables import metadata
+from support.databases import KINDS, PASSWORD, empty_database
+from support.killing import contents, end_of, migrated, migrated_until, start
+from support.old_records import RELEASED, fill
+
+#: More changes than any migration makes; a killed one that reaches it was not killed.
+TOO_MANY = 200
+#: One transaction makes them all alike: there a few instants do.
+EVERY = {"sqlite": 4, "postgresql": 6, "mysql": 1}
+
+
+@pytest.fixture
+def another(
+    database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[], str]:
+    """Return a function that makes one more empty database of the kind."""
+    return lambda: empty_database(database_kind, request, tmp_path)
+
+
+def differences(url: str) -> list[object]:
+    """Return where a database is not what the tables say."""
+    engine = connect(url)
+    with engine.connect() as connection:
+        found = list(compare_metadata(MigrationContext.configure(connection), metadata))
+    engine.dispose()
+    return found
+
+
+def migrate_killed(url: str, changes: int, target: str = "head") -> bool:
+    """Migrate and die after so many changes; return False where it came to its end before."""
+    code = end_of(start(migrated_until, url, changes, target))
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+@pytest.mark.parametrize("released", RELEASED)
+def test_the_records_of_every_released_version_come_along(
+    empty_database_url: str, released: str
+) -> None:
+    url = empty_database_url
+    fill(url, released)
+    before = contents(url)
+    assert migrate(url) == released
+    after = contents(url)
+    assert differences(url) == []
+    assert {n: d["rows"] for n, d in after.items() if n != "pauses"} == {
+        name: digest["rows"] for name, digest in before.items()
+    }
+    for unchanged in ("installation", "deployment_hosts", "events", "audit", "tokens"):
+        assert after[unchanged] == before[unchanged]
+    store = SqlStore(open_database(url))
+    listed = store.deployments(Filter())
+    assert [d.status.value for d in listed if d.target.environment == "production"] == [
+        "cancelled",
+        "rollback_failed",
+        "success",
+    ]
+    lines = [e for d in listed for e in store.events(d.id) if e.type == "log.line"]
+    assert [line.data["text"] for line in lines] == ["grüße \ufffd from the build \u2028 🍓"]
+    with connect(url).connect() as connection:
+        query = "SELECT target_id, accepted FROM deployments ORDER BY target_id, created_at, id"
+        order = [tuple(row) for row in connection.execute(text(query))]
+        last = dict(tuple(r) for r in connection.execute(text("SELECT id, accepted FROM targets")))
+    for target, accepted in last.items():
+        assert [n for t, n in order if t == target] == list(range(1, accepted + 1)), "I10"
+    assert store.deployment(listed[0].id).status is Status.IN_PROGRESS
+
+
+def test_what_0_1_0_left_running_is_taken_over_after_the_migration(
+    empty_database_url: str,
+) -> None:
+    fill(empty_database_url, "0001")
+    migrate(empty_database_url)
+    store = SqlStore(open_database(empty_database_url))
+    running = [d.id for d in store.deployments(Filter(status="in_progress"))]
+    with store._transaction() as connection:
+        live = text("SELECT live_target, worker_id FROM deployments WHERE status = 'in_progress'")
+        assert [row.worker_id for row in connection.execute(live)] == [None]
+        assert all(row.live_target for row in connection.execute(live))
+    assert len(running) == 1
+
+
+def test_a_migration_killed_at_any_change_completes_when_it_is_run_again(
+    another: Callable[[], str], database_kind: str
+) -> None:
+    # I18
+    whole = another()
+    fill(whole, "0001")
+    migrate(whole)
+    wanted = contents(whole)
+    for changes in range(1, TOO_MANY, EVERY[database_kind]):
+        url = another()
+        fill(url, "0001")
+        if not migrate_killed(url, changes):
+            break
+        migrate(url)
+        assert differences(url) == [], f"killed after change {changes}"
+        assert contents(url) == wanted, f"killed after change {changes}"
+    assert 10 < changes < TOO_MANY
+
+
+def test_an_installation_killed_at_any_change_completes(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    # I18, where no transaction protects the schema: each statement is there for good
+    for changes in range(1, TOO_MANY):
+        url = empty_database("mysql", request, tmp_path)
+        if not migrate_killed(url, changes, "0001"):
+            break
+        assert migrate(url) is None
+        assert differences(url) == [], f"killed after change {changes}"
+        assert contents(url)["installation"]["rows"] == 1
+    assert 10 < changes < TOO_MANY
+
+
+def test_processes_that_migrate_at_once_take_turns(empty_database_url: str) -> None:
+    processes = [start(migrated, empty_database_url) for _ in range(4)]
+    assert [end_of(process) for process in processes] == [0] * 4
+    assert differences(empty_database_url) == []
+    assert contents(empty_database_url)["installation"]["rows"] == 1, "one id for all"
+
+
+def test_a_server_s_database_is_not_changed_by_opening_it(
+    empty_database_url: str, database_kind: str
+) -> None:
+    if database_kind == "sqlite":
+        assert revision(open_database(empty_database_url)) == HEAD
+        return
+    with pytest.raises(StoreError, match="is empty") as empty:
+        open_database(empty_database_url)
+    fill(empty_database_url, "0001")
+    with pytest.raises(StoreError, match="older Fraisier") as older:
+        open_database(empty_database_url)
+    for caught in (empty, older):
+        assert "fraisier db migrate" in caught.value.hint
+        assert PASSWORD not in str(caught.value)
+
+
+def test_a_database_of_a_newer_fraisier_is_refused_by_all(database_url: str) -> None:
+    with connect(database_url).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for attempt in (open_database, migrate):
+        with pytest.raises(StoreError, match="newer Fraisier"):
+            attempt(database_url)
+
+
+def test_all_kinds_are_tried() -> None:
+    assert set(KINDS) == {"sqlite", "postgresql", "mysql"}

@@ -1,0 +1,191 @@
+"""Many workers on one queue: PostgreSQL holds it, JetStream wakes them, real hosts are changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fraisier.lab import Lab
+from fraisier.store.migrate import migrate
+from support.databases import NatsServer, PostgresServer
+from support.many import Many, in_order, working
+from support.repository import Repository
+from support.server import Server, serving
+from support.target import until
+
+TARGETS, VERSIONS = 8, 5
+LIMIT_SECONDS = 300
+
+
+@pytest.fixture
+def many(
+    lab: Lab, postgres_server: PostgresServer, nats_server: NatsServer, tmp_path: Path
+) -> Iterator[Many]:
+    """Return many small services, with PostgreSQL and NATS in the settings."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    repository = Repository.create(lab.git / f"many-{time.time_ns()}", "app", tmp_path / "work")
+    made = Many(lab, repository, folder, TARGETS)
+    settings = {
+        "FRAISIER_DATABASE_URL": postgres_server.new_database(),
+        "FRAISIER_NATS_URL": nats_server.url,
+    }
+    made.fraisier = replace(made.fraisier, environment=settings)
+    migrate(settings["FRAISIER_DATABASE_URL"])
+    yield made
+    made.wipe()
+
+
+def queue(server: Server) -> dict[str, Any]:
+    """Return the queue as the API shows it."""
+    answer = server.send("GET", "/queue")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def names(server: Server) -> set[str]:
+    """Return the names of the workers that live and take from the queue."""
+    workers = queue(server)["workers"]
+    return {each["name"] for each in workers if each["alive"] and each["kind"] != "command"}
+
+
+def ask_for(server: Server, fraise: str, version: str) -> str:
+    """Request a deployment and return its id."""
+    wish = {"fraise": fraise, "environment": "production", "version": version}
+    answer = server.send("POST", "/deployments", wish)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def ended(server: Server) -> dict[str, dict[str, Any]]:
+    """Return the deployments that have ended, by id."""
+    answer = server.send("GET", "/deployments?limit=1000")
+    return {each["id"]: each for each in answer.json()["deployments"] if each["completed_at"]}
+
+
+def started(server: Server, deployment_id: str) -> list[dict[str, Any]]:
+    """Return the events that say that a process began a deployment."""
+    events = server.send("GET", f"/deployments/{deployment_id}/events").json()["events"]
+    assert [event["sequence"] for event in events] == [*range(1, len(events) + 1)], "I11"
+    return [event for event in events if event["type"] == "deployment.started"]
+
+
+def test_two_workers_share_forty_deployments_and_one_of_them_dies(many: Many) -> None:
+    """I3, I4, I6, I10: all end, each is attempted by one worker, none twice, and in order."""
+    versions = [many.repository.commit("good", {"n": str(n)}) for n in range(VERSIONS)]
+    with (
+        serving(many.fraisier, "--without-worker") as server,
+        working(many.fraisier, "one", "--concurrency", "3") as one,
+        working(many.fraisier, "two", "--concurrency", "3") as two,
+    ):
+        until(lambda: names(server) == {"one", "two"}, 30)
+        asked = {
+            (name, version): ask_for(server, name, version)
+            for version in versions
+            for name in many.names
+        }
+        until(lambda: len(ended(server)) >= 12, LIMIT_SECONDS)
+        until(lambda: _runs(server, "two") >= 2, 60)
+        held = _running(server, "two")
+        killed = time.monotonic()
+        two.kill()
+        until(lambda: held <= ended(server).keys(), 60)
+        recovered = time.monotonic() - killed
+        assert recovered < 60, "I3"
+        lost = {each["id"]: each for each in ended(server).values() if each["id"] in held}
+        for deployment in lost.values():
+            if deployment["status"] == "interrupted":
+                path = f"/fraises/{deployment['fraise']}/environments/production/unlock"
+                assert server.send("POST", path, {"reason": "looked"}).status_code == 200
+        until(lambda: len(ended(server)) == len(asked), LIMIT_SECONDS)
+        done = ended(server)
+        assert set(done) == set(asked.values())
+        rest = [each for each in done.values() if each["id"] not in held]
+        assert {each["status"] for each in rest} == {"success"}, rest
+        assert {each["status"] for each in lost.values()} <= {"interrupted", "success"}, lost
+        assert "interrupted" in {each["status"] for each in lost.values()}
+        for deployment_id in done:
+            assert len(started(server, deployment_id)) == 1, f"I6: {deployment_id}"
+        marks = many.marks()
+        for name in many.names:
+            mine = [done[asked[name, version]] for version in versions]
+            began = [each["started_at"] for each in mine]
+            assert began == sorted(began), f"I10: {name}"
+            for before, after in pairwise(mine):
+                assert before["completed_at"] <= after["started_at"], f"I4: {name}"
+            assert len(set(marks[name])) == len(marks[name]), f"built twice: {name}"
+            assert in_order(versions, marks[name]), f"I10: {name}"
+            good = [each["version"] for each in mine if each["status"] == "success"]
+            assert set(good) <= set(marks[name])
+            assert many.serves(name) == good[-1], "I14"
+        assert one.process.poll() is None
+    print(f"recovered={recovered:.1f}s", *(each["reason"] for each in lost.values()), sep="\n")
+    assert "Traceback" not in one.log.read_text() + server.log.read_text()
+
+
+def _running(server: Server, name: str) -> set[str]:
+    """Return what a worker runs."""
+    running = [each for each in queue(server)["running"] if each["worker"]]
+    return {each["id"] for each in running if each["worker"]["name"] == name}
+
+
+def _runs(server: Server, name: str) -> int:
+    return len(_running(server, name))
+
+
+def test_workers_are_restarted_five_times_under_load_and_nothing_is_lost(many: Many) -> None:
+    """Row "SIGTERM during rolling restart" of the fault matrix: 0 lost, 0 interrupted."""
+    versions = [many.repository.commit("good", {"n": str(n)}) for n in range(2)]
+    with serving(many.fraisier, "--without-worker") as server, ExitStack() as stack:
+        running = stack.enter_context(working(many.fraisier, "first", "--concurrency", "2"))
+        asked = [ask_for(server, name, version) for version in versions for name in many.names]
+        for turn in range(5):
+            name = f"turn-{turn}"
+            following = stack.enter_context(working(many.fraisier, name, "--concurrency", "2"))
+            until(lambda name=name: name in names(server), 30)
+            assert running.stop() == 0, running.log.read_text()
+            assert "Traceback" not in running.log.read_text()
+            running = following
+        until(lambda: len(ended(server)) == len(asked), LIMIT_SECONDS)
+        done = ended(server)
+        assert {each["status"] for each in done.values()} == {"success"}, done
+        assert all(len(started(server, each)) == 1 for each in asked)
+    assert many.marks() == dict.fromkeys(many.names, versions)
+
+
+def test_a_request_reaches_an_idle_worker_at_once_also_when_nats_was_away(
+    many: Many, nats_server: NatsServer
+) -> None:
+    """I12: with NATS off deployments go on; when it is back, wake-ups do."""
+    sha = many.repository.commit("good")
+    with (
+        serving(many.fraisier, "--without-worker") as server,
+        working(many.fraisier, "one", "--label", "region=eu"),
+        working(many.fraisier, "two") as two,
+    ):
+        until(lambda: names(server) == {"one", "two"}, 30)
+        nats_server.kill()
+        try:
+            until(lambda: _nats(server) == "degraded", 15)
+            first = server.ended(ask_for(server, "s0", sha))
+            assert first["status"] == "success", first["reason"]
+            assert server.send("GET", "/health").status_code == 200
+        finally:
+            nats_server.start()
+        until(lambda: _nats(server) == "ok", 15)
+        until(lambda: "NATS is there" in two.log.read_text().rpartition("not there")[2], 15)
+        second = server.ended(ask_for(server, "s1", sha))
+        assert second["status"] == "success", second["reason"]
+        assert "s0 production" not in (many.fraisier.folder / "worker-one.log").read_text()
+
+
+def _nats(server: Server) -> str:
+    return str(server.send("GET", "/health").json()["parts"]["nats"]["status"])
