@@ -198,6 +198,11 @@ class Application:
         wakeups.listen_on(connection)
         return connection
 
+    @property
+    def nats_answers(self) -> bool:
+        """True while NATS is set and connected."""
+        return self.nats is not None and self.nats.connected
+
     @contextmanager
     def wakeups(self) -> Iterator[None]:
         """Hear of other processes' requests through NATS, where that is set, until the end."""
@@ -220,7 +225,7 @@ class Application:
 
     def _poll_seconds(self) -> float:
         """Return how long the queue is left alone where nobody rings."""
-        if self.nats is not None and self.nats.connected:
+        if self.nats_answers:
             return POLL_SECONDS["woken"]
         return POLL_SECONDS["sqlite" if self.database_url.startswith("sqlite") else "server"]
 
@@ -233,7 +238,6 @@ class Application:
         """Return what the control API is made of, all of it loaded; raise ConfigurationError."""
         from fraisier.api import Services
 
-        nats = self.nats
         return Services(
             self.catalogue,
             self.store,
@@ -242,7 +246,7 @@ class Application:
             self.previews,
             worker,
             stop,
-            None if nats is None else lambda: nats.connected,
+            None if self.nats is None else lambda: self.nats_answers,
             self.bell.ring,
         )
 

@@ -26,6 +26,7 @@ from fraisier.wiring import Application
 
 PROGRAMS = {"git": "apt-get install git", "ssh": "apt-get install openssh-client"}
 CONTACT_SECONDS = 60.0
+NATS_SECONDS = 5.0
 #: So many targets are looked at side by side.
 AT_ONCE = 4
 
@@ -68,6 +69,10 @@ def _checks(
     database = _attempt("database", lambda: _database(application))
     yield database
     if database.ok:
+        yield from _durability(application)
+    if application.nats is not None:
+        yield _nats(application)
+    if database.ok:
         yield from _targets(application, _chosen(application, fraise, environment))
 
 
@@ -106,6 +111,25 @@ def _containment() -> Check:
 def _database(application: Application) -> str:
     application.store.installation()
     return application.database_url
+
+
+def _durability(application: Application) -> Iterator[Check]:
+    """Say which settings of the database may lose what was accepted."""
+    from fraisier.store.status import look
+
+    for warning in look(application.database_url, 1)["warnings"]:
+        yield Check("database durability", False, warning, "see: fraisier db status")
+
+
+def _nats(application: Application) -> Check:
+    """Try to connect; without NATS all goes on, a little later."""
+    fix = "check FRAISIER_NATS_URL and the server; until then the queue is polled"
+    deadline = time.monotonic() + NATS_SECONDS
+    with application.wakeups():
+        while not application.nats_answers and time.monotonic() < deadline:
+            time.sleep(0.05)
+        found = application.nats_answers
+    return Check("nats", found, "it answers" if found else "it does not answer", fix)
 
 
 def _targets(application: Application, targets: Sequence[Target]) -> Iterator[Check]:

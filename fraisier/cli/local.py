@@ -56,15 +56,20 @@ class LocalControl:
 
     def deploy(self, wish: Wish) -> Json:
         """Record a request, while Ansible loads beside it."""
-        self._application.runner.prepare()
+        self._prepare(wish)
         mine = self._application.member.id
         return deployment_json(self._application.deployments.deploy(wish, mine))
 
     def rollback(self, wish: Wish) -> Json:
         """Record a request to go back, while Ansible loads beside it."""
-        self._application.runner.prepare()
+        self._prepare(wish)
         mine = self._application.member.id
         return deployment_json(self._application.deployments.rollback(wish, mine))
+
+    def _prepare(self, wish: Wish) -> None:
+        """Let Ansible begin to load for a target, as its hosts are reached."""
+        target = self._application.catalogue.target(wish.fraise, wish.environment)
+        self._application.runner.prepare(target.inventory, target.is_here)
 
     def cancel(self, deployment_id: str) -> Json:
         """Record the wish; the process that carries the deployment out sees it there."""

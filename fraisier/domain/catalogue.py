@@ -90,6 +90,11 @@ class Target:
     region: str = "default"
     network: str | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """True where one of its hosts is this very machine."""
+        return any(host.connection == "local" for host in self.hosts)
+
     def as_json(self) -> Json:
         """Return the snapshot that is stored with a deployment."""
         return asdict(self)

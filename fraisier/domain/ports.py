@@ -220,8 +220,11 @@ class TokenStore(Protocol):
 class Runner(Protocol):
     """Runs one playbook to its end and leaves nothing behind."""
 
-    def prepare(self, inventory: InventoryGroup | None = None) -> None:
-        """Get ready for a run that will come soon; optional, and only for speed."""
+    def prepare(self, inventory: InventoryGroup | None = None, here: bool = False) -> None:
+        """Get ready for a run that will come soon; optional, and only for speed.
+
+        `here`: on this very machine.
+        """
 
     def run(
         self,

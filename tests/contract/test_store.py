@@ -195,7 +195,7 @@ def test_a_busy_target_rejects_or_supersedes_as_configured(store: Working) -> No
 
 def test_the_same_key_gives_the_same_deployment_and_another_request_is_refused(
     store: Working,
-) -> None:
+) -> None:  # I9
     first = ask(store, idempotency_key="k", fingerprint="f")
     again = ask(store, idempotency_key="k", fingerprint="f", version="the branch has moved on")
     assert again == first

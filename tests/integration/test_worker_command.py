@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from support.command import Fraisier
+from support.databases import NatsServer
 from support.many import working
-from support.server import serving
+from support.server import free_port, serving
 from support.target import until
 
 
@@ -78,3 +79,18 @@ def test_what_means_nothing_is_refused(project: Fraisier, words: tuple[str, ...]
     refused = project(*words)
     assert refused.code == 2, refused.said
     assert "Traceback" not in refused.err
+
+
+def test_doctor_says_whether_nats_answers(project: Fraisier, nats_server: NatsServer) -> None:
+    good = project("--json", "doctor", FRAISIER_NATS_URL=nats_server.url).json["checks"]
+    assert {"name": "nats", "ok": True, "detail": "it answers"}.items() <= of(good, "nats").items()
+    bad = project("doctor", FRAISIER_NATS_URL=f"nats://127.0.0.1:{free_port()}")
+    assert bad.code == 1
+    assert "✗ nats: it does not answer" in bad.out
+    assert "FRAISIER_NATS_URL" in bad.out
+
+
+def of(checks: list[dict[str, object]], name: str) -> dict[str, object]:
+    """Return one check by its name."""
+    (found,) = [check for check in checks if check["name"] == name]
+    return found

@@ -92,7 +92,7 @@ class ScriptedRunner:
         self.works: list[Work] = []
         self.before_step: Callable[[Work], None] = lambda _work: None
 
-    def prepare(self, inventory: object = None) -> None:
+    def prepare(self, inventory: object = None, here: bool = False) -> None:
         """Need nothing."""
 
     def close(self) -> None:

@@ -137,7 +137,7 @@ def test_a_host_that_was_never_reached_is_not_touched_on_the_way_back(tmp_path: 
 
 def test_a_rollback_that_fails_says_so_and_holds_the_target_until_it_is_unlocked(
     tmp_path: Path,
-) -> None:
+) -> None:  # I13
     world = make_world(tmp_path, bad={"web-1": ("v2", "stuck")})
     world.runner.serving["web-1"] = "v1"
     ended = world.deploy("v2")
