@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help install system demo test check lint unit gates serve docs bench clean
+.PHONY: help install system demo test check lint unit gates serve docs bench chaos clean
 .DEFAULT_GOAL := help
 
 help: ## List what can be made
@@ -53,6 +53,9 @@ docs: install ## Write the generated parts of the documentation, and check all o
 
 bench: system install ## Measure a deployment beside a hand-written script, plain tasks and pyinfra
 	$(BIN)/python tests/bench/run.py
+
+chaos: system install ## Kill it at every failpoint (KILLS=500: so often; CANCELS=100: cancel so often)
+	$(BIN)/python tests/chaos/run.py $(KILLS) $(if $(CANCELS),--cancels $(CANCELS))
 
 clean: ## Remove the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .ansible

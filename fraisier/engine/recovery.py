@@ -22,7 +22,7 @@ from fraisier.engine.request import request_for, turn
 from fraisier.failpoints import failpoint
 
 #: The hosts have so many seconds to answer before a deployment ends as interrupted.
-PROBE_SECONDS = 25.0
+PROBE_SECONDS = 22.0
 #: Those that are silent are asked again, after a pause, while so many seconds are left.
 SHORTEST_PROBE_SECONDS, PAUSE_SECONDS = 3.0, 1.0
 #: The step of the last look: after every step that the attempt itself can have made.

@@ -1,0 +1,1 @@
+"""The crash harness: kills Fraisier on purpose and judges what is left."""

@@ -1,0 +1,150 @@
+"""A round: a lab, the servers of the databases, the versions, and the lanes that use them."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+
+from chaos.jobs import RESTART, Job, cancels, endless, one_of_each
+from chaos.lanes import Book, Jobs, Lane
+from chaos.target import Target
+from chaos.versions import Versions
+from fraisier import lab as labs
+from support.daemons import Daemon
+from support.databases import MariadbServer, PostgresServer
+
+#: Seconds; a worker that is killed is known to be dead after so long where nobody can look.
+SHORT_LEASE = 6.0
+HOSTS = 3
+FIRST_PORT = 9100
+
+
+class Round:
+    """What is asked for on the command line, made ready; `close` removes all of it."""
+
+    def __init__(self, asked: Namespace, book: Book) -> None:
+        self._asked, self._book = asked, book
+        self._stack, self._numbers = ExitStack(), count()
+        self._chance = random.Random(asked.seed)
+        self.lanes: list[Lane] = []
+        self.last: list[Lane] = []
+
+    def __enter__(self) -> Round:
+        """Make the lab, the servers and the lanes."""
+        with self._stack as stack:
+            self._lab = stack.enter_context(_a_lab(self._asked.lab))
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+            each = max(100, self._asked.kills, 2 * self._asked.cancels)
+            self._versions = stack.enter_context(_repository(self._lab, each))
+            shared, kinds = one_of_each(self._chance), self._asked.databases
+            for index, kind in enumerate(kinds):
+                self._add(kind, [j for j in shared[index :: len(kinds)] if self._wanted(j)])
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what was made."""
+        self._stack.close()
+
+    def run(self) -> None:
+        """Let every lane work, then those that disturb all others."""
+        for lanes in (self.lanes, self.last):
+            for lane in lanes:
+                lane.start()
+            for lane in lanes:
+                lane.join()
+
+    def _wanted(self, job: Job) -> bool:
+        return self._asked.only in (None, job.how)
+
+    def _add(self, kind: str, few: list[Job]) -> None:
+        """Add the lanes of one kind of database."""
+        server = _server(kind, self._stack)
+        queue, initial = self._queue(kind, few), kind[0]
+        for number in range(self._asked.lanes):
+            self.lanes.append(self._lane(f"{initial}{number}", kind, server, SHORT_LEASE, queue))
+        if not self._asked.plain:
+            patient = [Job("random", "machine", version="middle")] * (3 if self._asked.kills else 1)
+            self.lanes.append(self._lane(f"{initial}d", kind, server, None, Jobs(iter(patient))))
+        if server is not None and self._asked.kills:
+            jobs = Jobs(iter([Job(RESTART, version="slow")] * 2))
+            self.last.append(self._lane(f"{initial}r", kind, server, SHORT_LEASE, jobs))
+
+    def _queue(self, kind: str, few: list[Job]) -> Jobs:
+        asked, book, share = self._asked, self._book, len(self._asked.databases)
+        chance = random.Random(f"{asked.seed} {kind}")
+        if asked.cancels:
+            return Jobs(cancels(chance), lambda: book.cancelled[kind] * share >= asked.cancels)
+        if asked.kills:
+            return Jobs(endless(chance), lambda: book.kills[kind] * share >= asked.kills)
+        return Jobs(iter(few))
+
+    def _lane(
+        self, name: str, kind: str, server: Daemon | None, lease: float | None, jobs: Jobs
+    ) -> Lane:
+        number = next(self._numbers)
+        target = Target(
+            name=name,
+            kind=kind,
+            url=self._new_url(server, number),
+            lab=self._lab,
+            host=self._lab.hosts[number % len(self._lab.hosts)],
+            port=FIRST_PORT + number,
+            folder=self._folder / name,
+            versions=self._versions,
+            lease=lease,
+            server=server,
+        )
+        self._stack.callback(target.close)
+        return Lane(target, jobs, self._book, f"{self._asked.seed} {name}")
+
+    def _new_url(self, server: Daemon | None, number: int) -> str:
+        if isinstance(server, PostgresServer | MariadbServer):
+            return server.new_database()
+        return f"sqlite:///{self._folder / f'records-{number}.db'}"
+
+
+def _server(kind: str, stack: ExitStack) -> Daemon | None:
+    makers: dict[str, Callable[[], Daemon]] = {
+        "postgresql": PostgresServer,
+        "mysql": MariadbServer,
+    }
+    if kind not in makers:
+        return None
+    server = makers[kind]()
+    stack.callback(server.close)
+    return server
+
+
+@contextmanager
+def _a_lab(name: str | None) -> Iterator[labs.Lab]:
+    """Return a lab that is there, or make one for this round."""
+    if name:
+        yield next(lab for lab in labs.status() if lab.name == name)
+        return
+    own = f"chaos-{os.getpid()}"
+    for old in labs.names():
+        kind, _, pid = old.partition("-")
+        if kind == "chaos" and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            labs.down(old)
+    try:
+        yield labs.up(own, HOSTS)
+    finally:
+        labs.down(own)
+
+
+@contextmanager
+def _repository(lab: labs.Lab, each: int) -> Iterator[Versions]:
+    """Make the versions of a round where the hosts can read them."""
+    path = lab.git / f"chaos-{os.getpid()}.git"
+    try:
+        yield Versions.create(path, each)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
