@@ -34,9 +34,7 @@ class Status(StrEnum):
 
 #: From a state, the states that may follow. A state that nothing follows is terminal.
 MOVES: dict[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset(
-        {Status.IN_PROGRESS, Status.CANCELLED, Status.SUPERSEDED}
-    ),
+    Status.PENDING: frozenset({Status.IN_PROGRESS, Status.CANCELLED, Status.SUPERSEDED}),
     Status.IN_PROGRESS: frozenset(
         {
             Status.SUCCESS,
