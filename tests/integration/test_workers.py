@@ -94,24 +94,18 @@ def test_two_workers_share_forty_deployments_and_one_of_them_dies(many: Many) ->
         }
         until(lambda: len(ended(server)) >= 12, LIMIT_SECONDS)
         until(lambda: _runs(server, "two") >= 2, 60)
-        held = _running(server, "two")
         killed = time.monotonic()
         two.kill()
-        until(lambda: held <= ended(server).keys(), 60)
+        until(lambda: not _runs(server, "two"), 60)
         recovered = time.monotonic() - killed
         assert recovered < 60, "I3"
-        lost = {each["id"]: each for each in ended(server).values() if each["id"] in held}
-        for deployment in lost.values():
-            if deployment["status"] == "interrupted":
-                path = f"/fraises/{deployment['fraise']}/environments/production/unlock"
-                assert server.send("POST", path, {"reason": "looked"}).status_code == 200
-        until(lambda: len(ended(server)) == len(asked), LIMIT_SECONDS)
+        released: set[str] = set()
+        until(lambda: _all_ended(server, len(asked), released), LIMIT_SECONDS)
         done = ended(server)
         assert set(done) == set(asked.values())
-        rest = [each for each in done.values() if each["id"] not in held]
-        assert {each["status"] for each in rest} == {"success"}, rest
-        assert {each["status"] for each in lost.values()} <= {"interrupted", "success"}, lost
-        assert "interrupted" in {each["status"] for each in lost.values()}
+        lost = [each for each in done.values() if each["status"] == "interrupted"]
+        assert 1 <= len(lost) <= 3, "what the dead worker had under way"
+        assert {each["status"] for each in done.values()} == {"success", "interrupted"}
         for deployment_id in done:
             assert len(started(server, deployment_id)) == 1, f"I6: {deployment_id}"
         marks = many.marks()
@@ -127,7 +121,7 @@ def test_two_workers_share_forty_deployments_and_one_of_them_dies(many: Many) ->
             assert set(good) <= set(marks[name])
             assert many.serves(name) == good[-1], "I14"
         assert one.process.poll() is None
-    print(f"recovered={recovered:.1f}s", *(each["reason"] for each in lost.values()), sep="\n")
+    print(f"recovered={recovered:.1f}s", *(each["reason"] for each in lost), sep="\n")
     assert "Traceback" not in one.log.read_text() + server.log.read_text()
 
 
@@ -135,6 +129,17 @@ def _running(server: Server, name: str) -> set[str]:
     """Return what a worker runs."""
     running = [each for each in queue(server)["running"] if each["worker"]]
     return {each["id"] for each in running if each["worker"]["name"] == name}
+
+
+def _all_ended(server: Server, asked: int, released: set[str]) -> bool:
+    """Return whether so many have ended; a target that an interruption holds is released."""
+    done = ended(server)
+    for each in done.values():
+        if each["status"] == "interrupted" and each["id"] not in released:
+            path = f"/fraises/{each['fraise']}/environments/production/unlock"
+            assert server.send("POST", path, {"reason": "looked"}).status_code == 200
+            released.add(each["id"])
+    return len(done) == asked
 
 
 def _runs(server: Server, name: str) -> int:
