@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, jsonify
 
 from fraisier.api.access import who
-from fraisier.api.answers import PauseItem, QueueItem, WorkerPage
+from fraisier.api.answers_of_queue import PauseItem, QueueItem, WorkerPage
 from fraisier.api.asks import PageQuery, PauseRequest, ResumeRequest
 from fraisier.api.pages import page_of_all
 from fraisier.api.routes import Routes

@@ -1,0 +1,43 @@
+"""What the shapes of answers are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from fraisier.api.asks import said
+
+
+def text(meaning: str = "", null: bool = False) -> fields.String:
+    """Return a string that is always there; `null`: it may be null."""
+    return fields.String(required=True, allow_none=null, **said(meaning))
+
+
+def moment(meaning: str, null: bool = False) -> fields.String:
+    """Return a time, as ISO 8601 in UTC."""
+    described = {"description": meaning, "format": "date-time"}
+    return fields.String(required=True, allow_none=null, metadata={**described})
+
+
+def list_of(of: Any) -> fields.List[Any]:
+    """Return a list that is always there."""
+    return fields.List(of, required=True)
+
+
+def nested(schema: type[Schema]) -> fields.Nested:
+    """Return an object that is always there."""
+    return fields.Nested(schema, required=True)
+
+
+def page_of(noun: str, item: type[Schema]) -> type[Schema]:
+    """Return the shape of a page of a list."""
+    numbers: Mapping[str, Any] = {
+        "total": fields.Integer(required=True, **said("How many there are in all.")),
+        "limit": fields.Integer(required=True),
+        "offset": fields.Integer(required=True, **said("How many come before these.")),
+    }
+    return type(
+        f"{noun.capitalize()}Page", (Schema,), {noun: list_of(fields.Nested(item)), **numbers}
+    )

@@ -1,0 +1,152 @@
+"""Requests: accepted in an order, told apart by their keys, and taken back while they wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, and_, insert, select, update
+
+from fraisier.domain.deployment import AS_CONFIGURED, Deployment, Status
+from fraisier.domain.errors import KeyReused, Refused
+from fraisier.domain.event import Fact
+from fraisier.domain.ids import new_id, now
+from fraisier.domain.ports import NewDeployment
+from fraisier.failpoints import failpoint
+from fraisier.store import log
+from fraisier.store.audit import note, noted
+from fraisier.store.ending import end
+from fraisier.store.reading import LIVE, is_target
+from fraisier.store.rows import deployment_from, values_of
+from fraisier.store.tables import deployments, targets
+from fraisier.store.workers import Workers
+
+
+class Requests(Workers):
+    """Deployments from their request to the moment a worker has them, or nobody wants them."""
+
+    def request(self, new: NewDeployment, worker_id: str | None = None) -> Deployment:
+        """Record an accepted request with its first event; raise Refused."""
+        deployment_id = new_id("dep")
+
+        def change(connection: Connection) -> Deployment:
+            found = self._request(connection, deployment_id, new, worker_id)
+            failpoint("request.before_commit")
+            return found
+
+        found = self._write(change, lambda connection: self._found(connection, deployment_id))
+        failpoint("request.after_commit")
+        return found
+
+    def _request(
+        self,
+        connection: Connection,
+        deployment_id: str,
+        new: NewDeployment,
+        worker_id: str | None,
+    ) -> Deployment:
+        target = self._lock_target(connection, new.target.fraise, new.target.environment)
+        again = self._same_key(connection, new.triggered_by, new.idempotency_key, new.fingerprint)
+        if again is not None:
+            return again
+        self._make_way(connection, new, target)
+        accepted = target.accepted + 1
+        mine = targets.c.id == target.id
+        connection.execute(update(targets).where(mine).values(accepted=accepted))
+        row = values_of(deployment_id, new, target.id, accepted, worker_id)
+        connection.execute(insert(deployments).values(**row))
+        log.append(connection, deployment_id, [Fact("deployment.queued", None, _asked(new))])
+        return self._deployment(connection, deployment_id)
+
+    def repeated(self, by: str, key: str, fingerprint: str) -> Deployment | None:
+        """Return what was asked for with this key before; raise KeyReused if that was another."""
+        with self._transaction(reading=True) as connection:
+            return self._same_key(connection, by, key, fingerprint)
+
+    def _same_key(
+        self, connection: Connection, by: str, key: str | None, fingerprint: str
+    ) -> Deployment | None:
+        if key is None:
+            return None
+        query = select(deployments).where(
+            deployments.c.triggered_by == by, deployments.c.idempotency_key == key
+        )
+        row = connection.execute(query).first()
+        if row is not None and row.fingerprint != fingerprint:
+            raise KeyReused(
+                f"this idempotency key was used for another request, {row.id}",
+                "use a new key for a new request",
+            )
+        return deployment_from(row) if row is not None else None
+
+    def _lock_target(self, connection: Connection, fraise: str, environment: str) -> Any:
+        """Return a target's row, made where it is missing; whoever has it comes first."""
+        query = select(targets).where(is_target(fraise, environment)).with_for_update()
+        row = connection.execute(query).first()
+        if row is not None:
+            return row
+        names = {"fraise": fraise, "environment": environment}
+        connection.execute(insert(targets).values(id=new_id("tgt"), **names))
+        return connection.execute(query).one()
+
+    def _make_way(self, connection: Connection, new: NewDeployment, target: Any) -> None:
+        name = f"{new.target.fraise} {new.target.environment}"
+        if target.held_by is not None:
+            raise Refused(
+                f"{name} is held since {target.held_by} left its hosts in a state that was not "
+                "confirmed",
+                f"look at it (fraisier show {target.held_by}), then: fraisier unlock {name} "
+                "--reason …",
+            )
+        live = and_(deployments.c.target_id == target.id, deployments.c.status.in_(LIVE))
+        if new.target.on_busy == "reject":
+            busy = connection.execute(select(deployments).where(live)).first()
+            if busy is not None:
+                raise Refused(
+                    f"{name} is busy: {busy.id} is {busy.status}",
+                    "wait for it, or set on_busy: queue",
+                )
+        if new.target.on_busy == "supersede":
+            waiting = and_(live, deployments.c.status == Status.PENDING.value)
+            for row in connection.execute(select(deployments).where(waiting).with_for_update()):
+                reason = "a newer request took its place"
+                end(connection, deployment_from(row), Status.SUPERSEDED, reason)
+
+    def _found(self, connection: Connection, deployment_id: str) -> Deployment | None:
+        query = select(deployments).where(deployments.c.id == deployment_id)
+        row = connection.execute(query).first()
+        return deployment_from(row) if row is not None else None
+
+    def cancel(self, deployment_id: str, by: str) -> Deployment:
+        """End a pending deployment, or record the wish to end a running one; raise Refused."""
+        mark = new_id("aud")
+
+        def change(connection: Connection) -> Deployment:
+            found = self._cancel(connection, deployment_id, by, mark)
+            failpoint("cancel.before_commit")
+            return found
+
+        def done(connection: Connection) -> Deployment | None:
+            return self._deployment(connection, deployment_id) if noted(connection, mark) else None
+
+        found = self._write(change, done)
+        failpoint("cancel.after_commit")
+        return found
+
+    def _cancel(self, connection: Connection, deployment_id: str, by: str, mark: str) -> Deployment:
+        found = deployment_from(self._row(connection, deployment_id, lock=True))
+        if found.status.terminal:
+            raise Refused(f"{deployment_id} has ended already: it is {found.status.value}")
+        if found.cancel_requested_at is None:
+            wish = {"cancel_requested_at": now(), "cancel_requested_by": by}
+            one = deployments.c.id == deployment_id
+            connection.execute(update(deployments).where(one).values(**wish))
+            note(connection, by, "cancel", deployment_id, mark=mark)
+        if found.status is Status.PENDING:
+            end(connection, found, Status.CANCELLED, f"cancelled by {by} before it began")
+        return self._deployment(connection, deployment_id)
+
+
+def _asked(new: NewDeployment) -> dict[str, Any]:
+    default = AS_CONFIGURED if new.version == AS_CONFIGURED else new.target.branch
+    asked = new.requested_version or default
+    return {"version": new.version, "requested": asked, "strategy": new.strategy}
