@@ -45,7 +45,7 @@ def migrate(url: str) -> str | None:
 
 def upgrade(engine: Engine, target: str = "head") -> None:
     """Run every missing migration up to `target`: in one transaction, but for MySQL."""
-    with engine.begin() as connection, locked(connection):
+    with locked(engine) as connection:
         upgrade_on(connection, target)
 
 
@@ -57,13 +57,19 @@ def upgrade_on(connection: Connection, target: str = "head") -> None:
 
 
 @contextmanager
-def locked(connection: Connection) -> Iterator[None]:
-    """Keep others from changing the schema, within a transaction; raise as `lock`."""
-    lock(connection)
-    try:
-        yield
-    finally:
-        _unlock(connection)
+def locked(engine: Engine) -> Iterator[Connection]:
+    """Return a transaction during which nobody else changes the schema; raise as `lock`.
+
+    Where the lock is not of the transaction (MySQL), it is let go after the commit: whoever has it
+    next sees all that was written.
+    """
+    with engine.connect() as connection:
+        try:
+            with connection.begin():
+                lock(connection)
+                yield connection
+        finally:
+            _unlock(connection)
 
 
 def lock(connection: Connection) -> None:

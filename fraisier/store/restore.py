@@ -52,7 +52,7 @@ def restore(url: str, path: Path) -> dict[str, Any]:
         with translated(engine.url):
             _check_schema(engine, head["schema"])
             _refuse_workers(engine)
-            with engine.begin() as connection, locked(connection):
+            with locked(engine) as connection:
                 _replace(connection, path, head)
                 upgrade_on(connection)
                 unfinished = _pause(connection)

@@ -48,6 +48,7 @@ def check_roll_out_with_a_bad_second_host(fleet: Target) -> None:
     assert fleet.last()["status"] == "rolled_back"
     assert [fleet.served(host) for host in fleet.hosts] == [good] * 3
     assert watch.looks > 20
+    assert watch.stalls <= 3, watch.story()
     assert watch.fewest >= 2, watch.story()
     third = fleet.hosts[2]
     assert bad[:7] not in "".join(fleet.releases(third)), "the third host should not be touched"

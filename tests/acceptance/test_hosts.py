@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.target import APP_PATH, UNIT, Target
+from support.target import APP_PATH, SETUP_USER, UNIT, Target, wipe
 
 SETUP = ("setup", "my_api", "production")
 TRUST = ("hosts", "trust", "my_api", "production")
@@ -23,13 +23,12 @@ FOREIGN = (
 @pytest.fixture
 def bare(target: Target) -> Iterator[Target]:
     """Return a target whose service's user is not there; what setup makes is removed."""
-    target.configure(service_user="my-api")
+    target.configure(service_user=SETUP_USER)
     host = target.hosts[0]
+    wipe(host)
     yield target
     target.inside(
-        host,
-        f"systemctl stop {UNIT}; rm -rf {UNIT_PATH}.d {RULE}; userdel -r my-api 2>/dev/null; "
-        "rm -f /etc/ssh/sshd_config.d/plain.conf; systemctl reload ssh; true",
+        host, f"rm -f {RULE} /etc/ssh/sshd_config.d/plain.conf; systemctl reload ssh; true"
     )
 
 

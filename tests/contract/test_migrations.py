@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import StoreError
 from fraisier.domain.ports import Filter
 from fraisier.store import SqlStore
 from fraisier.store.database import HEAD, connect, open_database, revision
-from fraisier.store.migrate import migrate
+from fraisier.store.migrate import migrate, upgrade
 from fraisier.store.tables import metadata
 from support.databases import KINDS, PASSWORD, empty_database
 from support.killing import contents, end_of, migrated, migrated_until, start
@@ -137,6 +137,22 @@ def test_processes_that_migrate_at_once_take_turns(empty_database_url: str) -> N
     assert [end_of(process) for process in processes] == [0] * 4
     assert differences(empty_database_url) == []
     assert contents(empty_database_url)["installation"]["rows"] == 1, "one id for all"
+
+
+def test_the_lock_on_the_schema_is_let_go_after_the_commit(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    engine = connect(empty_database("mysql", request, tmp_path))
+    seen: list[str | None] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def at_the_release(connection, cursor, statement, *_: object) -> None:
+        if "RELEASE_LOCK" in statement:
+            seen.append(revision(engine))
+
+    upgrade(engine)
+    engine.dispose()
+    assert seen == [HEAD]
 
 
 def test_a_server_s_database_is_not_changed_by_opening_it(

@@ -21,6 +21,8 @@ from support.repository import Repository
 
 APP_PATH = "/opt/my-api"
 UNIT = "my-api.service"
+SETUP_USER = "my-api"
+SILENT = object()
 
 
 @dataclass
@@ -106,11 +108,19 @@ class Target:
 
 def served(address: str, port: int = 8000, timeout: float = 2.0) -> str | None:
     """Return the version /health answers with, None if there is no good answer."""
+    answer = asked(address, port, timeout)
+    return None if answer is SILENT else answer
+
+
+def asked(address: str, port: int = 8000, timeout: float = 2.0) -> Any:
+    """Return as `served`, but SILENT where nothing at all was said within the timeout."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
         connection.request("GET", "/health")
         response = connection.getresponse()
         body = response.read()
+    except TimeoutError:
+        return SILENT
     except (OSError, http.client.HTTPException):
         return None
     finally:
@@ -120,14 +130,23 @@ def served(address: str, port: int = 8000, timeout: float = 2.0) -> str | None:
 
 @dataclass
 class Watch:
-    """What a client saw while it polled: the fewest healthy hosts, and how often it looked."""
+    """What a client saw while it polled: the fewest healthy hosts, and how often it looked.
+
+    A round in which every host was silent at once is no look: the machine that carries client and
+    hosts stood still. A service that is down refuses at once, which is not silence.
+    """
 
     fewest: int = 10**6
     looks: int = 0
+    stalls: int = 0
     changes: list[tuple[float, list[str | None]]] = field(default_factory=list)
 
-    def saw(self, versions: list[str | None]) -> None:
+    def saw(self, answers: list[Any]) -> None:
         """Note what each host answered."""
+        if len(answers) > 1 and all(answer is SILENT for answer in answers):
+            self.stalls += 1
+            return
+        versions = [None if answer is SILENT else answer for answer in answers]
         self.looks += 1
         self.fewest = min(self.fewest, sum(version is not None for version in versions))
         if not self.changes or self.changes[-1][1] != versions:
@@ -135,7 +154,8 @@ class Watch:
 
     def story(self) -> str:
         """Return the changes seen, for the message of a failed test."""
-        return "\n".join(f"{at:.2f} {[v and v[:7] for v in seen]}" for at, seen in self.changes)
+        rounds = [f"{at:.2f} {[v and v[:7] for v in seen]}" for at, seen in self.changes]
+        return "\n".join([f"{self.looks} looks, {self.stalls} stalls", *rounds])
 
 
 @contextmanager
@@ -146,7 +166,7 @@ def watched(hosts: Sequence[LabHost]) -> Iterator[Watch]:
     def poll() -> None:
         with ThreadPoolExecutor(len(hosts)) as pool:
             while not stop.is_set():
-                watch.saw(list(pool.map(served, [host.address for host in hosts])))
+                watch.saw(list(pool.map(asked, [host.address for host in hosts])))
                 stop.wait(0.02)
 
     thread = threading.Thread(target=poll)
@@ -163,8 +183,10 @@ def wipe(host: LabHost) -> None:
     exec_in(
         host.container, "sh", "-c",
         f"systemctl stop {UNIT} 2>/dev/null; systemctl disable {UNIT} 2>/dev/null;"
-        f"rm -f /etc/systemd/system/{UNIT} /etc/fraisier-test-behaviour; systemctl daemon-reload;"
-        f"systemctl reset-failed; umount {APP_PATH} 2>/dev/null; rm -rf {APP_PATH}; true",
+        f"rm -rf /etc/systemd/system/{UNIT} /etc/systemd/system/{UNIT}.d;"
+        "rm -f /etc/fraisier-test-behaviour; systemctl daemon-reload; systemctl reset-failed;"
+        f"umount {APP_PATH} 2>/dev/null; rm -rf {APP_PATH};"
+        f"! id {SETUP_USER} 2>/dev/null || userdel -rf {SETUP_USER} 2>/dev/null; true",
     )  # fmt: skip
 
 
