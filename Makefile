@@ -28,7 +28,7 @@ demo: system install ## Deploy the example to a real systemd host here, upgrade 
 test: system check ## Run every test, on real hosts
 	$(BIN)/pytest -n 3 --dist loadfile --durations 15 --ignore tests/bench --ignore tests/unit
 
-check: install lint unit ## Lint, type-check and run the unit tests (under a minute)
+check: install lint unit ## Lint, type-check and run the unit tests (about a minute)
 
 lint: install
 	$(BIN)/ruff check .
