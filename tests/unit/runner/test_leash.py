@@ -35,7 +35,7 @@ def waited(found: Leash, child: int) -> float:
 def test_before_the_first_beat_there_is_no_limit_and_letting_go_ends_it(child: int) -> None:
     found = Leash()
     threading.Timer(0.4, found.close).start()
-    assert waited(found, child) >= 0.4
+    assert waited(found, child) > 0.39  # the two clocks are read at slightly different moments
     found.handed_over()
 
 
