@@ -59,6 +59,7 @@ def test_three_hosts_roll_one_at_a_time_and_two_always_serve(fleet: Target) -> N
     assert result.code == 0, result.said
     assert [fleet.served(host) for host in fleet.hosts] == [newer] * 3
     assert watch.looks > 20
+    assert watch.stalls <= 3, watch.story()
     assert watch.fewest >= 2, watch.story()
 
 
