@@ -47,7 +47,7 @@ def remove_labs_of_dead_runs() -> None:
     """Take down what a killed run of the tests left behind."""
     for name in labs.names():
         kind, _, pid = name.partition("-")
-        if kind == "test" and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+        if kind in ("test", "engine") and pid.isdigit() and not Path(f"/proc/{pid}").exists():
             labs.down(name)
 
 

@@ -32,6 +32,7 @@ def lab() -> None:
 @click.option(
     "--reclaim", is_flag=True, help="Take the lowest addresses, removing hosts that have them."
 )
+@click.option("--engine", is_flag=True, help="With a Docker engine of its own in each host.")
 @click.pass_obj
 def up(
     context: Context,
@@ -40,6 +41,7 @@ def up(
     addresses: tuple[str, ...],
     ports: tuple[int, ...],
     reclaim: bool,
+    engine: bool,
 ) -> None:
     """Start hosts with systemd and sshd; those already there are kept."""
     from fraisier import lab as labs
@@ -50,6 +52,7 @@ def up(
         reclaim=reclaim,
         ports=ports,
         addresses=addresses,
+        engine=engine,
         say=context.say,
     )
     lines = [
@@ -114,6 +117,7 @@ def _host_data(made: Lab, host: LabHost) -> dict[str, Any]:
         "port": host.port,
         "ports": list(host.ports),
         "container": host.container,
+        "engine": host.engine,
         "state": host.state,
         "ssh": shlex.join(made.ssh(host)),
     }

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fraisier.domain.errors import LabError
+from fraisier.lab import nested
 from fraisier.lab.archive import File, pack
 from fraisier.lab.engine import docker, exec_in
 from fraisier.lab.model import LABEL, SSH_PORT, LabHost
 
 READY_SECONDS = 60
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
-COLUMNS = ("", ".host", ".address", ".ssh-port", ".ports", ".folder", ".image")
+COLUMNS = ("", ".host", ".address", ".ssh-port", ".ports", ".folder", ".image", ".engine")
 
 FLAGS = (
     *("--stop-signal", "SIGRTMIN+3"),
@@ -49,7 +50,7 @@ def find() -> list[LabHost]:
 
 
 def _host(row: str) -> LabHost:
-    container, state, lab, name, address, port, ports, folder, image = row.split("\t")
+    container, state, lab, name, address, port, ports, folder, image, engine = row.split("\t")
     return LabHost(
         name=name,
         address=address,
@@ -60,6 +61,7 @@ def _host(row: str) -> LabHost:
         ports=tuple(int(each) for each in ports.split(",")),
         image=image,
         state=state,
+        engine=bool(engine),
     )
 
 
@@ -70,7 +72,7 @@ def create(host: LabHost, cgroups: str, files: Sequence[File]) -> None:
     published = [(host.port, SSH_PORT), *((port, port) for port in host.ports)]
     docker(
         *("create", "--name", host.container, "--hostname", host.name, *labels),
-        *(*FLAGS, *flags),
+        *(*FLAGS, *flags, *(nested.flags() if host.engine else ())),
         *("--volume", f"{host.folder}/git:{host.folder}/git:ro"),
         *(f"--publish={host.address}:{outside}:{inside}" for outside, inside in published),
         host.image,

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from fraisier.domain.errors import LabError
 from fraisier.lab import addresses as loopback
-from fraisier.lab import containers, daemon, files, image, machine, place
+from fraisier.lab import containers, daemon, files, image, machine, nested, place
 from fraisier.lab.model import Lab, LabHost, Say, checked_name
 from fraisier.lab.plan import Plan, Wish, plan
 from fraisier.lab.recipe import Recipe
@@ -31,18 +31,21 @@ def up(
     reclaim: bool = False,
     ports: Sequence[int] = (),
     addresses: Sequence[str] = (),
+    engine: bool = False,
     say: Say = _quiet,
 ) -> Lab:
     """The lab `name` with at least `hosts` hosts, all ready; what is already there is kept.
 
     New hosts take the lowest free addresses, or `addresses`. With `reclaim` the lab has the lowest
-    addresses, whoever has them now: hosts in the way are removed. Raises LabError.
+    addresses, whoever has them now: hosts in the way are removed. With `engine`, a Docker engine of
+    its own runs in each. Raises LabError.
     """
     folder = place.home() / checked_name(name)
-    wish = Wish(name, hosts, tuple(ports), loopback.checked(addresses), reclaim)
+    wish = Wish(name, hosts, tuple(ports), loopback.checked(addresses), reclaim, engine)
     with place.one_at_a_time(say):
         daemon.ensure_running(place.daemon_log(), say)
         tag = image.ensure(Recipe(), say)
+        tag = nested.ensure(tag, say) if engine else tag
         machine.allow_many_hosts(say)
         existing = [files.judged(host) for host in containers.find()]
         ssh_port, published = loopback.choose_ports(ports)
@@ -51,7 +54,8 @@ def up(
         )
         _remove(todo.remove, existing, wish, say)
         lab = Lab(name, next((host.folder for host in todo.stay), folder), ())
-        new = [_new_host(lab, *each, ssh_port, published, tag) for each in todo.create]
+        made = [_new_host(lab, *each, ssh_port, published, tag) for each in todo.create]
+        new = [replace(host, engine=engine) for host in made]
         return _bring_up(lab, todo, new, tag, say)
 
 

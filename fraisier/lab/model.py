@@ -23,7 +23,8 @@ class LabHost:
     """One host: a container that runs systemd and sshd on its own loopback address.
 
     `port` is where its sshd answers on `address`; `ports` are the others published there.
-    `state` is Docker's word for the container: running, exited, created, paused, dead.
+    `state` is Docker's word for the container: running, exited, created, paused, dead. With
+    `engine` a Docker engine of its own runs in it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class LabHost:
     ports: tuple[int, ...] = SERVED_PORTS
     image: str = ""
     state: str = "running"
+    engine: bool = False
 
     @property
     def running(self) -> bool:
@@ -51,6 +53,7 @@ class LabHost:
             f"{LABEL}.ports": ",".join(map(str, self.ports)),
             f"{LABEL}.folder": str(self.folder),
             f"{LABEL}.image": self.image,
+            f"{LABEL}.engine": "yes" if self.engine else "",
         }
 
 

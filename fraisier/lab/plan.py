@@ -22,6 +22,7 @@ class Wish:
     ports: tuple[int, ...] = ()
     addresses: tuple[str, ...] = ()
     reclaim: bool = False
+    engine: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,11 @@ def _check_address(
 def _check_ports(kept: Sequence[LabHost], wish: Wish) -> None:
     for host in kept:
         lacking = sorted(set(wish.ports) - set(host.ports))
+        if wish.engine and not host.engine:
+            raise LabError(
+                f"{host.name} has no Docker engine, and a container cannot get one",
+                f"take its lab down first: fraisier lab down --name {wish.name}",
+            )
         if lacking:
             raise LabError(
                 f"{host.name} does not publish port {lacking[0]}, and a container cannot begin to",

@@ -13,9 +13,10 @@ APP_ID = 990
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo"),
-    *("python3-minimal", "python3-venv", "git"),
+    *("python3-minimal", "python3-venv", "git", "haproxy"),
     *("ca-certificates", "curl", "iproute2", "procps"),
 )
+AFTERWARDS = "certbot"
 
 SSHD = f"""\
 HostKey /etc/ssh/ssh_host_ed25519_key
@@ -44,11 +45,16 @@ FILES = (
     File("/etc/gitconfig", "[safe]\n\tdirectory = *\n"),
 )
 
+# debootstrap alone cannot configure certbot's Python packages; apt, afterwards, can.
+# A proxy is set up by Fraisier alone; the distribution's units are nobody's.
 # apt's timers would fetch at moments of their own choosing, under whoever measures something.
 SETUP = f"""\
 useradd --uid {DEPLOY_ID} --create-home --shell /bin/bash {LOGIN}
 useradd --system --uid {APP_ID} --no-create-home --home-dir /nonexistent \
     --shell /usr/sbin/nologin app
+apt-get -q update
+DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends {AFTERWARDS}
+systemctl mask haproxy.service certbot.service certbot.timer
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer
 rm -f /etc/ssh/ssh_host_*
 : > /etc/machine-id

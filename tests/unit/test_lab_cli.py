@@ -45,7 +45,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_up_starts_one_host_of_the_default_lab(asked: list[dict[str, Any]]) -> None:
     assert invoke("up").exit_code == 0
     assert asked == [
-        {"name": "default", "hosts": 1, "reclaim": False, "ports": (), "addresses": ()}
+        {
+            "name": "default",
+            "hosts": 1,
+            "reclaim": False,
+            "ports": (),
+            "addresses": (),
+            "engine": False,
+        }
     ]
 
 
