@@ -1,0 +1,206 @@
+# Copyright (c) 2026 The Fraisier authors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+# SPDX-License-Identifier: MIT
+"""A service at Coolify, as this machine remembers it: the ground that every verb stands on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Mapping
+from urllib.parse import urlsplit
+
+from .coolify_http import Api
+from .coolify_resource import FINISHED, Resource, View
+from .coolify_service import GIT, STACK, CoolifyService
+from .failure import Failure
+from .fence import Fence
+from .fence_rules import Claim
+from .files import read_json, remove_file, write_json
+from .ledger import Ledger
+from .releases import IN_PLACE, Layout, Release, new_id, state_home
+from .report import Report
+
+
+@dataclass(frozen=True)
+class CoolifyLayout(Layout):
+    """The paths of a service at Coolify: `app_path` is its state folder and holds all."""
+
+    kind: str = IN_PLACE
+
+    @property
+    def state(self) -> str:
+        """The folder that is for nobody else to read."""
+        return self.app_path
+
+
+class CoolifySite:
+    """The service, its releases and its fence on this machine; and what the run reports."""
+
+    def __init__(self, service: CoolifyService, claim: Claim | None) -> None:
+        self.service = service
+        self.claim = claim
+        self.resource = Resource(service, Api(service.place))
+        self.layout = CoolifyLayout(state_folder(service))
+        self.ledger = Ledger(self.layout)
+        self.fence = Fence(self.layout.state)
+        self.report = Report()
+        self.switched = False
+        self.changed = False
+        self.reused = False
+        self.gate: dict[str, Any] | None = None
+        self.previous: Release | None = None
+
+    def enter(self) -> Claim:
+        """Make the state folder ready and take the fence; returns the claim it was taken for."""
+        if self.claim is None:
+            raise ValueError("a site that was made without a claim takes no fence")
+        with self.report.step("fence"):
+            self.fence.require_its_time(self.claim)
+            os.makedirs(os.path.dirname(self.layout.state), exist_ok=True)
+            for folder in (self.layout.state, self.layout.records):
+                os.makedirs(folder, 0o700, exist_ok=True)
+            self.fence.acquire(self.claim)
+            self.ledger.sweep()
+        return self.claim
+
+    def remembered(self) -> Release | None:
+        """Return the release that is current by the records of this machine."""
+        current = self.ledger.current()
+        if current is None:
+            return None
+        return self.ledger.get(current) or Release(current, "", "", "unknown", 0.0)
+
+    def record(self, release: Release, variables: Mapping[str, str | None]) -> Release:
+        """Record a new release with the variables it has; nothing is left when that fails."""
+        self.fence.check()
+        try:
+            self.ledger.open(release.id)
+            environment = {"variables": dict(variables), "secrets": sorted(self.service.secrets)}
+            write_json(self.layout.environment_of(release.id), environment)
+            return self.ledger.write(release)
+        except BaseException:
+            self.ledger.remove(release.id)
+            raise
+
+    def new(self, version: str, status: str, deployment: str, **spec: Any) -> Release:
+        """Return a release made now, which is not recorded yet."""
+        now, mark = time.time(), hashlib.sha256(version.encode()).hexdigest()
+        taken = os.listdir(self.layout.records)
+        return Release(new_id(now, mark, taken), version, deployment, status, now, spec=spec)
+
+    def variables_of(self, release: Release) -> dict[str, str | None]:
+        """Return the variables of a release; None stands for one that could not be read."""
+        found = read_json(self.layout.environment_of(release.id))
+        if found is None:
+            raise Failure(
+                "release_not_found",
+                f"the record of release {release.id} is damaged",
+                "deploy the version again",
+            )
+        variables: dict[str, str | None] = found["variables"]
+        return variables
+
+    def switch(self, release: Release, went_live: bool) -> Release:
+        """Make a release current in the records."""
+        self.fence.check()
+        current = self.ledger.current()
+        if current == release.id:
+            return release
+        if went_live:
+            release = replace(release, deployed_at=time.time(), previous=current)
+            self.ledger.write(release)
+        self.ledger.switch(release.id)
+        self.switched = True
+        return release
+
+    def unswitch(self) -> None:
+        """Take the switch back: Coolify was not changed."""
+        if self.previous is None:
+            self.ledger.forget_current()
+        else:
+            self.ledger.switch(self.previous.id)
+        self.switched = False
+
+    # --- the note of what this machine began at Coolify -----------------------------------
+
+    def note(self) -> dict[str, Any] | None:
+        """Return what was begun at Coolify and not seen to end: `uuid`, `known` before it."""
+        return read_json(self._note)
+
+    def begin(self, known: list[str], uuid: str | None = None) -> None:
+        """Write down that a deployment is asked for, or (`uuid`) which one it is."""
+        write_json(self._note, {"known": known, "uuid": uuid, "at": time.time()})
+
+    def ended(self) -> None:
+        """Write down that nothing of ours is under way at Coolify."""
+        remove_file(self._note)
+
+    @property
+    def _note(self) -> str:
+        return os.path.join(self.layout.state, "underway.json")
+
+    def result(self) -> dict[str, Any]:
+        """Return what the modules return, as far as the run came."""
+        return {
+            "changed": self.changed,
+            "fence": self.fence.number,
+            "switched": self.switched,
+            "release": describe(self._now()),
+            "previous": before(self.previous),
+            "reused": self.reused,
+            "gate": self.gate,
+            "steps": self.report.steps,
+            "log": self.report.log,
+        }
+
+    def _now(self) -> Release | None:
+        current = self.ledger.current()
+        return self.ledger.get(current) if current else None
+
+
+def state_folder(service: CoolifyService) -> str:
+    """Return the folder of a service's state, which only its user can read."""
+    host = urlsplit(service.place.url).netloc.replace(":", "_")
+    return os.path.join(state_home(), "coolify", f"{host}_{service.uuid}")
+
+
+def version_that_runs(site: CoolifySite, view: View) -> str:
+    """Return the version that runs at Coolify, as far as can be told; empty: it cannot."""
+    if view.kind == STACK:
+        return view.configured
+    finished = [each for each in site.resource.deployments() if not each.under_way]
+    good = next((each for each in finished if each.status == FINISHED), None)
+    ours = {release.spec.get("uuid"): release.version for release in site.ledger.all()}
+    if good is None:
+        return view.configured
+    if view.kind == GIT:
+        return good.commit if good.commit != "HEAD" else ours.get(good.uuid, "")
+    return ours.get(good.uuid) or (view.configured if good is finished[0] else "")
+
+
+def runs(site: CoolifySite, view: View, release: Release) -> bool:
+    """True when it is this release's version that runs at Coolify, as far as Coolify tells."""
+    return view.running and version_that_runs(site, view) == release.version
+
+
+def before(release: Release | None) -> dict[str, Any] | None:
+    """Return what was current when the run began, in the shape the modules return it."""
+    if release is None:
+        return None
+    return {"id": release.id, "version": release.version, "good": release.good}
+
+
+def describe(release: Release | None) -> dict[str, Any] | None:
+    """Return a release in the shape the modules return it."""
+    if release is None:
+        return None
+    return {
+        "id": release.id,
+        "version": release.version,
+        "status": release.status,
+        "deployment": release.deployment,
+        "uuid": release.spec.get("uuid"),
+    }

@@ -1,0 +1,84 @@
+"""The fake Coolify is strict: it refuses what the published document does not know."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from support.coolify import TOKEN, Coolify, coolify
+from support.coolify_document import Broken, check_answer, check_request, operation
+
+
+def ask(server: Coolify, method: str, path: str, body: Any = None, token: str = TOKEN) -> int:
+    """Send a request to the fake and return the status."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    data = None if body is None else json.dumps(body)
+    connection.request(method, "/api/v1" + path, data, headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/applications/app-git?verbose=true", None),
+        ("GET", "/applications/app-git", {"a": 1}),
+        ("PATCH", "/applications/app-git", {"git_commit": "x"}),
+        ("PATCH", "/applications/app-git", {"git_commit_sha": 1}),
+        ("PATCH", "/applications/app-git/envs/bulk", {}),
+        ("PATCH", "/applications/app-git/envs/bulk", {"data": [{"name": "x"}]}),
+        ("POST", "/applications/app-git/start?force=yes", None),
+    ],
+)
+def test_a_request_that_the_document_does_not_know_is_refused(
+    method: str, path: str, body: Any
+) -> None:
+    with coolify() as server:
+        server.add_git()
+        assert ask(server, method, path, body) == 422
+        assert server.broken
+        server.broken.clear()  # what is left makes the test fail that sent it
+
+
+def test_a_path_that_the_document_does_not_know_is_refused() -> None:
+    with coolify() as server:
+        assert ask(server, "GET", "/applications/app-git/secrets") == 404
+        assert server.broken
+        server.broken.clear()
+
+
+def test_only_a_token_with_the_ability_is_let_in() -> None:
+    with coolify() as server:
+        server.add_git()
+        assert ask(server, "GET", "/applications/app-git", token="") == 401
+        assert ask(server, "GET", "/applications/app-git", token="2|other") == 401
+        server.tokens["2|reader"] = {"read"}
+        assert ask(server, "GET", "/applications/app-git", token="2|reader") == 200
+        assert ask(server, "POST", "/applications/app-git/start", token="2|reader") == 403
+        assert not server.apps["app-git"].deployments
+
+
+def test_an_answer_that_the_document_does_not_know_is_noticed() -> None:
+    found = operation("GET", "/api/v1/deployments/dep1")
+    assert found is not None
+    assert found.named == {"uuid": "dep1"}
+    check_answer(found, 200, {"status": "finished", "commit": "HEAD"})
+    with pytest.raises(Broken):
+        check_answer(found, 200, {"status": 3})
+    with pytest.raises(Broken):
+        check_answer(found, 418, {})
+
+
+def test_the_longest_path_of_the_document_is_meant() -> None:
+    found = operation("GET", "/api/v1/deployments/applications/app")
+    assert found is not None
+    assert found.name == "GET /deployments/applications/{uuid}"
+    check_request(found, {"skip": ["0"], "take": ["20"]}, None)
+    with pytest.raises(Broken):
+        check_request(found, {"take": ["0"]}, None)
