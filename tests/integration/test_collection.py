@@ -57,7 +57,7 @@ def test_what_plain_ansible_did_does_not_stop_the_control_plane_nor_the_reverse(
             assert target.served(target.hosts[0]) == sha
 
 
-@pytest.mark.parametrize("scenario", ["default", "docker_compose"])
+@pytest.mark.parametrize("scenario", ["default", "docker_compose", "coolify", "proxy"])
 def test_a_molecule_scenario_passes(scenario: str) -> None:
     done = run("molecule", "test", "--scenario-name", scenario, cwd=COLLECTION)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]

@@ -198,7 +198,8 @@ def test_every_role_is_described(controller: Controller, tmp_path: Path) -> None
         for point, page in role["entry_points"].items():
             assert (tasks / f"{point}.yml").is_file(), f"{name} {point}"
             assert page["short_description"], f"{name} {point}"
-            assert page["options"], f"{name} {point}"
+            wanted = specified["argument_specs"][point].get("options") or {}
+            assert set(page["options"]) == set(wanted), f"{name} {point}"
 
 
 def test_the_tarball_holds_the_collection_and_nothing_else(tarball: Path) -> None:

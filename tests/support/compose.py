@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import json
 import shutil
@@ -203,19 +204,31 @@ class Registry:
     address: str
 
     @classmethod
-    def start(cls, name: str, base: str) -> Registry:
+    def start(cls, name: str, base: str, *more: str) -> Registry:
         """Start one, and return it when it answers."""
         file = REGISTRY_FILE.format(base=base)
         tag = f"{REGISTRY}:{base.rpartition(':')[2]}"
         docker("build", "--quiet", "--tag", tag, "-", stdin=file)
         port = free_port()
         published = f"127.0.0.1:{port}:5000"
-        docker("run", "--detach", "--rm", "--name", name, "--publish", published, tag)
+        docker("run", "--detach", "--rm", "--name", name, "--publish", published, *more, tag)
         deadline = time.monotonic() + 20
         while not _answers(port):
             assert time.monotonic() < deadline, "the registry never answered"
             time.sleep(0.05)
         return cls(f"127.0.0.1:{port}")
+
+    @classmethod
+    def private(cls, name: str, base: str, folder: Path, user: str, password: str) -> Registry:
+        """Start one that wants a login, and push to it with that."""
+        word = hashed(password)
+        (folder / "htpasswd").write_text(f"{user}:{word}\n")
+        wanted = {
+            "REGISTRY_AUTH": "htpasswd", "REGISTRY_AUTH_HTPASSWD_REALM": "test",
+            "REGISTRY_AUTH_HTPASSWD_PATH": "/login/htpasswd",
+        }  # fmt: skip
+        more = [word for key in wanted for word in ("--env", f"{key}={wanted[key]}")]
+        return cls.start(name, base, *more, "--volume", f"{folder}:/login:ro")
 
     @staticmethod
     def stop(name: str) -> None:
@@ -237,11 +250,19 @@ class Registry:
         return reference
 
 
+def hashed(password: str) -> str:
+    """Return a password as the one kind of htpasswd that a registry reads: bcrypt."""
+    library = ctypes.CDLL("libcrypt.so.1")
+    library.crypt.restype = ctypes.c_char_p
+    found: bytes = library.crypt(password.encode(), b"$2b$05$" + b"abcdefghijklmnopqrstuu")
+    return found.decode()
+
+
 def _answers(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
     try:
         connection.request("GET", "/v2/")
-        return connection.getresponse().status == 200
+        return connection.getresponse().status in (200, 401)
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -1,5 +1,6 @@
 """A service of the standard library whose file `behaviour` says how it is: good, or how it fails.
 
+One that is bad as `proxied…` is good for whoever asks it directly, as its health check does.
 A host's own file /etc/fraisier-test-behaviour comes first, so that one host of many can be bad.
 """
 
@@ -33,9 +34,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Answer one request."""
         if HOW == "hang":
             time.sleep(3600)
+        proxied = "X-Forwarded-For" in self.headers
+        if HOW == "proxied-slow" and proxied:
+            time.sleep(0.4)
         body = {"version": VERSION, "secret_length": len(os.environ.get("TEST_SECRET", ""))}
         data = json.dumps(body).encode()
-        self.send_response(500 if HOW == "http500" else 200)
+        bad = HOW == "http500" or (HOW == "proxied500" and proxied)
+        self.send_response(500 if bad else 200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -19,7 +19,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         greeting = os.environ.get("GREETING", "")
         body = {"version": VERSION, "greeting": greeting, "secret_length": len(secret)}
         data = json.dumps(body).encode()
-        self.send_response(500 if HOW == "http500" else 200)
+        asked_from_here = self.headers.get("Host", "").startswith(("127.0.0.1", "localhost"))
+        sick = HOW == "http500" or (HOW == "sick_in_traffic" and not asked_from_here)
+        self.send_response(500 if sick else 200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -19,6 +19,7 @@ from ansible_collections.fraisier.deploy.plugins.module_utils import (
     compose_engine,
     compose_gate,
     compose_images,
+    compose_open,
     compose_probe,
     compose_project,
     compose_service,
@@ -289,6 +290,7 @@ def site(name: str, project: str = "demo") -> compose_site.ComposeSite:
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder that holds the state of all services."""
     monkeypatch.setattr(compose_site, "state_home", lambda: str(tmp_path))
+    monkeypatch.setattr(compose_open, "state_home", lambda: str(tmp_path))
     return tmp_path
 
 
@@ -305,12 +307,12 @@ def test_two_services_of_a_project_are_brought_up_one_after_the_other(state: Pat
 
 
 def test_the_way_back_knows_the_project_when_the_file_is_gone(state: Path) -> None:
-    assert compose_site.remembered_name(service("api")) is None
+    assert compose_open.remembered_name(service("api")) is None
     site("api", "older")
     site("api", "newer")
-    assert compose_site.remembered_name(service("api")) == "newer"
-    assert compose_site.remembered_name(service("api", "/elsewhere/x.yml")) is None
-    assert compose_site.remembered_name(service("worker")) is None
+    assert compose_open.remembered_name(service("api")) == "newer"
+    assert compose_open.remembered_name(service("api", "/elsewhere/x.yml")) is None
+    assert compose_open.remembered_name(service("worker")) is None
     assert (state / "compose/newer/api").stat().st_mode & 0o077 == 0
 
 
@@ -339,11 +341,13 @@ def test_role_modules_and_documentation_take_the_same_service() -> None:
 
 
 def test_provider_config_has_the_same_keys_and_defaults() -> None:
-    elsewhere = {"fraise", "environment", "min_healthy_time", "healthy_deadline"}
+    elsewhere = {"fraise", "environment", "min_healthy_time", "healthy_deadline", "around"}
     keys = PROVIDER["schema"]["properties"]
-    assert set(keys) == set(COMPOSE_SERVICE) - elsewhere
+    reached = {"hosts", "known_hosts", "become", "become_password"}
+    assert set(keys) - reached == set(COMPOSE_SERVICE) - elsewhere
     theirs = {n: v for n, v in _defaults(COMPOSE_SERVICE).items() if n not in elsewhere}
-    assert _defaults(keys) == theirs
+    own = {name: keys[name] for name in keys if name not in reached}
+    assert _defaults(own) == theirs
     check = keys["health_check"]["properties"]
     assert set(check) == set(COMPOSE_HEALTH_CHECK)
     assert _defaults(check) == _defaults(COMPOSE_HEALTH_CHECK)

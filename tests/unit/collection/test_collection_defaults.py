@@ -34,7 +34,7 @@ DOCUMENTED = {
 ROLE_SERVICE = ROLE["argument_specs"]["main"]["options"]["bare_metal_service"]["options"]
 
 #: Of a service, what comes from other parts of fraises.yaml than provider_config.
-ELSEWHERE = {"fraise", "environment", "repository", "branch", "git_username"}
+ELSEWHERE = {"fraise", "environment", "repository", "branch", "git_username", "around", "type"}
 PACE = {"min_healthy_time", "healthy_deadline"}
 #: Of provider_config, what is about reaching the host and not about the service.
 CONNECTION = {"hosts", "known_hosts", "become", "become_password"}
@@ -92,6 +92,8 @@ def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:
 def test_provider_config_and_the_service_have_the_same_defaults() -> None:
     theirs = _defaults(SERVICE)
     theirs.pop("healthy_deadline")
+    theirs.pop("around")
+    theirs.pop("type")
     ours = {n: v for n, v in _defaults(SCHEMA["properties"]).items() if n not in CONNECTION}
     assert ours == theirs
     check = SCHEMA["properties"]["health_check"]["properties"]

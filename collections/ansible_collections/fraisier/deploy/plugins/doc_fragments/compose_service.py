@@ -52,6 +52,10 @@ options:
         description: Seconds that a pull may take.
         type: float
         default: 600
+      registries:
+        description: The user names of private registries, by registry.
+        type: dict
+        default: {}
       health_check:
         description: How to see that the service is well; as V(docker) when left out.
         type: dict
@@ -123,12 +127,39 @@ options:
         description: Seconds by when it must have become healthy.
         type: float
         default: 60
+      around:
+        description: >-
+          What is done around a release, by C(hooks), C(backup), C(migrate) and C(smoke); in the
+          shape that fraises.yaml has them. Checked when it is needed.
+        type: dict
+        default: {}
   secret_environment:
     description: >-
       Variables that the Compose file may refer to and that are secrets. Texts under 4 characters
       are not hidden.
     type: dict
     default: {}
+  secret_registries:
+    description: >-
+      The passwords of O(service.registries), by registry. They are on the host's disk only while
+      something is pulled or built.
+    type: dict
+    default: {}
+  files:
+    description: >-
+      Set by the action of the same name where the host is another machine: what was sent of the
+      Compose file's folder. Leave it out.
+    type: dict
+    suboptions:
+      digest:
+        description: The SHA-256 of what was sent.
+        type: str
+      content:
+        description: All of it, where it is small.
+        type: str
+      archive:
+        description: Where it is on the host, where it is large.
+        type: path
 requirements:
   - docker
   - docker compose >= 2

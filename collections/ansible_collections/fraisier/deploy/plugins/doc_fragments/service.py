@@ -156,6 +156,30 @@ options:
         description: Seconds by when it must have become healthy.
         type: float
         default: 60
+      around:
+        description: >-
+          What is done around a release, by C(hooks), C(backup), C(migrate) and C(smoke); in the
+          shape that fraises.yaml has them. Checked when it is needed.
+        type: dict
+        default: {}
+      type:
+        description:
+          - What kind of service it is. V(scheduled), V(etl) and V(backup) come to an end; they are
+            run by a timer, or when they are asked for, and not restarted by a deployment.
+        type: str
+        choices: [api, worker, scheduled, etl, backup]
+        default: api
+      schedule:
+        description: For O(service.type=scheduled), when it runs, as systemd's OnCalendar has it.
+        type: str
+      run_now:
+        description: Of a service that comes to an end, run it once at each deployment.
+        type: bool
+        default: false
+      run_timeout:
+        description: Of a service that comes to an end, seconds that a run may take.
+        type: float
+        default: 3600
   secret_environment:
     description: Environment variables that are secrets. Texts under 4 characters are not hidden.
     type: dict

@@ -21,7 +21,10 @@ options:
     elements: str
     required: true
   strategy:
-    description: V(recreate) changes all hosts at once, V(rolling) some at a time.
+    description:
+      - V(recreate) changes all hosts at once, V(rolling) some at a time.
+      - V(blue-green) and V(canary) move traffic between two releases, which takes more than
+        playbooks that run one after the other; C(fraisier deploy) carries them out.
     type: str
     choices: [recreate, rolling]
     default: rolling
@@ -47,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The C(strategy) and its C(steps), each with C(verb), C(hosts) and C(last).
+  description: The C(strategy) and its C(steps), each with C(verb), C(hosts), C(last) and C(args).
   type: dict
 """
 
@@ -55,13 +58,18 @@ from typing import Any, Callable, Sequence
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.planning import way_out
+from ..module_utils.planning import TWO_COLOURS, way_out
 
 
 def plan(
     hosts: Sequence[str], strategy: str = "rolling", max_parallel: Any = 1, verb: str = "deploy"
 ) -> dict[str, Any]:
     """Return the plan of a change."""
+    if strategy.replace("_", "-") in TWO_COLOURS:
+        raise AnsibleFilterError(
+            f"{strategy} is not carried out by plain playbooks; use: fraisier deploy, "
+            "or the strategy rolling"
+        )
     try:
         return way_out(strategy, list(hosts), max_parallel, verb)
     except ValueError:

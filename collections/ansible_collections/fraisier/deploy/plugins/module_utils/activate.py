@@ -8,18 +8,22 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from . import gate, in_place
+from . import gate, in_place, oneshot, release_around
 from .commands import User
 from .failure import Failure
 from .health import Place
 from .observe import UNKNOWN, running_release
 from .prepare import command_environment
 from .releases import BAD, GOOD, Release
+from .seat import Seat, plain_seat
 from .site import Site
 from .unit_check import check_unit
 
 #: Failures that are the release's own fault.
-_GUILTY = ("build_failed", "start_failed", "health_check_failed")
+GUILTY = (
+    "build_failed", "start_failed", "health_check_failed", "smoke_failed", "hook_failed",
+    "migration_failed", "job_failed",
+)  # fmt: skip
 
 
 def activate(site: Site, release: Release, user: User, went_live: bool = True) -> Release:
@@ -32,10 +36,15 @@ def activate(site: Site, release: Release, user: User, went_live: bool = True) -
     try:
         if site.layout.in_place:
             in_place.build_here(site, release, user)
+            if went_live:
+                release_around.before(site, release, user)
         restart(site, release)
         pass_gate(site, release, user, fresh=True)
+        if went_live:
+            release_around.smoke(site, release, user)
+            release_around.after(site, release, user)
     except Failure as failure:
-        if failure.code in _GUILTY:
+        if failure.code in GUILTY:
             site.ledger.mark(release, BAD)
         raise
     return site.ledger.mark(release, GOOD)
@@ -62,51 +71,70 @@ def _switch(
 
 def restart(site: Site, release: Release) -> None:
     """Put the release's unit in place when it has one, and restart the service."""
+    if site.service.is_job:
+        oneshot.install(site, release)
+        return
     name = site.service.systemd_service
     with site.report.step("restart") as step:
         site.fence.check()
         site.changed = True
         step["changed"] = True
-        site.restarted_at = time.time()
         text = site.ledger.stored(release.id)[1]
         if text is not None:
             check_unit(site)
             site.systemd.install(name, text)
-        site.systemd.tell("reset-failed", name)
-        limit = site.service.check.deadline + 35  # the old process may take 30 s to stop
-        finished = site.systemd.tell("restart", name, timeout=limit)
-        if finished.code != 0:
-            why = f"it took longer than {limit:g} s" if finished.timed_out else _reason(site)
-            raise Failure(
-                "start_failed",
-                f"{name} did not start: {why}",
-                "read the log of the service; try its command on the host as its user",
-                finished.output + site.systemd.journal(name, site.restarted_at),
-            )
+        start_unit(site, name)
 
 
-def _reason(site: Site) -> str:
-    state = site.systemd.show(site.service.systemd_service)
+def start_unit(site: Site, name: str) -> None:
+    """Have a unit started anew; raises Failure `start_failed`."""
+    site.restarted_at = time.time()
+    site.systemd.tell("reset-failed", name)
+    limit = site.service.check.deadline + 35  # the old process may take 30 s to stop
+    finished = site.systemd.tell("restart", name, timeout=limit)
+    if finished.code != 0:
+        why = f"it took longer than {limit:g} s" if finished.timed_out else _reason(site, name)
+        raise Failure(
+            "start_failed",
+            f"{name} did not start: {why}",
+            "read the log of the service; try its command on the host as its user",
+            finished.output + site.systemd.journal(name, site.restarted_at),
+        )
+
+
+def _reason(site: Site, name: str) -> str:
+    state = site.systemd.show(name)
     return f"{state.active_state} ({state.result}, exit status {state.exit_status})"
 
 
-def pass_gate(site: Site, release: Release, user: User, fresh: bool) -> None:
-    """Run the health gate; raises Failure `health_check_failed`. `fresh`: just restarted."""
+def pass_gate(
+    site: Site, release: Release, user: User, fresh: bool, seat: Seat | None = None
+) -> None:
+    """Run the health gate; raises Failure `health_check_failed`. `fresh`: just restarted.
+
+    `seat`: where the release runs; the service's own one when left out.
+    """
     service = site.service
-    check = service.check if fresh else replace(service.check, delay=0.0, min_healthy=0.0)
+    if service.is_job:
+        oneshot.pass_gate(site, release, fresh)
+        return
+    seat = seat or plain_seat(service, site.layout)
+    check = seat.check if fresh else replace(seat.check, delay=0.0, min_healthy=0.0)
     with site.report.step("gate"):
         environment = command_environment(site, release.version, release.id, user)
-        place = Place(user, site.layout.current, environment)
-        verdict = gate.require_healthy(check, place, service.systemd_service, fresh, site.systemd)
+        place = Place(user, seat.folder, {**environment, **seat.environment})
+        verdict = gate.require_healthy(check, place, seat.unit, fresh, site.systemd)
         site.gate = verdict.as_dict()
         if not verdict.passed:
             where = f"{service.fraise} ({release.version[:12]})"
-            log = site.systemd.journal(service.systemd_service, site.restarted_at)
+            log = site.systemd.journal(seat.unit, site.restarted_at)
             raise gate.failure(verdict, where, log)
 
 
 def runs(site: Site, release: Release) -> bool:
     """True when the service is up, from this release, under the unit that belongs to it."""
+    if site.service.is_job:
+        return oneshot.runs(site, release)
     text = site.ledger.stored(release.id)[1]
     name = site.service.systemd_service
     if text is not None and site.systemd.installed_text(name) != text:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any, Sequence
 
-from . import envfile
+from . import envfile, oneshot
 from .activate import pass_gate
 from .commands import find_user, run
 from .deploy import remembered
@@ -16,6 +16,7 @@ from .failure import Failure
 from .prepare import user_environment
 from .probe import probe
 from .releases import Release
+from .seat import live_seat
 from .site import Site
 
 #: The old process may take 30 s to stop.
@@ -26,10 +27,11 @@ _UNSET = ("", "[not set]", str(2**64 - 1))
 def status(site: Site) -> dict[str, Any]:
     """Return how the service is: what `release_probe` finds, and `since`, `memory_bytes`, `ok`.
 
-    `since` is in Unix seconds, None while nothing runs; `ok` when the unit is active.
+    `since` is in Unix seconds, None while nothing runs; `ok` when the unit is active. Of a job,
+    `last_run` tells how it ended, and `ok` is False where it failed or its timer does not work.
     """
-    name = site.service.systemd_service
-    found = probe(site.layout, name)
+    name = live_seat(site.service, site.layout).unit
+    found = probe(site.layout, site.service.systemd_service)
     more = site.systemd.properties(name, ("ActiveEnterTimestampMonotonic", "MemoryCurrent"))
     started, memory = more["ActiveEnterTimestampMonotonic"], more["MemoryCurrent"]
     active = found["unit"]["active_state"] == "active"
@@ -39,6 +41,7 @@ def status(site: Site) -> dict[str, Any]:
         "ok": active,
         "since": round(time.time() - ago, 3) if active else None,
         "memory_bytes": None if memory in _UNSET or not active else int(memory),
+        **(oneshot.status(site) if site.service.is_job else {}),
     }
 
 
@@ -55,16 +58,23 @@ def control(site: Site, verb: str) -> dict[str, Any]:
             _tell_systemd(site, verb, step)
         finally:
             site.fence.close()
-    if verb != "stop":
-        pass_gate(site, release, user, fresh=step["changed"])
+    if verb != "stop" and site.service.is_job:
+        oneshot.run(site)
+    elif verb != "stop":
+        seat = live_seat(site.service, site.layout)
+        pass_gate(site, release, user, fresh=step["changed"], seat=seat)
     return status(site)
 
 
 def _tell_systemd(site: Site, verb: str, step: dict[str, Any]) -> None:
-    name = site.service.systemd_service
+    name = live_seat(site.service, site.layout).unit
     before = site.systemd.show(name)
     if not before.exists:
         raise Failure("unit_missing", f"there is no unit {name} on the host", "deploy the service")
+    if site.service.is_job:
+        step["changed"] = site.changed = True
+        oneshot.control(site, verb)
+        return
     site.restarted_at = time.time()
     step["changed"] = site.changed = verb == "restart" or before.active != (verb == "start")
     if verb != "stop":
@@ -88,10 +98,12 @@ def execute(site: Site, argv: Sequence[str], timeout: float) -> dict[str, Any]:
     """
     release = require_release(site)
     user = find_user(site.service.service_user)
-    environment = {**user_environment(site, user), **variables(site, release)}
+    seat = live_seat(site.service, site.layout)
+    own = {**variables(site, release), **seat.environment}
+    environment = {**user_environment(site, user), **own}
     with site.report.step("exec"):
         site.changed = True  # nobody but the command knows
-        finished = run(argv, env=environment, cwd=site.layout.current, user=user, timeout=timeout)
+        finished = run(argv, env=environment, cwd=seat.folder, user=user, timeout=timeout)
     return {
         "exit_status": finished.code,
         "output": finished.output,

@@ -11,12 +11,22 @@ import shutil
 import socket
 import sys
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from .commands import SYSTEM_PATH, User, collect, end_group, find_user, spawn
-from .site import Site
+from .releases import Layout
 
 SHELL_SECONDS = 15.0
+
+
+class Place(Protocol):
+    """What has an application's folder in its layout."""
+
+    @property
+    def layout(self) -> Layout:
+        """The paths of the application."""
+
+
 #: What shells read when a command comes by SSH, by the shell's name; ~ is the user's home.
 _READ = {
     "bash": ("~/.bashrc", "/etc/bash.bashrc", "/etc/bashrc"),
@@ -25,7 +35,7 @@ _READ = {
 }
 
 
-def examine(site: Site, login: str | None) -> dict[str, Any]:
+def examine(site: Place, login: str | None) -> dict[str, Any]:
     """Return what doctor judges: `clock` (Unix seconds), `disk`, `shell`, `python`.
 
     `login` is the account that SSH logs in as; its shell is timed as sshd starts it, and without

@@ -184,6 +184,7 @@ def collect(
     output, limit = Bounded(), time.monotonic() + timeout
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
+        over = False  # what it wrote last is looked for after its end was seen
         while True:
             left = limit - time.monotonic()
             if left <= 0:
@@ -194,8 +195,9 @@ def collect(
                 if not chunk:
                     break
                 output.add(chunk)
-            elif process.poll() is not None:
+            elif over:
                 break
+            over = process.poll() is not None
     try:
         return Finished(process.wait(max(0.0, limit - time.monotonic())), output.text())
     except subprocess.TimeoutExpired:

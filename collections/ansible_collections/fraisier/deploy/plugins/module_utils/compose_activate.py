@@ -10,16 +10,18 @@ import time
 from dataclasses import replace
 from typing import Any, Mapping
 
-from . import gate
+from . import compose_around, gate
 from .compose_containers import Container, containers, half_replaced
 from .compose_engine import STOP_SECONDS, Docker, compose, last_line, output_of
 from .compose_gate import require_healthy
 from .compose_project import image_of
-from .compose_site import ComposeSite
+from .compose_site import ComposeSite, content_of
 from .failure import Failure
 from .releases import BAD, GOOD, Release
+from .seat import check_on
 
-_GUILTY = ("start_failed", "health_check_failed")  # failures that are the release's own fault
+#: Failures that are the release's own fault.
+GUILTY = ("start_failed", "health_check_failed", "smoke_failed", "hook_failed")
 LOG_LINES = 20
 
 
@@ -31,10 +33,13 @@ def activate(site: ComposeSite, release: Release, went_live: bool = True) -> Rel
     with site.report.step("switch") as step:
         release = _switch(site, release, step, went_live)
     try:
-        release = _up(site, release)
+        release = bring_up(site, release)
         healthy(site, fresh=True)
+        if went_live:
+            compose_around.smoke(site, release)
+            compose_around.after(site, release)
     except Failure as failure:
-        if failure.code in _GUILTY:
+        if failure.code in GUILTY:
             site.ledger.mark(release, BAD)
         raise
     return site.ledger.mark(release, GOOD)
@@ -54,17 +59,25 @@ def _switch(site: ComposeSite, release: Release, step: dict[str, Any], went_live
     return release
 
 
-def _up(site: ComposeSite, release: Release) -> Release:
+def bring_up(site: ComposeSite, release: Release) -> Release:
     """Bring the service and what it needs up, from the record of the release alone."""
-    _project, environment = site.stored(release.id)
-    docker, service = Docker(environment["variables"]), site.service.service
-    file, folder = site.layout.file_of(release.id), site.layout.record(release.id)
+    service = site.service.service
+    run_up(site, release, service, site.layout.file_of(release.id))
+    found = containers(site.docker, site.name, service)
+    spec = {**release.spec, "hash": found[0].hash if found else ""}
+    return site.ledger.write(replace(release, spec=spec))
+
+
+def run_up(site: ComposeSite, release: Release, service: str, file: str) -> None:
+    """Bring a service up, and what it needs, as a resolved file says; raises Failure."""
+    docker, folder = Docker(site.stored(release.id)[1]["variables"]), site.layout.state
     words = ["up", "--detach", "--no-build", "--pull", "never", "--", service]
     with site.report.step("up") as step:
         limit = site.service.check.deadline + STOP_SECONDS
         begin = [*compose(file, folder, site.name), "--env-file", os.devnull]
         with site.alone(limit):
-            site.fence.check()
+            if site.fence.holder is not None:  # else the caller keeps deployments out
+                site.fence.check()
             step["changed"] = True
             _tidy(site)
             finished = docker.do(*begin, *words, timeout=limit)
@@ -75,12 +88,9 @@ def _up(site: ComposeSite, release: Release) -> Release:
                 "start_failed",
                 f"{service} did not start: {why}",
                 "read the log; a port may be taken, or the image's command may be wrong",
-                finished.output + logs(site),
+                finished.output + logs(site, service),
             )
         site.report.say("up", output_of(["compose", *words], finished))
-    found = containers(site.docker, site.name, service)
-    spec = {**release.spec, "hash": found[0].hash if found else ""}
-    return site.ledger.write(replace(release, spec=spec))
 
 
 def _tidy(site: ComposeSite) -> None:
@@ -99,24 +109,30 @@ def _tidy(site: ComposeSite) -> None:
         site.report.say("up", f"put right {container.name}, left by a run that was killed")
 
 
-def healthy(site: ComposeSite, fresh: bool = False) -> None:
-    """Run the health gate; raises Failure `health_check_failed`. `fresh`: just brought up."""
-    service = site.service
+def healthy(
+    site: ComposeSite, fresh: bool = False, name: str | None = None, port: int | None = None
+) -> None:
+    """Run the health gate; raises Failure `health_check_failed`. `fresh`: just brought up.
+
+    `name` and `port`: the service under another name, asked on another port.
+    """
+    service, name = site.service, name or site.service.service
     check = service.check if fresh else replace(service.check, delay=0.0, min_healthy=0.0)
+    check = check_on(check, port) if port else check
     with site.report.step("gate"):
-        found = containers(site.docker, site.name, service.service)
+        found = containers(site.docker, site.name, name)
         verdict = require_healthy(site.docker, check, service.min_healthy, found, fresh)
         site.gate = verdict.as_dict()
         if not verdict.passed:
             images = ", ".join(sorted({container.image for container in found}))
             where = f"{service.fraise} ({images or 'no container'})"
-            raise gate.failure(verdict, where, logs(site))
+            raise gate.failure(verdict, where, logs(site, name))
 
 
-def logs(site: ComposeSite) -> str:
-    """Return the last lines that the service's containers said."""
+def logs(site: ComposeSite, name: str | None = None) -> str:
+    """Return the last lines that the containers of a service said, by default of the own one."""
     told = []
-    for container in containers(site.docker, site.name, site.service.service):
+    for container in containers(site.docker, site.name, name or site.service.service):
         said = site.docker.do("logs", "--tail", str(LOG_LINES), "--", container.id, timeout=30)
         told.append(f"{container.name}:\n{said.output}")
     return "\n".join(told)
@@ -127,7 +143,7 @@ def runs(site: ComposeSite, release: Release) -> bool:
     project, _environment = site.stored(release.id)
     own, found = site.service.service, containers(site.docker, site.name)
     mine = [container for container in found if container.service == own]
-    wanted = [c.running and c.image_id == release.version for c in mine]
+    wanted = [c.running and c.image_id == content_of(release) for c in mine]
     same = [c.hash == release.spec.get("hash") for c in mine]
     needed = all(_stands(project, name, found) for name in project["services"] if name != own)
     return bool(mine) and all(wanted) and all(same) and needed

@@ -9,13 +9,17 @@ import os
 import time
 from typing import Any
 
+from . import compose_around
 from .compose_activate import activate, healthy, runs
+from .compose_balancer import out_of_balancer
 from .compose_containers import Container, containers
 from .compose_engine import compose
 from .compose_images import Image, find, forget, keep, kept_name, obtain, obtain_others
 from .compose_project import text_of, with_image
+from .compose_retire import retire
 from .compose_service import check_version
-from .compose_site import ComposeSite
+from .compose_site import ComposeSite, content_of
+from .failure import Failure
 from .files import remove_file, write_atomic
 from .ground import require_space
 from .releases import GOOD, PREPARED, Release, earlier_good, new_id, to_prune
@@ -25,21 +29,43 @@ def deploy(site: ComposeSite, version: str) -> None:
     """Make the service run a version (empty: as its file says). Raises Failure."""
     version = check_version(version)
     check_machine(site)
-    claim = site.enter()
+    site.enter()
     site.sweep()
-    site.previous = site.remembered() or _adopted(site)
+    site.previous = before_now(site)
+    site.install_files(site.files.digest if site.files else None)
     image = obtain(site, version)
     obtain_others(site)
     project = pinned(site, keep(site, image.id))
     environment = site.environment(version)
     if site.previous and unchanged(site, site.previous, image.id, project, environment):
         healthy(site)
+        retire(site)
         return
-    release = _reusable(site, image.id, project, environment)
-    if release is None:
-        release = _recorded(site, image, project, environment, claim.deployment)
-    activate(site, release)
+    release = recorded_or_reused(site, image, project, environment)
+    try:
+        compose_around.before(site, release)
+        with out_of_balancer(site):
+            activate(site, release)
+        retire(site)
+    except (Failure, OSError):
+        if not site.switched:  # nobody else will take it back
+            compose_around.take_back(site)
+        raise
     prune(site)
+
+
+def before_now(site: ComposeSite) -> Release | None:
+    """Return the release that serves, one that somebody started without Fraisier included."""
+    return site.remembered() or _adopted(site)
+
+
+def recorded_or_reused(
+    site: ComposeSite, image: Image, project: dict[str, Any], environment: dict[str, Any]
+) -> Release:
+    """Return the release that is what is asked for, recorded now where there is none yet."""
+    release = _reusable(site, image.id, project, environment)
+    deployment = site.claim.deployment if site.claim else ""
+    return release or _recorded(site, image, project, environment, deployment)
 
 
 def check_machine(site: ComposeSite) -> None:
@@ -56,23 +82,26 @@ def pinned(site: ComposeSite, reference: str) -> dict[str, Any]:
     return with_image(site.project, site.service.service, reference)
 
 
-def _same(
+def same(
     site: ComposeSite, release: Release, image: str, project: dict[str, Any], env: dict[str, Any]
 ) -> bool:
-    return release.good and release.version == image and site.stored(release.id) == (project, env)
+    """True when a release is good and just what is asked for."""
+    files = site.files is None or release.spec.get("files") == site.files.digest
+    stored = site.stored(release.id) == (project, env)
+    return release.good and content_of(release) == image and stored and files
 
 
 def unchanged(
     site: ComposeSite, release: Release, image: str, project: dict[str, Any], env: dict[str, Any]
 ) -> bool:
     """True when just what is asked for runs already."""
-    return _same(site, release, image, project, env) and runs(site, release)
+    return same(site, release, image, project, env) and runs(site, release)
 
 
 def _reusable(
     site: ComposeSite, image: str, project: dict[str, Any], env: dict[str, Any]
 ) -> Release | None:
-    found = (r for r in site.ledger.all() if _same(site, r, image, project, env))
+    found = (r for r in site.ledger.all() if same(site, r, image, project, env))
     release = next(found, None)
     site.reused = release is not None
     return release
@@ -94,8 +123,12 @@ def _recorded(
         try:
             site.ledger.open(id)
             site.write(id, project, environment)
-            spec = {"image": image.reference, "digest": image.digest, **more}
-            return site.ledger.write(Release(id, image.id, deployment, status, now, spec=spec))
+            sent = {"files": site.files.digest} if site.files else {}
+            spec = {"image": image.reference, "digest": image.digest, **sent, **more}
+            version = image.id
+            if image.built and site.files:  # each host builds its own: the sources are the version
+                version, spec["id"] = f"sha256:{site.files.digest}", image.id
+            return site.ledger.write(Release(id, version, deployment, status, now, spec=spec))
         except BaseException:
             site.ledger.remove(id)
             raise
@@ -153,6 +186,8 @@ def prune(site: ComposeSite) -> None:
             site.fence.check()
             ledger.remove(release.id)
             step["changed"] = True
-        kept = {kept_name(site, release.version) for release in ledger.all()}
-        for image in {r.version for r in old if kept_name(site, r.version) not in kept}:
+        kept = {kept_name(site, content_of(release)) for release in ledger.all()}
+        for image in {content_of(r) for r in old if kept_name(site, content_of(r)) not in kept}:
             forget(site, image)
+        if site.files is not None:
+            site.files.prune()

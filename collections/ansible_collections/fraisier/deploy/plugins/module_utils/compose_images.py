@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .commands import Finished
 from .compose_engine import Docker, compose, last_line, output_of
+from .compose_login import logged_in, refused
 from .compose_project import asked, image_of, is_built, others, repository_of, text_of, with_image
 from .compose_service import CONTENT
-from .compose_site import ComposeSite
+from .compose_site import ComposeSite, content_of
 from .failure import Failure
 from .files import remove_file, write_atomic
 from .releases import Release
@@ -28,6 +29,7 @@ class Image:
     id: str
     reference: str
     digest: str | None = None
+    built: bool = False
 
 
 def find(docker: Docker, reference: str) -> Image | None:
@@ -43,13 +45,26 @@ def find(docker: Docker, reference: str) -> Image | None:
 def obtain(site: ComposeSite, version: str) -> Image:
     """Return the image that a version means (empty: as the file says), pulled or built now."""
     service, project = site.service.service, site.project
-    own = find(site.docker, version) if CONTENT.match(version) else None
+    own = known(site, version)
     if own is not None:
         return own
     reference = asked(project, service, version)
     if reference is None and is_built(project, service):
         return _build(site, service, image_of(project, service))
     return _pulled(site, reference or image_of(project, service), site.service.pull)
+
+
+def known(site: ComposeSite, version: str) -> Image | None:
+    """Return the image that content named as a version is, or was built from, where it is here."""
+    if not CONTENT.match(version):
+        return None
+    mine = [release for release in site.ledger.all() if release.version == version]
+    found = find(site.docker, version)
+    for release in mine if found is None else ():
+        found = find(site.docker, content_of(release))
+        if found is not None:
+            return replace(found, built="id" in release.spec)
+    return found
 
 
 def obtain_others(site: ComposeSite) -> None:
@@ -67,8 +82,9 @@ def obtain_others(site: ComposeSite) -> None:
 def predicted(site: ComposeSite, version: str) -> Image | None:
     """Return the image that `obtain` would find without a build and without the registry."""
     service, project = site.service.service, site.project
-    if CONTENT.match(version):
-        return find(site.docker, version)
+    own = known(site, version)
+    if own is not None or CONTENT.match(version):
+        return own
     reference = asked(project, service, version)
     if reference is None and is_built(project, service):
         return None
@@ -103,9 +119,11 @@ def _not_here(reference: str) -> Failure:
 def _pull(site: ComposeSite, reference: str, name: str) -> None:
     limit = site.service.pull_timeout
     words = ["pull", "--quiet", "--", name]
-    finished = _on_wanted(site, with_image(site.project, name, reference), words, limit)
+    with logged_in(site.docker, site.service.registries, site.layout.state):
+        finished = _on_wanted(site, with_image(site.project, name, reference), words, limit)
     if finished.code != 0:
-        raise pull_failure(reference, finished, limit)
+        denied = refused(reference, finished.output, site.service.registries)
+        raise denied or pull_failure(reference, finished, limit)
 
 
 def pull_failure(reference: str, finished: Finished, limit: float) -> Failure:
@@ -120,7 +138,7 @@ def pull_failure(reference: str, finished: Finished, limit: float) -> Failure:
     return Failure(
         "pull_failed",
         f"{reference} could not be pulled: {last_line(text)}",
-        "check the name, log in to the registry (docker login), or pull it by hand",
+        "check the name and the way to the registry, or pull it by hand",
         text,
     )
 
@@ -131,14 +149,15 @@ def _build(site: ComposeSite, name: str, reference: str) -> Image:
     words = ["build", *fresh, "--", name]
     with site.report.step("build") as step:
         step["changed"] = True
-        finished = _on_wanted(site, site.project, words, limit)
+        with logged_in(site.docker, site.service.registries, site.layout.state):
+            finished = _on_wanted(site, site.project, words, limit)
         if finished.code != 0:
             raise build_failure(name, finished, limit)
         site.report.say("build", output_of(["compose", *words], finished))
     found = find(site.docker, reference)
     if found is None:
         raise _not_here(reference)
-    return found
+    return replace(found, built=True)
 
 
 def build_failure(name: str, finished: Finished, limit: float) -> Failure:
@@ -186,12 +205,14 @@ def keep(site: ComposeSite, image: str) -> str:
 
 def bring_back(site: ComposeSite, release: Release) -> None:
     """Make sure that the image of an earlier release is here; pulled by its digest where not."""
-    if find(site.docker, release.version) is None:
+    if find(site.docker, content_of(release)) is None:
         digest = release.spec.get("digest")
         limit = site.service.pull_timeout
         with site.report.step("pull") as step:
             step["changed"] = True
-            pulled = site.docker.do("pull", "--quiet", digest, timeout=limit) if digest else None
+            with logged_in(site.docker, site.service.registries, site.layout.state):
+                words = ("pull", "--quiet", "--", digest)
+                pulled = site.docker.do(*words, timeout=limit) if digest else None
         if pulled is None or pulled.code != 0:
             raise Failure(
                 "image_missing",
@@ -200,7 +221,7 @@ def bring_back(site: ComposeSite, release: Release) -> None:
                 "deploy a version whose image can be pulled or built",
                 pulled.output if pulled else "",
             )
-    keep(site, release.version)
+    keep(site, content_of(release))
 
 
 def forget(site: ComposeSite, image: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from .compose_files import Files
 from .compose_service import PULL, ComposeService, from_options
 from .options import FENCE, HEALTH_CHECK
 from .running import SHORTEST_SECRET
@@ -28,10 +29,20 @@ COMPOSE_SERVICE: dict[str, Any] = {
     "pull": {"type": "str", "choices": [*PULL], "default": "missing"},
     "build_timeout": {"type": "float", "default": 1800},
     "pull_timeout": {"type": "float", "default": 600},
+    "registries": {"type": "dict", "default": {}},
     "health_check": {"type": "dict", "options": COMPOSE_HEALTH_CHECK},
     "keep_releases": {"type": "int", "default": 5},
     "min_healthy_time": {"type": "float"},
     "healthy_deadline": {"type": "float", "default": 60},
+    "around": {"type": "dict", "default": {}},
+}
+
+
+#: What the action tells of what it has sent; the content may hold secrets.
+FILES: dict[str, Any] = {
+    "digest": {"type": "str"},
+    "content": {"type": "str", "no_log": True},
+    "archive": {"type": "path"},
 }
 
 
@@ -40,6 +51,8 @@ def compose_options(*, fence: bool) -> dict[str, Any]:
     options: dict[str, Any] = {
         "service": {"type": "dict", "required": True, "options": COMPOSE_SERVICE},
         "secret_environment": {"type": "dict", "default": {}, "no_log": True},
+        "secret_registries": {"type": "dict", "default": {}, "no_log": True},
+        "files": {"type": "dict", "options": FILES},
     }
     return {
         **options,
@@ -50,4 +63,20 @@ def compose_options(*, fence: bool) -> dict[str, Any]:
 def service_of(module: AnsibleModule) -> ComposeService:
     """Return the service of a module's options; raises Failure `service_invalid`."""
     module.no_log_values = {text for text in module.no_log_values if len(text) >= SHORTEST_SECRET}
-    return from_options(module.params["service"], module.params["secret_environment"])
+    options = module.params
+    service, secrets = options["service"], options["secret_environment"]
+    return from_options(service, secrets, options["secret_registries"])
+
+
+def files_of(module: AnsibleModule, service: ComposeService) -> Files | None:
+    """Return what was sent here, or ends the module where it has to be sent first.
+
+    None where the Compose file is this machine's own.
+    """
+    options = module.params["files"]
+    if options is None:
+        return None
+    files = Files(service.file, service.project_name, options)
+    if files.wanted:
+        module.exit_json(changed=False, files_wanted=True)
+    return files

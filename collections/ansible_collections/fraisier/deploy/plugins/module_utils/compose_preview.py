@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import colours
 from .compose_deploy import pinned, unchanged
 from .compose_images import kept_name, predicted
 from .compose_project import hidden, image_of
 from .compose_restore import chosen
 from .compose_service import check_version
 from .compose_site import ComposeSite
+from .compose_stage import check_colours
 from .releases import Release
 from .wanted import Wanted
 
@@ -22,6 +24,8 @@ START = {"step": "up", "why": "whether the containers start and become healthy i
 def preview(site: ComposeSite, version: str) -> dict[str, Any]:
     """Say what deploying a version would change: `diff` and `unpredictable`."""
     version = check_version(version)
+    if site.coloured:
+        check_colours(site)
     site.previous = site.remembered()
     image = predicted(site, version)
     if image is None:
@@ -61,3 +65,11 @@ def _told(site: ComposeSite, after: str, called: str) -> dict[str, Any]:
         "after": after,
     }
     return {"diff": [entry] if old != after else []}
+
+
+def preview_promotion(site: ComposeSite) -> dict[str, Any]:
+    """Say what promoting would change."""
+    site.previous = site.remembered()
+    record = colours.read(site.layout.state)
+    site.changed = bool(record and record.staged)
+    return {"diff": [], "unpredictable": []}

@@ -36,6 +36,31 @@ def resolve(docker: Docker, service: ComposeService) -> dict[str, Any]:
     return project
 
 
+def dependents(docker: Docker, service: ComposeService) -> list[str]:
+    """Return the services of the file that need this one, by name."""
+    folder = os.path.dirname(service.file)
+    begin = compose(service.file, folder, service.project_name)
+    said = docker.ask(*begin, "config", "--format", "json", cwd=folder)
+    if said.code != 0:
+        raise _invalid(said.err, service)
+    services = json.loads(said.out).get("services", {})
+    return sorted(name for name, each in services.items() if _needs(each, service.service))
+
+
+def _needs(service: Mapping[str, Any], name: str) -> bool:
+    words = [str(w).split(":") for w in (*(service.get("links") or ()), *_volumes_from(service))]
+    shared = [str(service.get(key) or "") for key in ("network_mode", "ipc", "pid")]
+    return (
+        name in (service.get("depends_on") or {})
+        or any(word[0] == name for word in words)
+        or f"service:{name}" in shared
+    )
+
+
+def _volumes_from(service: Mapping[str, Any]) -> list[str]:
+    return [str(each) for each in service.get("volumes_from") or ()]
+
+
 def require_readable(file: str) -> None:
     """Raise Failure `compose_file_missing` when the file cannot be read."""
     try:

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from . import compose_around
 from .compose_activate import activate, healthy, runs
+from .compose_balancer import out_of_balancer
 from .compose_containers import containers
 from .compose_engine import STOP_SECONDS, last_line
 from .compose_images import bring_back
+from .compose_retire import retire
 from .compose_site import ComposeSite
 from .failure import Failure
 from .releases import BAD, Release, choose
@@ -21,6 +24,8 @@ def restore(site: ComposeSite, wanted: Wanted) -> None:
     site.sweep()
     site.previous = site.remembered()
     if wanted.nothing:
+        compose_around.take_back(site)
+        retire(site)
         _remove_service(site)
         _abandon(site, None, wanted)
         return
@@ -28,12 +33,17 @@ def restore(site: ComposeSite, wanted: Wanted) -> None:
         release = chosen(site, wanted)
     bring_back(site, release)
     _abandon(site, release, wanted)
+    compose_around.take_back(site)  # in the files of the release that is left
+    site.install_files(release.spec.get("files"))
     current = site.previous.id if site.previous else None
     if release.good and current == release.id and runs(site, release):
         healthy(site)
+        retire(site)
         return
     site.reused = True
-    activate(site, release, went_live=False)
+    with out_of_balancer(site):
+        activate(site, release, went_live=False)
+    retire(site)
 
 
 def chosen(site: ComposeSite, wanted: Wanted) -> Release:

@@ -28,6 +28,7 @@ class ComposeService:
     """One service of a Compose file. Times in seconds; `env_vars` are plain, `secrets` are not.
 
     `min_healthy` None: as the check says; `project_name` None: as Compose names the project.
+    `registries` has user and password of each.
     """
 
     fraise: str
@@ -43,6 +44,8 @@ class ComposeService:
     check: Check
     min_healthy: float | None
     keep_releases: int
+    registries: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    around: Mapping[str, Any] = field(default_factory=dict)
 
     def variables(self, version: str) -> dict[str, str]:
         """Return what the Compose file may refer to; `version` empty: nobody named one."""
@@ -53,7 +56,9 @@ class ComposeService:
 
 
 def from_options(
-    options: Mapping[str, Any], secrets: Mapping[str, str] | None = None
+    options: Mapping[str, Any],
+    secrets: Mapping[str, str] | None = None,
+    passwords: Mapping[str, str] | None = None,
 ) -> ComposeService:
     """Return the service of a module's options; raises Failure `service_invalid`."""
     health = options["health_check"] or {"type": "docker"}
@@ -71,9 +76,17 @@ def from_options(
         check=parse(health, options["min_healthy_time"], options["healthy_deadline"]),
         min_healthy=options["min_healthy_time"],
         keep_releases=options["keep_releases"],
+        registries=_logins(options.get("registries") or {}, passwords or {}),
+        around=dict(options.get("around") or {}),
     )
     _check(service)
     return service
+
+
+def _logins(users: Mapping[str, Any], passwords: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the logins of which there is a password; a port's colon may have come as a slash."""
+    found = {name.replace("/", ":"): str(password) for name, password in passwords.items()}
+    return {name: (str(user), found[name]) for name, user in users.items() if name in found}
 
 
 def check_version(version: str | None) -> str:

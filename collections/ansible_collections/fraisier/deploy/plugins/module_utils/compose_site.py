@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
+from . import colours
 from .compose_engine import Docker
-from .compose_project import hidden, resolve, text_of
+from .compose_files import Files
+from .compose_login import forget as forget_login
+from .compose_project import hidden, text_of
 from .compose_service import ComposeService
 from .failure import Failure
 from .fence import Fence, try_lock
 from .fence_rules import Claim
-from .files import read_json, read_text, write_atomic, write_json
+from .files import read_json, write_atomic, write_json
+from .front import Front
 from .ledger import Ledger
 from .releases import IN_PLACE, Layout, Release, state_home
 from .report import Report
@@ -51,13 +54,16 @@ class ComposeSite:
 
     def __init__(
         self, service: ComposeService, claim: Claim | None, docker: Docker, name: str,
-        project: dict[str, Any] | None = None,
+        project: dict[str, Any] | None = None, files: Files | None = None,
     ) -> None:  # fmt: skip
         self.service = service
         self.claim = claim
         self.docker = docker
         self.name = name
         self.project = project or {}
+        self.files = files
+        self.front: Front | None = None
+        self.dependents: list[str] = []
         self.layout = ComposeLayout(state_folder(name, service.service))
         self.ledger = Ledger(self.layout)
         self.fence = Fence(self.layout.state)
@@ -67,6 +73,9 @@ class ComposeSite:
         self.reused = False
         self.gate: dict[str, Any] | None = None
         self.previous: Release | None = None
+        self.first = True
+        self.backs_up = True
+        self.around: dict[str, Any] = {"backup": None, "migrated": False, "warnings": []}
 
     def enter(self) -> Claim:
         """Make the state folder ready and take the fence; returns the claim it was taken for."""
@@ -82,6 +91,9 @@ class ComposeSite:
                 {"file": self.service.file, "project": self.name, "at": time.time()},
             )
             self.fence.acquire(self.claim)
+            forget_login(self.layout.state)
+            if self.files is not None:
+                self.files.keep()
         return self.claim
 
     @contextmanager
@@ -105,6 +117,18 @@ class ComposeSite:
             yield
         finally:
             os.close(lock)
+
+    def install_files(self, digest: str | None) -> None:
+        """Make the folder of the Compose file what was sent as `digest`, where any was sent."""
+        if self.files is None or not digest:
+            return
+        with self.report.step("files") as step:
+            if not self.files.has(digest):
+                self.report.say("files", "the files of that release are gone; today's are taken")
+                return
+            self.fence.check()
+            if self.files.install(digest):
+                self.changed = step["changed"] = True
 
     def sweep(self) -> None:
         """Remove what an earlier run left half-made."""
@@ -159,33 +183,32 @@ class ComposeSite:
             "switched": self.switched,
             "release": describe(self._now()),
             "previous": before(self.previous),
+            **self._colours(),
             "reused": self.reused,
             "gate": self.gate,
             "steps": self.report.steps,
             "log": self.report.log,
+            "around": self.around,
             "project": self.name,
         }
+
+    @property
+    def coloured(self) -> bool:
+        """True where the service runs as two colours behind a proxy on this host."""
+        return self.front is not None and self.front.colours
+
+    def _colours(self) -> dict[str, Any]:
+        """Return `colours` and `staged`; None where there are none."""
+        record = colours.read(self.layout.state) if self.coloured else None
+        waiting = self.ledger.get((record and record.release_of(record.staged)) or "")
+        told = {"id": waiting.id, "version": waiting.version} if waiting else None
+        if told and record:
+            told["colour"] = str(record.staged)
+        return {"colours": record.as_dict() if record else None, "staged": told}
 
     def _now(self) -> Release | None:
         current = self.ledger.current()
         return self.ledger.get(current) if current else None
-
-
-def open_site(
-    service: ComposeService, claim: Claim | None, version: str = "", *, reads_file: bool
-) -> ComposeSite:
-    """Return the site of a service; raises Failure when Docker is not there.
-
-    `reads_file`: the Compose file is resolved, and has to be good. Without it the project is the
-    one that was deployed last from this file, so that there is a way back from a broken one.
-    """
-    docker = Docker(service.variables(version))
-    docker.require()
-    name = None if reads_file else service.project_name or remembered_name(service)
-    if name is not None:
-        return ComposeSite(service, claim, docker, name)
-    project = resolve(docker, service)
-    return ComposeSite(service, claim, docker, str(project["name"]), project)
 
 
 def state_folder(project: str, service: str) -> str:
@@ -193,14 +216,12 @@ def state_folder(project: str, service: str) -> str:
     return os.path.join(state_home(), "compose", project, service)
 
 
-def remembered_name(service: ComposeService) -> str | None:
-    """Return the project that the service's file was last deployed as."""
-    home = os.path.join(state_home(), "compose")
-    folders = os.listdir(home) if os.path.isdir(home) else []
-    texts = [read_text(os.path.join(home, each, service.service, PLACE)) for each in folders]
-    places = [json.loads(text) for text in texts if text]
-    ours = [place for place in places if place["file"] == service.file]
-    return str(max(ours, key=lambda place: place["at"])["project"]) if ours else None
+def content_of(release: Release) -> str:
+    """Return the image of a release: its version, except where that says what it was built from.
+
+    Hosts that build the same files have an image each, and one version.
+    """
+    return str(release.spec.get("id") or release.version)
 
 
 def before(release: Release | None) -> dict[str, Any] | None:

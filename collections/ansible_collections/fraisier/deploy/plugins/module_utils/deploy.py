@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from . import in_place
+from . import balancer, colours, in_place, release_around
 from .activate import activate, pass_gate, runs
+from .colour_retire import retire
 from .commands import User
+from .failure import Failure
 from .host_check import check_host
 from .prepare import prepare, wanted_files
 from .releases import Release, earlier_good, to_prune
@@ -25,9 +27,25 @@ def deploy(site: Site, version: str) -> None:
     if current is not None and unchanged(site, current, version):
         pass_gate(site, current, user, fresh=False)
         return
-    release = _reused(site, version) or _prepared(site, version, user)
-    activate(site, release, user)
+    release = reused(site, version) or _prepared(site, version, user)
+    try:
+        make_ready(site, release, user)
+        with balancer.drained(site, user):
+            activate(site, release, user)
+        retire(site)
+    except (Failure, OSError):
+        if not site.switched:  # nobody else will take it back
+            release_around.take_back(site, user)
+        raise
     prune(site, user)
+
+
+def make_ready(site: Site, release: Release, user: User) -> None:
+    """Do what comes before a release serves; a checkout is not the release's yet."""
+    if site.layout.in_place:
+        release_around.save(site, release, user)
+    else:
+        release_around.before(site, release, user)
 
 
 def take_over(site: Site, user: User) -> None:
@@ -69,7 +87,7 @@ def unchanged(site: Site, release: Release, version: str) -> bool:
     return same(site, release, version) and runs(site, release)
 
 
-def _reused(site: Site, version: str) -> Release | None:
+def reused(site: Site, version: str) -> Release | None:
     """Return a release on the disk that need not be built again."""
     if site.layout.in_place:
         return None
@@ -84,7 +102,10 @@ def prune(site: Site, user: User) -> None:
     with site.report.step("prune") as step:
         releases, current = ledger.all(), ledger.current()
         before = earlier_good(releases, current)
+        running = colours.running(site.layout.state)
         for release in to_prune(releases, current, before.id if before else None, keep):
+            if release.id in running:
+                continue
             site.fence.check()
             if site.layout.in_place:
                 in_place.checkout_of(site, user).forget(release.id)

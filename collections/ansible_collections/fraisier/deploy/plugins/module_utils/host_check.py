@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 
-from . import in_place
+from . import in_place, oneshot
+from .colour_check import check_colours
 from .commands import User, find_user
 from .failure import Failure
 from .ground import require_own_folder, require_programs, require_rights, require_space
@@ -21,7 +22,11 @@ def check_host(site: Site) -> User:
         user = _account(site)
         require_programs(site.source.programs)
         require_space(site.layout.app_path)
-        check_unit(site)
+        if site.coloured:
+            check_colours(site)
+        else:
+            check_unit(site)
+            oneshot.check(site)
         _check_folder(site, user)
         if site.layout.in_place:
             in_place.require_unchanged(site, in_place.checkout_of(site, user))

@@ -26,6 +26,8 @@ HEALTH_CHECK: dict[str, Any] = {
     "retries": {"type": "int"},
 }
 
+TYPES = ["api", "worker", "scheduled", "etl", "backup"]
+
 SERVICE: dict[str, Any] = {
     "fraise": {"type": "str", "required": True},
     "environment": {"type": "str", "required": True},
@@ -48,6 +50,11 @@ SERVICE: dict[str, Any] = {
     "keep_releases": {"type": "int", "default": 5},
     "min_healthy_time": {"type": "float"},
     "healthy_deadline": {"type": "float", "default": 60},
+    "around": {"type": "dict", "default": {}},
+    "type": {"type": "str", "choices": TYPES, "default": "api"},
+    "schedule": {"type": "str"},
+    "run_now": {"type": "bool", "default": False},
+    "run_timeout": {"type": "float", "default": 3600},
 }
 
 FENCE: dict[str, Any] = {
@@ -61,6 +68,31 @@ FENCE: dict[str, Any] = {
     "wait": {"type": "float", "default": 10},
     "lease": {"type": "float", "default": 3600},
 }
+
+#: What is in front of the service, in the shape of `fraisier_request.proxy`.
+PROXY: dict[str, Any] = {
+    "kind": {"type": "str", "choices": ["haproxy", "none"], "default": "haproxy"},
+    "names": {"type": "list", "elements": "str", "default": []},
+    "port": {"type": "int", "default": 80},
+    "tls_port": {"type": "int", "default": 443},
+    "app_port": {"type": "int"},
+    "tls": {"type": "raw"},
+    "drain": {"type": "float", "default": 30},
+    "keep_old": {"type": "bool", "default": True},
+    "health_path": {"type": "str"},
+    "local": {"type": "bool", "default": True},
+    "servers": {"type": "dict", "default": {}},
+    "drain_command": {"type": "list", "elements": "str", "default": []},
+    "undrain_command": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def proxy_options() -> dict[str, Any]:
+    """Return the options of a module that knows what is in front of the service."""
+    return {
+        "proxy": {"type": "dict", "options": PROXY},
+        "secret_tls": {"type": "dict", "default": {}, "no_log": True},
+    }
 
 
 def service_options() -> dict[str, Any]:

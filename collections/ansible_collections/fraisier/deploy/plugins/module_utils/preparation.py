@@ -10,6 +10,7 @@ from typing import Any, Mapping
 
 from . import unit
 from .releases import IN_PLACE, RELEASES, Layout
+from .service import JOBS
 
 SYSTEMCTL = "/usr/bin/systemctl"
 #: What a plain deploy user may tell systemd about the service's unit.
@@ -27,7 +28,8 @@ def preparation(service: Mapping[str, Any], plain_user: bool, variables: bool) -
     layout = Layout(service["app_path"], service.get("layout") or RELEASES)
     user, name = service["service_user"], _unit_name(service)
     own_manager = service.get("systemd_scope") == "user"
-    writes_unit = bool(service.get("exec"))
+    written = bool(service.get("exec"))
+    writes_unit = written and service.get("type") not in JOBS  # a job's comes with its deployment
     return {
         "user": user,
         "folders": _folders(layout, user, plain_user),
@@ -35,7 +37,7 @@ def preparation(service: Mapping[str, Any], plain_user: bool, variables: bool) -
         "unit_name": name,
         "mark": unit.MARK,
         "environment": layout.environment,
-        "drop_in": _drop_in(layout, name) if variables and not writes_unit else None,
+        "drop_in": _drop_in(layout, name) if variables and not written else None,
         "own_manager": own_manager,
         "enable": plain_user and writes_unit and not own_manager,
         "rule": _rule(user, name) if plain_user and not own_manager else None,

@@ -9,15 +9,17 @@ import os
 from contextlib import AbstractContextManager
 from typing import Any
 
-from . import differences, envfile, in_place
+from . import colours, differences, envfile, in_place
 from .activate import runs
+from .colour_pair import runs_in
 from .commands import User
-from .deploy import served_before, unchanged
+from .deploy import same, served_before
 from .differences import Entry
 from .git_mirror import Mirror
 from .host_check import check_ground, check_host
 from .releases import PREPARED, Release, choose
 from .restore import Wanted
+from .seat import colour_seat, live_seat, unit_text
 from .site import Site, describe, remembered, require_sha
 
 
@@ -27,7 +29,7 @@ def deployment(site: Site, version: str) -> dict[str, Any]:
     user = check_host(site)
     site.fence.examine(site.claim)
     current, site.previous = remembered(site), served_before(site)
-    if current is not None and unchanged(site, current, version):
+    if current is not None and same(site, current, version) and _runs(site, current):
         return _told(describe(current), [], [])
     site.changed = True
     made = {
@@ -47,6 +49,17 @@ def deployment(site: Site, version: str) -> dict[str, Any]:
     return {**told, "previous": found} if found else told
 
 
+def promotion(site: Site) -> dict[str, Any]:
+    """Return what promoting would change here: `release`, `diff`, `unpredictable`."""
+    check_ground(site)
+    site.fence.examine(site.claim)
+    site.previous = remembered(site)
+    record = colours.read(site.layout.state)
+    staged = site.ledger.get((record and record.release_of(record.staged)) or "")
+    site.changed = staged is not None
+    return _told(describe(staged or site.previous), [], [])
+
+
 def way_back(site: Site, wanted: Wanted) -> dict[str, Any]:
     """Return what going back would change here: `release`, `diff`, `unpredictable`."""
     user = check_ground(site)
@@ -59,7 +72,7 @@ def way_back(site: Site, wanted: Wanted) -> dict[str, Any]:
     release = choose(site.ledger.all(), current.id if current else None, wanted.to, wanted.version)
     if site.layout.in_place:
         in_place.require_way(site, release.version, user)
-    if release.good and current and current.id == release.id and runs(site, release):
+    if release.good and current and current.id == release.id and _runs(site, release):
         return _told(describe(release), [], [])
     site.changed = True
     environment, unit_text = site.ledger.stored(release.id)
@@ -72,6 +85,16 @@ def way_back(site: Site, wanted: Wanted) -> dict[str, Any]:
     return _told(describe(release), diff, _unpredictable(site))
 
 
+def _runs(site: Site, release: Release) -> bool:
+    """True when the service is up with a release, where it serves on this host."""
+    if not site.coloured:
+        return runs(site, release)
+    record = colours.read(site.layout.state)
+    return bool(record and record.live) and runs_in(
+        site, live_seat(site.service, site.layout), release
+    )
+
+
 def _told(
     release: dict[str, Any] | None, diff: list[Entry], unpredictable: list[dict[str, str]]
 ) -> dict[str, Any]:
@@ -82,8 +105,19 @@ def _unit_diff(site: Site, text: str | None) -> list[Entry]:
     name = site.service.systemd_service
     if text is None:
         return []
+    if site.coloured and text:
+        name, text = _idle_unit(site)
     before = site.systemd.installed_text(name) or ""
     return differences.of_text(site.systemd.unit_path(name), before, text)
+
+
+def _idle_unit(site: Site) -> tuple[str, str]:
+    """Return the name and the text of the unit that would be started as the idle colour."""
+    record = colours.read(site.layout.state)
+    idle = record.idle if record else colours.BLUE
+    seat = colour_seat(site.service, site.layout, idle, 0)
+    wanted = Release("", "", "", PREPARED, 0.0, spec=site.service.spec())
+    return seat.unit, unit_text(site.service, wanted, seat) or ""
 
 
 def _environment_diff(

@@ -8,22 +8,27 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from . import in_place, systemd
+from . import colours, in_place, systemd
+from .failure import Failure
 from .fence import read_holder
 from .fence import running as is_running
 from .ledger import Ledger
 from .observe import UNKNOWN, running_release
+from .proxy import Proxy
 from .releases import Layout, Release
+from .seat import unit_of
 from .site import describe
 
 
 def probe(layout: Layout, unit: str, manager: systemd.Manager = systemd.SYSTEM) -> dict[str, Any]:
     """Return the release that is current, the one that runs, the unit, the fence, all releases.
 
-    Of a checkout also its `head` and the files that were changed in it; else `checkout` is None.
+    With colours these are the live one's, and `colours` is their record and their `weights`; else
+    None. `checkout` is of a checkout its `head` and the files that were changed in it; else None.
     """
-    state, ledger = manager.show(unit), Ledger(layout)
-    current = ledger.current()
+    ledger, record = Ledger(layout), colours.read(layout.state)
+    state = manager.show(unit_of(unit, record.live) if record and record.live else unit)
+    current = (record and record.release_of(record.live)) or ledger.current()
     release = ledger.get(current) if current else None
     holder = read_holder(layout.state + "/fence.json")
     checkout = in_place.look(layout) if layout.in_place else None
@@ -43,7 +48,16 @@ def probe(layout: Layout, unit: str, manager: systemd.Manager = systemd.SYSTEM) 
         },
         "fence": {**asdict(holder), "running": is_running(holder)} if holder else None,
         "releases": [_line(release) for release in ledger.all()],
+        "colours": {**record.as_dict(), "weights": weights(record.backend)} if record else None,
     }
+
+
+def weights(backend: str) -> dict[str, int] | None:
+    """Return what each colour gets of the traffic now; None where the proxy does not answer."""
+    try:
+        return Proxy().weights(backend)
+    except (Failure, OSError):
+        return None
 
 
 def _line(release: Release) -> dict[str, Any]:

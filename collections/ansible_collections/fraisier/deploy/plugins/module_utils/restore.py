@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from . import in_place
+from . import balancer, in_place, oneshot, release_around
 from .activate import activate, pass_gate, runs
+from .colour_retire import retire
 from .commands import User
 from .deploy import sweep
 from .host_check import check_ground
@@ -22,6 +23,7 @@ def restore(site: Site, wanted: Wanted) -> None:
     sweep(site)
     site.previous = remembered(site)
     if wanted.nothing:
+        release_around.take_back(site, user)
         _remove_service(site, user)
         _abandon(site, None, wanted)
         return
@@ -31,17 +33,21 @@ def restore(site: Site, wanted: Wanted) -> None:
         if site.layout.in_place:
             in_place.require_way(site, release.version, user)
     _abandon(site, release, wanted)
+    release_around.take_back(site, user)
     if release.good and current == release.id and runs(site, release):
         pass_gate(site, release, user, fresh=False)
         return
     site.reused = True
-    activate(site, release, user, went_live=False)
+    with balancer.drained(site, user):
+        activate(site, release, user, went_live=False)
+    retire(site)
 
 
 def _remove_service(site: Site, user: User) -> None:
     name = site.service.systemd_service
     with site.report.step("remove") as step:
         site.fence.check()
+        oneshot.remove_timer(site)
         if site.unit_text is not None:
             step["changed"] = site.systemd.remove(name)
         elif site.previous is not None:

@@ -11,7 +11,7 @@ from typing import Any, Callable, Protocol, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import source
+from . import front, source
 from .failure import Failure, from_os_error
 from .fence import Fence
 from .options import claim
@@ -69,7 +69,8 @@ def run_on_site(
 
 def _site(module: AnsibleModule) -> Site:
     options = module.params
-    return Site(service_of(module), claim(options["fence"]), source.from_options(options))
+    files, ahead = source.from_options(options), front.from_options(options)
+    return Site(service_of(module), claim(options["fence"]), files, ahead)
 
 
 def run_with(

@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
+from . import balancer
+from .colour_ground import heal
 from .commands import User
 from .failure import Failure
 from .fence import Fence, end_run, read_holder
@@ -34,18 +36,45 @@ STOP: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Seal:
-    """What came of it: whether a run was ended, and whether late steps are refused now."""
+    """What came of it: whether a run was ended, and whether late steps are refused now.
+
+    `healed`: False where a proxy or balancer could not be told to give all requests back.
+    """
 
     stopped: bool = False
     sealed: bool = False
+    healed: bool = True
 
 
-def seal_where_asked(ledger: Ledger, options: Mapping[str, Any], check_mode: bool) -> Seal:
-    """Do as the options of `STOP` say; in check mode nothing."""
+def seal_where_asked(
+    ledger: Ledger,
+    options: Mapping[str, Any],
+    check_mode: bool,
+    own: Callable[[], Mapping[str, str]] | None = None,
+) -> Seal:
+    """Do as the options of `STOP` say; in check mode nothing.
+
+    `own`: the variables of the release that is current, where it is not a systemd service's.
+    """
     if check_mode or not options["stop"]:
         return Seal()
     who, turn = options["installation"], options["turn"]
-    return seal(ledger.layout.state, who, options["deployment"], turn, ledger.mend)
+    return seal(ledger.layout.state, who, options["deployment"], turn, lambda: _mend(ledger, own))
+
+
+def _mend(ledger: Ledger, own: Callable[[], Mapping[str, str]] | None) -> bool:
+    """Put right what a cut run left: the current release's environment, the live one's traffic.
+
+    Returns False where whoever moves the traffic could not be told.
+    """
+    ledger.mend()
+    healed = True
+    for tell in (lambda: heal(ledger), lambda: balancer.heal(ledger, own)):
+        try:
+            tell()
+        except (Failure, OSError):
+            healed = False
+    return healed
 
 
 def seal(
@@ -53,14 +82,14 @@ def seal(
     installation: str,
     deployment: str | None,
     turn: int | None,
-    mend: Callable[[], object] = lambda: None,
+    mend: Callable[[], bool] = lambda: True,
 ) -> Seal:
     """End what an installation still runs on an application whose state is in `folder`.
 
     With a `turn`, the fence is taken with it and given up at once, for `deployment` (None: that
     of the holder): a step with a lower turn is refused from then on, though it be on its way.
     Another installation's fence is left alone, and so is one that a later step has. `mend` is
-    called while the fence is held.
+    called while the fence is held, and tells whether the traffic is as it should be.
     """
     holder = read_holder(os.path.join(folder, "fence.json"))
     if holder is not None and holder.installation != installation:
@@ -71,14 +100,14 @@ def seal(
     if holder is None and not _make(folder):
         return Seal()
     fence, claim = Fence(folder), Claim(installation, deployment, turn=turn, wait=WAIT)
-    sealed = False
+    sealed, healed = False, True
     with suppress(Failure, OSError):
         fence.acquire(claim)
         sealed = True
-        mend()
+        healed = mend()
         fence.release()
     fence.close()
-    return Seal(fence.ended, sealed)
+    return Seal(fence.ended, sealed, healed)
 
 
 def _make(folder: str) -> bool:

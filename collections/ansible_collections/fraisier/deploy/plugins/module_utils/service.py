@@ -16,6 +16,9 @@ from .health import parse
 from .paths import check_app_path, check_shared_path
 from .releases import IN_PLACE
 
+#: The types of services that come to an end.
+JOBS = ("scheduled", "etl", "backup")
+
 Command = Any  # a string for /bin/sh, or an argument list
 
 
@@ -39,11 +42,21 @@ class Service:
     shared: Sequence[str]
     check: Check
     keep_releases: int
+    around: Mapping[str, Any] = field(default_factory=dict)
+    type: str = "api"
+    schedule: str | None = None
+    run_now: bool = False
+    run_timeout: float = 3600.0
 
     @property
     def writes_unit(self) -> bool:
         """True when the unit is Fraisier's to write."""
         return bool(self.exec)
+
+    @property
+    def is_job(self) -> bool:
+        """True for a service that comes to an end: it is run, by a timer or when asked to."""
+        return self.type in JOBS
 
     def variables(self, version: str, release: str) -> dict[str, str]:
         """Return what the service and its build commands find in their environment."""
@@ -69,12 +82,28 @@ class Service:
             "exec": list(self.exec),
             "env_vars": dict(self.env_vars),
             "shared": list(self.shared),
+            **self._job(),
         }
+
+    def _job(self) -> dict[str, Any]:
+        if not self.is_job:
+            return {}
+        schedule = self.schedule if self.type == "scheduled" else None
+        return {"type": self.type, "schedule": schedule, "run_timeout": self.run_timeout}
 
     def unit_text(self, current: str, environment_file: str) -> str | None:
         """Return the unit for a release; None when the unit is not ours to write."""
         if not self.writes_unit:
             return None
+        if self.is_job:
+            return unit.render_job(
+                description=f"{self.fraise} ({self.environment})",
+                user=None if self.systemd_scope == "user" else self.service_user,
+                current=current,
+                environment=environment_file,
+                command=self.exec,
+                seconds=self.run_timeout,
+            )
         return unit.render(
             description=f"{self.fraise} ({self.environment})",
             user=None if self.systemd_scope == "user" else self.service_user,
@@ -105,6 +134,11 @@ def from_options(options: Mapping[str, Any], secrets: Mapping[str, str] | None) 
             options["health_check"], options["min_healthy_time"], options["healthy_deadline"]
         ),
         keep_releases=options["keep_releases"],
+        around=dict(options.get("around") or {}),
+        type=options.get("type") or "api",
+        schedule=options.get("schedule"),
+        run_now=bool(options.get("run_now")),
+        run_timeout=options.get("run_timeout") or 3600.0,
     )
     _check(service)
     return service
@@ -129,6 +163,10 @@ def _check(service: Service) -> None:
         problems.append(("systemd_service", "must be a unit's name that ends in .service"))
     if service.layout == IN_PLACE and service.shared:
         problems.append(("shared", "has no meaning with the layout in_place: files stay anyway"))
+    if service.is_job and service.writes_unit is False and service.type == "scheduled":
+        problems.append(("exec", "is missing: Fraisier writes the unit of a scheduled service"))
+    if service.type == "scheduled" and not unit.SCHEDULE.match(service.schedule or ""):
+        problems.append(("schedule", "must be a time as systemd's OnCalendar has it"))
     if service.keep_releases < 2:
         problems.append(("keep_releases", "must be at least 2: the current one and the last good"))
     for name, value in {**service.env_vars, **service.secrets}.items():

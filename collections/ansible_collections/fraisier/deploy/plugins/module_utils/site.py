@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from . import systemd
+from . import colours, systemd
 from .commands import User
 from .failure import Failure
 from .fence import Fence
 from .fence_rules import Claim
+from .front import Front
 from .git_url import SHA
 from .ledger import Ledger
 from .releases import Release, layout_of
@@ -24,8 +25,11 @@ from .source import Source
 class Site:
     """The service, its folders, its releases and its fence; and what the run reports."""
 
-    def __init__(self, service: Service, claim: Claim, source: Source) -> None:
+    def __init__(
+        self, service: Service, claim: Claim, source: Source, front: Front | None = None
+    ) -> None:
         self.service = service
+        self.front = front
         self.source = source
         self.claim = claim
         self.layout = layout_of(service.app_path, service.layout)
@@ -39,6 +43,14 @@ class Site:
         self.restarted_at: float | None = None
         self.gate: dict[str, Any] | None = None
         self.previous: Release | None = None
+        self.first = True
+        self.backs_up = True
+        self.around: dict[str, Any] = {"backup": None, "migrated": False, "warnings": []}
+
+    @property
+    def coloured(self) -> bool:
+        """True where the service runs as two colours behind a proxy on this host."""
+        return self.front is not None and self.front.colours
 
     @property
     def unit_text(self) -> str | None:
@@ -77,12 +89,23 @@ class Site:
             "switched": self.switched,
             "release": describe(self._now()),
             "previous": _before(self.previous),
+            **self._colours(),
             "reused": self.reused,
             "gate": self.gate,
             "steps": self.report.steps,
             "log": self.report.log,
+            "around": self.around,
             "app_path": self.layout.app_path,
         }
+
+    def _colours(self) -> dict[str, Any]:
+        """Return `colours` and `staged`; None where there are none."""
+        record = colours.read(self.layout.state) if self.coloured else None
+        waiting = self.ledger.get((record and record.release_of(record.staged)) or "")
+        told = {"id": waiting.id, "version": waiting.version} if waiting else None
+        if told and record:
+            told["colour"] = str(record.staged)
+        return {"colours": record.as_dict() if record else None, "staged": told}
 
     def _now(self) -> Release | None:
         try:

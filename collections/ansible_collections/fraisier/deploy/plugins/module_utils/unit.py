@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Sequence
 
@@ -32,6 +33,32 @@ TimeoutStopSec=30
 WantedBy={target}
 """
 
+#: A time as OnCalendar has it, on one line and without what could end the line.
+SCHEDULE = re.compile(r"[A-Za-z0-9*][A-Za-z0-9 ,.:*/~_+-]{0,199}\Z")
+
+_JOB = """\
+{mark}: the next deployment replaces it. Deploy to change it; put your own settings in a drop-in.
+[Unit]
+Description={description}
+After=network.target
+
+[Service]
+Type=oneshot
+{user}WorkingDirectory={current}
+EnvironmentFile={environment}
+ExecStartPre=+:/bin/sh -c {begin} {state}
+ExecStart=:{command}
+ExecStopPost=+:/bin/sh -c {end} {state}
+TimeoutStartSec={seconds:g}
+"""
+#: A run of a job leaves in the state folder when it began, and at its end how it ended.
+RUN_BEGAN, RUN_ENDED = "run.began", "run.ended"
+_BEGIN = f'date +%s.%N > "$0/{RUN_BEGAN}"'
+_END = (
+    f'cd "$0" && echo "$(cat {RUN_BEGAN}) $(date +%s.%N) $SERVICE_RESULT $EXIT_STATUS" > run.new'
+    f" && mv run.new {RUN_ENDED}"
+)
+
 
 def render(
     *, description: str, user: str | None, current: str, environment: str, command: Sequence[str]
@@ -51,6 +78,25 @@ def render(
         current=specifiers(current),
         environment=specifiers(environment),
         command=" ".join(word(argument) for argument in absolute(command, current)),
+    )
+
+
+def render_job(
+    *, description: str, user: str | None, current: str, environment: str, command: Sequence[str],
+    seconds: float,
+) -> str:  # fmt: skip
+    """Return the unit of a job, as `render` does; a run of it may take so many `seconds`."""
+    return _JOB.format(
+        mark=MARK,
+        description=specifiers(_CONTROL.sub(" ", description)),
+        user=f"User={user}\n" if user else "",
+        current=specifiers(current),
+        environment=specifiers(environment),
+        command=" ".join(word(argument) for argument in absolute(command, current)),
+        begin=word(_BEGIN),
+        end=word(_END),
+        state=word(os.path.dirname(environment)),
+        seconds=seconds,
     )
 
 

@@ -19,7 +19,7 @@ from .systemd import UnitSetup
 def check_unit(site: Site) -> None:
     """Raise Failure where there is no unit, or one that this deployment could not work with."""
     if site.service.writes_unit:
-        _check_writable(site)
+        require_writable(site, site.service.systemd_service)
         return
     name = site.service.systemd_service
     if not site.systemd.show(name).exists:
@@ -32,8 +32,8 @@ def check_unit(site: Site) -> None:
     check_setup(site.systemd.setup(name), site.service, site.layout, user)
 
 
-def _check_writable(site: Site) -> None:
-    name = site.service.systemd_service
+def require_writable(site: Site, name: str) -> None:
+    """Raise Failure where a unit that is to be written is somebody else's."""
     text = site.systemd.installed_text(name)
     path = site.systemd.unit_path(name) if text is not None else None
     path = path or site.systemd.show(name).fragment_path
@@ -48,7 +48,7 @@ def _check_writable(site: Site) -> None:
 def check_setup(setup: UnitSetup, service: Service, layout: Layout, user: User) -> None:
     """Raise Failure where somebody's own unit does not fit the service's configuration."""
     name = service.systemd_service
-    if not layout.in_place and not _works_in(setup, layout.current):
+    if not layout.in_place and not works_in(setup, layout.current):
         raise Failure(
             "unit_unsuitable",
             f"the unit {name} does not run from {layout.current}: it says {_told(setup)}",
@@ -72,7 +72,8 @@ def check_setup(setup: UnitSetup, service: Service, layout: Layout, user: User) 
         )
 
 
-def _works_in(setup: UnitSetup, folder: str) -> bool:
+def works_in(setup: UnitSetup, folder: str) -> bool:
+    """True where a unit's folder or commands are in that folder."""
     inside = re.compile(re.escape(folder) + r"(?![\w.@+-])")
     return bool(inside.search(f"{setup.working_directory}\n{setup.commands}"))
 

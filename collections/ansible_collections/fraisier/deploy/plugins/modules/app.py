@@ -131,6 +131,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import app, app_host, app_journal
 from ..module_utils.options import service_options
 from ..module_utils.running import SHORTEST_SECRET, run_on_site
+from ..module_utils.seat import live_seat
 from ..module_utils.site import Site
 
 ACTIONS = ["status", "logs", "restart", "start", "stop", "exec", "examine"]
@@ -166,7 +167,7 @@ def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
     if action == "exec":
         return app.execute(site, options["argv"], options["timeout"])
     if action == "logs":
-        unit, since = site.service.systemd_service, options["since"]
+        unit, since = live_seat(site.service, site.layout).unit, options["since"]
         return app_journal.read(
             site.systemd, unit, options["lines"], since=since, after=options["after"]
         )

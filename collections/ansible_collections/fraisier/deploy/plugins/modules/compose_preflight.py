@@ -21,6 +21,7 @@ options:
     type: str
 extends_documentation_fragment:
   - fraisier.deploy.compose_service
+  - fraisier.deploy.proxy
   - fraisier.deploy.fence
 attributes:
   check_mode:
@@ -55,6 +56,14 @@ release:
   type: dict
 previous:
   description: The release that was current when the run began, by C(id), C(version), C(good).
+  returned: always
+  type: dict
+colours:
+  description: With a proxy on the host, the record of its colours; null otherwise.
+  returned: always
+  type: dict
+staged:
+  description: The release that is staged, by C(id), C(version) and C(colour); null for none.
   returned: always
   type: dict
 reused:
@@ -102,20 +111,28 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.colour_ground import traffic
 from ..module_utils.compose_deploy import check_machine
 from ..module_utils.compose_images import predicted
-from ..module_utils.compose_options import compose_options, service_of
+from ..module_utils.compose_open import open_site
+from ..module_utils.compose_options import compose_options, files_of, service_of
 from ..module_utils.compose_probe import probe
 from ..module_utils.compose_service import check_version
-from ..module_utils.compose_site import ComposeSite, open_site
-from ..module_utils.options import claim
+from ..module_utils.compose_site import ComposeSite
+from ..module_utils.compose_stage import check_colours
+from ..module_utils.front import from_options as front
+from ..module_utils.options import claim, proxy_options
 from ..module_utils.running import run_with
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={**compose_options(fence=True), "version": {"type": "str"}},
+        argument_spec={
+            **compose_options(fence=True),
+            **proxy_options(),
+            "version": {"type": "str"},
+        },
         supports_check_mode=True,
     )
     run_with(module, lambda: site_of(module), lambda site: work(site, module), release=False)
@@ -124,14 +141,18 @@ def main() -> None:
 def site_of(module: AnsibleModule) -> ComposeSite:
     """Return the site to look at."""
     options = module.params
-    return open_site(
-        service_of(module), claim(options["fence"]), options["version"] or "", reads_file=True
-    )
+    service = service_of(module)
+    files = files_of(module, service)
+    fence, version, before = claim(options["fence"]), options["version"] or "", front(options)
+    return open_site(service, fence, version, reads_file=True, files=files, front=before)
 
 
 def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
     """Check the machine and say what is true on it."""
     check_machine(site)
+    if site.coloured:
+        check_colours(site)
+        traffic().require()
     predicted(site, check_version(module.params["version"]))
     if not module.check_mode:
         site.enter()

@@ -79,6 +79,12 @@ gate:
   description: How the health gate ended, where it was asked for.
   returned: success
   type: dict
+colours:
+  description:
+    - Where there are colours, their record, by C(live), C(staged), C(ports), C(releases) and
+      C(backend), and their C(weights); null otherwise. The rest is then of the one that is live.
+  returned: success
+  type: dict
 project:
   description: The Compose project.
   returned: success
@@ -89,6 +95,10 @@ stopped:
   type: bool
 sealed:
   description: Whether the fence was taken with O(turn).
+  returned: success
+  type: bool
+healed:
+  description: False where a proxy or balancer could not be told to give all requests back.
   returned: success
   type: bool
 code:
@@ -111,10 +121,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.compose_activate import healthy
-from ..module_utils.compose_options import compose_options, service_of
+from ..module_utils.compose_app import pass_gate
+from ..module_utils.compose_balancer import variables_of
+from ..module_utils.compose_open import open_site
+from ..module_utils.compose_options import compose_options, files_of, service_of
 from ..module_utils.compose_probe import probe
-from ..module_utils.compose_site import open_site
 from ..module_utils.running import guarded
 from ..module_utils.seal import STOP, seal_where_asked
 
@@ -136,10 +147,11 @@ def main() -> None:
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Look, after ending a leftover and asking for health where that is wanted."""
     options = module.params
-    site = open_site(service_of(module), None, reads_file=False)
-    done = seal_where_asked(site.ledger, options, module.check_mode)
+    service = service_of(module)
+    site = open_site(service, None, reads_file=False, files=files_of(module, service))
+    done = seal_where_asked(site.ledger, options, module.check_mode, lambda: variables_of(site))
     if options["healthy"]:
-        healthy(site)
+        pass_gate(site, fresh=False)
     changed = done.stopped or done.sealed
     return {"changed": changed, **asdict(done), "gate": site.gate, **probe(site)}
 

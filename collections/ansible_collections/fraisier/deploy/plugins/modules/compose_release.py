@@ -17,13 +17,18 @@ description:
     is taken as the release before.
   - With O(state=restored), brings up the recorded configuration of an earlier release with the very
     image it had.
+  - With a proxy on the host (O(proxy)), the service runs as one of two colours, each with a port of
+    its own on loopback. V(staged) starts a version as the idle one, without traffic; V(promoted)
+    gives it all traffic; V(deployed) does both.
+  - What C(service.around) says is done around the release, on this host, in the folder of the
+    Compose file, with the variables of the release. C(docker compose) reaches its containers there.
   - Volumes and networks are never removed, nor other services of the project.
   - A run that fails does not go back by itself.
 options:
   state:
     description: What to do.
     type: str
-    choices: [deployed, restored]
+    choices: [deployed, staged, promoted, restored]
     default: deployed
   version:
     description: >-
@@ -41,12 +46,21 @@ options:
     description: Mark the release that is left as bad, no candidate for a later way back.
     type: bool
     default: false
+  first:
+    description: Whether this is the host of its target on which the database is migrated.
+    type: bool
+    default: true
+  backup:
+    description: Take the backup that C(service.around.backup) describes before anything changes.
+    type: bool
+    default: true
   release_fence:
     description: Give the fence up at the end, good or bad.
     type: bool
     default: true
 extends_documentation_fragment:
   - fraisier.deploy.compose_service
+  - fraisier.deploy.proxy
   - fraisier.deploy.fence
 attributes:
   check_mode:
@@ -99,10 +113,26 @@ previous:
   description: The release that was current when the run began, by C(id), C(version), C(good).
   returned: always
   type: dict
+colours:
+  description:
+    - With a proxy on the host, the record of its colours, by C(live), C(staged), C(ports),
+      C(releases) and C(backend), what the proxy calls the service; null otherwise.
+  returned: always
+  type: dict
+staged:
+  description: The release that is staged, by C(id), C(version) and C(colour); null for none.
+  returned: always
+  type: dict
 reused:
   description: Whether a release that was recorded already was used.
   returned: always
   type: bool
+around:
+  description:
+    - What was done around the release, by C(backup) (its C(id), C(paths), C(bytes), C(files) with
+      C(sha256); null where none was taken), C(migrated) and C(warnings), what failed and may.
+  returned: always
+  type: dict
 gate:
   description: How the health gate ended, by C(type), C(attempts), C(seconds), C(detail), C(passed).
   returned: always
@@ -150,14 +180,19 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import compose_back, compose_stage
 from ..module_utils.compose_deploy import deploy
-from ..module_utils.compose_options import compose_options, service_of
-from ..module_utils.compose_preview import preview, preview_restore
+from ..module_utils.compose_open import open_site
+from ..module_utils.compose_options import compose_options, files_of, service_of
+from ..module_utils.compose_preview import preview, preview_promotion, preview_restore
 from ..module_utils.compose_restore import restore
-from ..module_utils.compose_site import ComposeSite, open_site
-from ..module_utils.options import claim
+from ..module_utils.compose_site import ComposeSite
+from ..module_utils.front import from_options as front
+from ..module_utils.options import claim, proxy_options
 from ..module_utils.running import run_with
 from ..module_utils.wanted import Wanted
+
+STATES = ("deployed", "staged", "promoted", "restored")
 
 
 def main() -> None:
@@ -165,12 +200,15 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **compose_options(fence=True),
-            "state": {"type": "str", "choices": ["deployed", "restored"], "default": "deployed"},
+            **proxy_options(),
+            "state": {"type": "str", "choices": [*STATES], "default": "deployed"},
             "version": {"type": "str"},
             "to": {"type": "str"},
             "nothing": {"type": "bool", "default": False},
             "mark_bad": {"type": "bool", "default": False},
             "release_fence": {"type": "bool", "default": True},
+            "first": {"type": "bool", "default": True},
+            "backup": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
@@ -183,21 +221,37 @@ def main() -> None:
 
 
 def site_of(module: AnsibleModule) -> ComposeSite:
-    """Return the site to work on; going back needs no Compose file but its own."""
+    """Return the site to work on; what is there already needs no Compose file but its own."""
     options = module.params
-    deploys = options["state"] == "deployed"
-    version = options["version"] if deploys else ""
-    return open_site(service_of(module), claim(options["fence"]), version or "", reads_file=deploys)
+    reads = options["state"] in ("deployed", "staged")
+    version = options["version"] if reads else ""
+    service, fence = service_of(module), claim(options["fence"])
+    files, before = files_of(module, service), front(options)
+    return open_site(service, fence, version or "", reads_file=reads, files=files, front=before)
 
 
 def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
     """Do what the state asks for."""
     options = module.params
-    if options["state"] == "deployed":
-        if module.check_mode:
-            return preview(site, options["version"])
-        deploy(site, options["version"])
-        return {}
+    site.first, site.backs_up = options["first"], options["backup"]
+    state, version = options["state"], options["version"] or ""
+    if state == "restored":
+        return _restore(site, module)
+    if module.check_mode:
+        return preview(site, version) if state != "promoted" else preview_promotion(site)
+    if state == "staged":
+        compose_stage.stage(site, version)
+    elif state == "promoted":
+        compose_stage.promote(site)
+    elif site.coloured:
+        compose_stage.deploy(site, version)
+    else:
+        deploy(site, version)
+    return {}
+
+
+def _restore(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
+    options = module.params
     wanted = Wanted(
         to=options["to"],
         version=options["version"],
@@ -206,7 +260,10 @@ def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
     )
     if module.check_mode:
         return preview_restore(site, wanted)
-    restore(site, wanted)
+    if site.coloured:
+        compose_back.restore(site, wanted)
+    else:
+        restore(site, wanted)
     return {}
 
 

@@ -85,6 +85,9 @@ options:
     description: Seconds by when it must have become healthy.
     type: float
     default: 60
+  port:
+    description: Ask on this port instead; that of a colour, for example.
+    type: int
   user:
     description: The user that an exec check runs as.
     type: str
@@ -141,6 +144,7 @@ from ..module_utils.failure import Failure
 from ..module_utils.health import Place, parse
 from ..module_utils.options import HEALTH_CHECK, SERVICE
 from ..module_utils.running import SHORTEST_SECRET, conclude, guarded
+from ..module_utils.seat import check_on
 
 
 def main() -> None:
@@ -152,6 +156,7 @@ def main() -> None:
             "systemd_scope": SERVICE["systemd_scope"],
             "min_healthy_time": {"type": "float"},
             "healthy_deadline": {"type": "float", "default": 60},
+            "port": {"type": "int"},
             "user": {"type": "str"},
             "folder": {"type": "path"},
             "environment": {"type": "dict", "default": {}},
@@ -167,6 +172,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     """Run the gate; ends the module itself when the gate is not passed."""
     options = module.params
     check = parse(options["health_check"], options["min_healthy_time"], options["healthy_deadline"])
+    if options["port"] is not None:
+        check = check_on(check, options["port"])
     unit = options["systemd_service"]
     manager = systemd.manager_for(options["systemd_scope"])
     verdict = gate.require_healthy(check, place(options), unit, fresh=False, manager=manager)

@@ -20,6 +20,7 @@ options:
     type: str
 extends_documentation_fragment:
   - fraisier.deploy.service
+  - fraisier.deploy.proxy
   - fraisier.deploy.fence
 attributes:
   check_mode:
@@ -54,6 +55,16 @@ release:
   type: dict
 previous:
   description: The release that was current when the run began, by C(id), C(version), C(good).
+  returned: always
+  type: dict
+colours:
+  description:
+    - With a proxy on the host, the record of its colours, by C(live), C(staged), C(ports),
+      C(releases) and C(backend), what the proxy calls the service; null otherwise.
+  returned: always
+  type: dict
+staged:
+  description: The release that is staged, by C(id), C(version) and C(colour); null for none.
   returned: always
   type: dict
 reused:
@@ -101,7 +112,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.options import service_options
+from ..module_utils.options import proxy_options, service_options
 from ..module_utils.preflight import examine, preflight
 from ..module_utils.probe import probe
 from ..module_utils.running import run_on_site
@@ -111,7 +122,8 @@ from ..module_utils.site import Site
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={**service_options(), "version": {"type": "str"}}, supports_check_mode=True
+        argument_spec={**service_options(), **proxy_options(), "version": {"type": "str"}},
+        supports_check_mode=True,
     )
     run_on_site(module, lambda site: work(site, module), release=False)
 

@@ -14,13 +14,17 @@ description:
   - With O(state=deployed), fetches a commit, unpacks and builds it beside the running release,
     switches C(current) in one rename, restarts the unit, passes the health gate and removes old
     releases. Deploying what runs already changes nothing.
+  - With a proxy on the host the service runs as one of two colours. O(state=deployed) then starts
+    the version as the idle one, passes the gate on that one's own port, lets the proxy give it all
+    requests, and stops what served before. O(state=staged) does the first half of that and
+    O(state=promoted) the second, after which what served before may run on.
   - With O(state=restored), switches back to a release on the disk, restarts and passes the gate.
   - A run that fails leaves no half-made release. It does not go back by itself.
 options:
   state:
     description: What to do.
     type: str
-    choices: [deployed, restored]
+    choices: [deployed, staged, promoted, restored]
     default: deployed
   version:
     description: The full commit SHA to deploy; or the version whose good release to restore.
@@ -42,12 +46,21 @@ options:
     description: Mark the release that is left as bad, no candidate for a later way back.
     type: bool
     default: false
+  first:
+    description: Whether this is the host of its target on which the database is migrated.
+    type: bool
+    default: true
+  backup:
+    description: Take the backup that C(service.around.backup) describes before anything changes.
+    type: bool
+    default: true
   release_fence:
     description: Give the fence up at the end, good or bad.
     type: bool
     default: true
 extends_documentation_fragment:
   - fraisier.deploy.service
+  - fraisier.deploy.proxy
   - fraisier.deploy.fence
 attributes:
   check_mode:
@@ -121,10 +134,26 @@ previous:
   description: The release that was current when the run began, by C(id), C(version), C(good).
   returned: always
   type: dict
+colours:
+  description:
+    - With a proxy on the host, the record of its colours, by C(live), C(staged), C(ports),
+      C(releases) and C(backend), what the proxy calls the service; null otherwise.
+  returned: always
+  type: dict
+staged:
+  description: The release that is staged, by C(id), C(version) and C(colour); null for none.
+  returned: always
+  type: dict
 reused:
   description: Whether a release that was on the disk already was used.
   returned: always
   type: bool
+around:
+  description:
+    - What was done around the release, by C(backup) (its C(id), C(paths), C(bytes), C(files) with
+      C(sha256); null where none was taken), C(migrated) and C(warnings), what failed and may.
+  returned: always
+  type: dict
 gate:
   description: How the health gate ended, by C(type), C(attempts), C(seconds), C(detail), C(passed).
   returned: always
@@ -162,10 +191,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import deploy, preview, restore
-from ..module_utils.options import service_options
+from ..module_utils import colour_deploy, colour_restore, deploy, preview, restore
+from ..module_utils.options import proxy_options, service_options
 from ..module_utils.running import run_on_site
 from ..module_utils.site import Site
+
+STATES = ("deployed", "staged", "promoted", "restored")
 
 
 def main() -> None:
@@ -173,7 +204,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **service_options(),
-            "state": {"type": "str", "choices": ["deployed", "restored"], "default": "deployed"},
+            **proxy_options(),
+            "state": {"type": "str", "choices": [*STATES], "default": "deployed"},
             "version": {"type": "str"},
             "archive": {"type": "path"},
             "archive_checksum": {"type": "str"},
@@ -181,8 +213,10 @@ def main() -> None:
             "nothing": {"type": "bool", "default": False},
             "mark_bad": {"type": "bool", "default": False},
             "release_fence": {"type": "bool", "default": True},
+            "first": {"type": "bool", "default": True},
+            "backup": {"type": "bool", "default": True},
         },
-        required_if=[("state", "deployed", ("version",))],
+        required_if=[("state", "deployed", ("version",)), ("state", "staged", ("version",))],
         supports_check_mode=True,
     )
     run_on_site(module, lambda site: work(site, module), module.params["release_fence"])
@@ -191,11 +225,25 @@ def main() -> None:
 def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
     """Do what the state asks for."""
     options = module.params
-    if options["state"] == "deployed":
-        if module.check_mode:
-            return preview.deployment(site, options["version"])
-        deploy.deploy(site, options["version"])
-        return {}
+    site.first, site.backs_up = options["first"], options["backup"]
+    state, version = options["state"], options["version"]
+    if state == "restored":
+        return _restore(site, module)
+    if module.check_mode:
+        return preview.deployment(site, version) if state != "promoted" else preview.promotion(site)
+    if state == "staged":
+        colour_deploy.stage(site, version)
+    elif state == "promoted":
+        colour_deploy.promote(site, version)
+    elif site.coloured:
+        colour_deploy.deploy(site, version)
+    else:
+        deploy.deploy(site, version)
+    return {}
+
+
+def _restore(site: Site, module: AnsibleModule) -> dict[str, Any]:
+    options = module.params
     wanted = restore.Wanted(
         to=options["to"],
         version=options["version"],
@@ -204,7 +252,10 @@ def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
     )
     if module.check_mode:
         return preview.way_back(site, wanted)
-    restore.restore(site, wanted)
+    if site.coloured:
+        colour_restore.restore(site, wanted)
+    else:
+        restore.restore(site, wanted)
     return {}
 
 

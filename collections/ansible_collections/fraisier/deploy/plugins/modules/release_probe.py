@@ -100,6 +100,10 @@ sealed:
   description: Whether the fence was taken with O(turn).
   returned: success
   type: bool
+healed:
+  description: False where a proxy or balancer could not be told to give all requests back.
+  returned: success
+  type: bool
 """
 
 from dataclasses import asdict

@@ -17,6 +17,9 @@ from ..module_utils.report import Report
 from ..module_utils.source import checksum, from_options
 from .archives import Archives, cache_folder
 
+#: States that take what is on the host's disk already.
+_ON_THE_DISK = ("promoted", "restored")
+
 
 class PushingAction(ActionBase):
     """Runs the module of the same name; with `source: push` it makes the archive first.
@@ -72,7 +75,7 @@ class PushingAction(ActionBase):
 def _pushes(options: Mapping[str, Any]) -> bool:
     service = options.get("service")
     pushed = isinstance(service, Mapping) and service.get("source") == "push"
-    return bool(pushed and options.get("version") and options.get("state") != "restored")
+    return bool(pushed and options.get("version") and options.get("state") not in _ON_THE_DISK)
 
 
 def _require_releases(service: Mapping[str, Any]) -> None:

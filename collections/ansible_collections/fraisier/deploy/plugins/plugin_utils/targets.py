@@ -21,11 +21,13 @@ BECOME = "fraisier_become"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\Z")
 _VARIABLE = re.compile(r"\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
+#: Keys of an environment for what is done around a release.
+_AROUND = ("hooks", "backup", "migrate", "smoke")
 _REFERENCES = ("env", "file", "vault")
 _GIT = ("token", "ssh_key")
 _SAME_NAME = (
     "app_path", "layout", "source", "service_name", "systemd_scope", "build", "build_timeout",
-    "exec", "shared", "health_check", "keep_releases",
+    "exec", "shared", "health_check", "keep_releases", "schedule", "run_now", "run_timeout",
 )  # fmt: skip
 
 
@@ -104,6 +106,31 @@ def _problems(
     return wrong
 
 
+def _proxy(given: Any) -> dict[str, Any]:
+    """Return what is in front of a service, in the shape of the modules' option; {} for nothing."""
+    if not isinstance(given, Mapping):
+        return {}
+    names = given.get("host") or []
+    kind = "none" if given.get("type") == "none" else "haproxy"
+    same = ("port", "tls_port", "app_port", "drain", "keep_old", "health_path")
+    commands = {key: list(given.get(key) or []) for key in ("drain_command", "undrain_command")}
+    return {
+        **{key: given[key] for key in same if given.get(key) is not None},
+        **commands,
+        "kind": kind,
+        "names": [names] if isinstance(names, str) else list(names),
+        "tls": _tls(given.get("tls")),
+        "local": kind == "haproxy" and not given.get("hosts"),
+    }
+
+
+def _tls(given: Any) -> Any:
+    """Return whether there is https; where its certificate is got from an authority, from whom."""
+    if not isinstance(given, Mapping) or "acme" not in given:
+        return bool(given)
+    return {"acme": {key: str(value) for key, value in (given["acme"] or {}).items()}}
+
+
 def _target(
     name: str, environment: str, fraise: Any, values: Any, schema: Mapping[str, Any], folder: str
 ) -> Target:
@@ -130,12 +157,15 @@ def _target(
         "env_vars": plain,
         "min_healthy_time": pace.get("min_healthy_time"),
         "healthy_deadline": pace.get("healthy_deadline", 60),
+        "type": fraise.get("type", "api"),
+        "around": {key: values[key] for key in _AROUND if values.get(key)},
     }
     strategy = values.get("strategy", "rolling")
     value = {
         "service": service,
         "secret_references": secret,
         "git_references": _git_references(git, folder),
+        "proxy": _proxy(values.get("proxy")),
         "strategy": strategy,
         "max_parallel": pace.get("max_parallel", 1),
         "auto_rollback": values.get("auto_rollback", True),

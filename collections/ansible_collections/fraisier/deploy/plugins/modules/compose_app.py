@@ -1,0 +1,204 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The Fraisier authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at a service in containers, restarts it, reads its log, or runs a command inside."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: compose_app
+short_description: See, restart, start or stop a service in containers, read its log, run a command
+version_added: 0.1.0
+description:
+  - Works on the service between deployments. Releases and the fence stay as they are.
+  - Restarting, starting and stopping are refused while a deployment is at work on the host.
+options:
+  action:
+    description:
+      - What to do. With V(restart) and V(start) the health gate must pass afterwards.
+      - With V(exec) O(argv) is run in the first container that runs, as its user.
+      - With V(examine) nothing is said of the service, but how the host is for those who log in.
+    type: str
+    choices: [status, logs, restart, start, stop, exec, examine]
+    default: status
+  argv:
+    description: For O(action=exec), the command as a list; no shell is involved.
+    type: list
+    elements: str
+  timeout:
+    description: For O(action=exec), seconds that the command may take.
+    type: float
+    default: 600
+  lines:
+    description: For O(action=logs), how many of the last entries.
+    type: int
+  since:
+    description: For O(action=logs), no entries before this time, as C(docker logs) takes it.
+    type: str
+  after:
+    description: For O(action=logs), only entries behind this cursor of an earlier answer.
+    type: str
+  login:
+    description: For O(action=examine), the account that logs in; the one that did when left out.
+    type: str
+extends_documentation_fragment:
+  - fraisier.deploy.compose_service
+  - fraisier.deploy.fence
+attributes:
+  check_mode:
+    description: Whether the module can say what it would do and do nothing.
+    support: none
+author:
+  - The Fraisier authors (@fraisier)
+"""
+
+EXAMPLES = r"""
+- name: Restart a service and wait until it is well
+  fraisier.deploy.compose_app:
+    action: restart
+    service: "{{ my_service }}"
+    fence: {installation: ansible, deployment: ansible-1}
+
+- name: Run a command of the release
+  fraisier.deploy.compose_app:
+    action: exec
+    argv: [bin/manage, migrate]
+    service: "{{ my_service }}"
+    fence: {installation: ansible, deployment: ansible-1}
+  register: my_command
+  failed_when: my_command is failed or my_command.app.exit_status != 0
+"""
+
+RETURN = r"""
+app:
+  description:
+    - For V(status), V(restart), V(start) and V(stop), what M(fraisier.deploy.compose_probe)
+      returns, with C(unit), C(ok) (it runs), C(since) (Unix seconds) and C(memory_bytes).
+    - For V(logs), C(entries) (each with C(at) in Unix seconds, C(source) and C(text)), the
+      C(cursor) behind them, C(now), and in C(left_out) how many did not fit.
+    - For V(exec), C(exit_status), C(output) and C(timed_out). A command that fails is no failure of
+      the module.
+    - For V(examine), C(clock) in Unix seconds, C(disk), C(shell) and C(python).
+  returned: success
+  type: dict
+gate:
+  description: How the health gate ended, by C(type), C(attempts), C(seconds), C(detail), C(passed).
+  returned: always
+  type: dict
+release:
+  description: The release that is current, by C(id), C(version), C(status).
+  returned: always
+  type: dict
+steps:
+  description: What was done, each by C(name), C(seconds) and C(changed).
+  returned: always
+  type: list
+  elements: dict
+log:
+  description: Output of the service where it did not get well, by C(step) and C(text).
+  returned: always
+  type: list
+  elements: dict
+project:
+  description: The Compose project.
+  returned: always
+  type: str
+fence:
+  description: The number of the fence that this run held; 0 when it held none.
+  returned: always
+  type: int
+switched:
+  description: Whether another release is current than before.
+  returned: always
+  type: bool
+previous:
+  description: Null, as nothing is deployed.
+  returned: always
+  type: dict
+colours:
+  description: Null; the colours are in RV(app).
+  returned: always
+  type: dict
+staged:
+  description: Null; the colours are in RV(app).
+  returned: always
+  type: dict
+reused:
+  description: Whether a release that was recorded already was used.
+  returned: always
+  type: bool
+code:
+  description: What went wrong, for programs.
+  returned: failure
+  type: str
+hint:
+  description: What to do next.
+  returned: failure
+  type: str
+step:
+  description: The step in which it went wrong.
+  returned: failure
+  type: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import app_host, compose_app, compose_logs
+from ..module_utils.compose_open import open_site
+from ..module_utils.compose_options import compose_options, files_of, service_of
+from ..module_utils.compose_probe import serving
+from ..module_utils.compose_site import ComposeSite
+from ..module_utils.options import claim
+from ..module_utils.running import SHORTEST_SECRET, run_with
+
+ACTIONS = ["status", "logs", "restart", "start", "stop", "exec", "examine"]
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **compose_options(fence=True),
+            "action": {"type": "str", "choices": ACTIONS, "default": "status"},
+            "argv": {"type": "list", "elements": "str"},
+            "timeout": {"type": "float", "default": 600},
+            "lines": {"type": "int"},
+            "since": {"type": "str"},
+            "after": {"type": "str"},
+            "login": {"type": "str"},
+        },
+        required_if=[("action", "exec", ("argv",))],
+    )
+    run_with(
+        module, lambda: site_of(module), lambda site: {"app": work(site, module)}, release=False
+    )
+
+
+def site_of(module: AnsibleModule) -> ComposeSite:
+    """Return the site to work on."""
+    service, fence = service_of(module), claim(module.params["fence"])
+    return open_site(service, fence, reads_file=False, files=files_of(module, service))
+
+
+def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
+    """Do what the action asks for; no secret of what is deployed leaves the host."""
+    options, action = module.params, module.params["action"]
+    if action == "examine":
+        return app_host.examine(site, options["login"])
+    secrets = compose_app.secret_values(site)
+    module.no_log_values |= {text for text in secrets if len(text) >= SHORTEST_SECRET}
+    if action == "status":
+        return compose_app.status(site)
+    if action == "exec":
+        return compose_app.execute(site, options["argv"], options["timeout"])
+    if action == "logs":
+        lines, since, after = options["lines"], options["since"], options["after"]
+        return compose_logs.read(site.docker, serving(site), lines, since, after)
+    return compose_app.control(site, action)
+
+
+if __name__ == "__main__":
+    main()
