@@ -18,6 +18,7 @@ from fraisier.domain.catalogue import Catalogue, Provider, Target
 from fraisier.domain.ports import Inventories, Repositories, Runner
 from fraisier.domain.secret import Secret
 from fraisier.domain.worker import SELF_FENCE, NewWorker
+from fraisier.engine.automatic import Promotions
 from fraisier.engine.bell import Bell
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.hosts import Hosts
@@ -178,6 +179,7 @@ class Application:
             drain_seconds,
             self._poll_seconds,
             self._tidy,
+            Promotions(self.catalogue, self.store, self._deployments(lambda: None)),
         )
 
     def _tidy(self) -> None:

@@ -44,13 +44,21 @@ class Deployment(Schema):
     branch = text()
     targets = list_of(fields.String())
     status = fields.String(required=True, validate=OneOf([status.value for status in Status]))
+    paused = fields.Boolean(
+        required=True, **said("True while it waits for a person: resume or cancel it.")
+    )
     reason = text("Why it ended as it did.")
     version = text("What was deployed: a full commit SHA.")
     requested_version = text("What was asked for.", null=True)
     strategy = text()
-    triggered_by = text("tok_… or cli:<login>")
+    triggered_by = text("tok_…, cli:<login>, or promotion:<deployment>.")
+    options = fields.Dict(
+        required=True,
+        **said("What was asked for besides: force, no_backup, promoted_from and the like."),
+    )
     trace_id = text()
     cancel_requested_by = text("Who wished it to stop.", null=True)
+    resume_requested_by = text("Who wished last that it goes on.", null=True)
     created_at = moment("When it was requested.")
     started_at = moment("When it began.", null=True)
     completed_at = moment("When it ended.", null=True)
@@ -105,12 +113,27 @@ class PlacedHost(Schema):
     seen_at = moment("When the host last told.", null=True)
 
 
+class Coming(Schema):
+    """A success in the environment before, which comes to this one by itself."""
+
+    deployment = text("The deployment that succeeded there.")
+    version = text()
+    source = text("The environment that it comes from.")
+    blocked = text("Why it does not, as things are.", null=True)
+
+
 class TargetStatus(Schema):
     fraise = text()
     environment = text()
     last_deployment = fields.Nested(Deployment, required=True, allow_none=True)
     waiting_for = text("Why the last deployment has not begun.", null=True)
     held_by = text("The deployment after which a person must look.", null=True)
+    promotion = fields.Nested(
+        Coming,
+        required=True,
+        allow_none=True,
+        **said("With promote: automatic, what succeeded before and was not asked for here yet."),
+    )
     hosts = list_of(fields.Nested(PlacedHost))
 
 
@@ -144,9 +167,10 @@ class Unlocked(Schema):
 
 
 class PlannedStep(Schema):
-    verb = text()
+    verb = text("preflight, deploy, stage, shift, promote, drain, undrain")
     hosts = list_of(fields.String())
     last = fields.Boolean(required=True)
+    args = fields.Dict(required=True, **said("weight, seconds, servers: what the verb is to do."))
 
 
 class WayOut(Schema):

@@ -56,13 +56,6 @@ class Seconds(fields.Float):
         return super()._deserialize(value, *arguments, **more)
 
 
-class Backup(fields.Field[None]):
-    """Known, and refused: to pretend a backup would be worse than to have none."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> None:
-        raise ValidationError("this version makes no backups: leave it out")
-
-
 class Request(Schema):
     """A part of a request: what it does not know is an error."""
 
@@ -90,8 +83,25 @@ class DeployRequest(Request):
         allow_none=True, load_default=None, validate=Range(0, 3600), allow_nan=False,
         **said("Seconds to wait before the first health check."),
     )  # fmt: skip
-    backup = Backup(allow_none=True, **said("Not supported by this version: refused."))
+    backup = Flag(
+        allow_none=True, load_default=True,
+        **said("False leaves the configured backup out, this once."),
+    )  # fmt: skip
     dry_run = Flag(load_default=False, **said("Answer with what would be done, and do nothing."))
+    force = Flag(load_default=False, **said("Take hosts that another installation holds."))
+
+
+class PromoteRequest(Request):
+    source = text(
+        NAME_LENGTH, required=True, data_key="from",
+        **said("The environment whose last success is brought here."),
+    )  # fmt: skip
+    reason = optional(TEXT_LENGTH, "Why, for the history.")
+    strategy = optional(32, "As for a deployment.")
+    backup = Flag(
+        allow_none=True, load_default=True,
+        **said("False leaves the configured backup out, this once."),
+    )  # fmt: skip
     force = Flag(load_default=False, **said("Take hosts that another installation holds."))
 
 
@@ -103,6 +113,10 @@ class RollbackRequest(Request):
 
 
 class CancelRequest(Request):
+    """Nothing needs to be said."""
+
+
+class GoOnRequest(Request):
     """Nothing needs to be said."""
 
 

@@ -22,6 +22,7 @@ from fraisier.api.asks import (
     DeploymentsQuery,
     DeployRequest,
     EventsQuery,
+    GoOnRequest,
     RollbackRequest,
 )
 from fraisier.api.pages import page
@@ -56,12 +57,12 @@ def _asking(routes: Routes, services: Services) -> None:
         The deployment waits for its turn and is worked on by the server. Follow it with its events.
         """
         dry_run = body.pop("dry_run")
-        body.pop("backup", None)  # null, or it would have been refused
+        body["backup"] = body["backup"] is not False
         wish = Wish(triggered_by=who(), idempotency_key=headers["key"], **body)
         with services.slow():
             if dry_run:
                 return jsonify(services.previews.deploy(wish))
-            return _accepted(services.deployments.deploy(wish))
+            return accepted(services.deployments.deploy(wish))
 
     @routes.operation(
         "POST", "/<name:deployment_id>/rollback", Scope.DEPLOY, Deployment, 202,
@@ -81,7 +82,7 @@ def _asking(routes: Routes, services: Services) -> None:
             reason=body["reason"] or "",
         )
         with services.slow():
-            return _accepted(services.deployments.rollback(wish))
+            return accepted(services.deployments.rollback(wish))
 
     @routes.operation(
         "POST", "/<name:deployment_id>/cancel", Scope.DEPLOY, Deployment, 202,
@@ -98,6 +99,16 @@ def _asking(routes: Routes, services: Services) -> None:
         status = HTTPStatus.OK if found.status.terminal else HTTPStatus.ACCEPTED
         answer = jsonify(deployment_json(found))
         answer.status_code = status
+        return answer
+
+    @routes.operation(
+        "POST", "/<name:deployment_id>/resume", Scope.DEPLOY, Deployment, 202,
+        body=GoOnRequest, body_required=False, description="It goes on with its next step.",
+    )  # fmt: skip
+    def resume(_body: dict[str, Any], deployment_id: str) -> Response:
+        """Let a paused deployment go on; one that is not paused is refused."""
+        answer = jsonify(deployment_json(services.deployments.resume(deployment_id, who())))
+        answer.status_code = HTTPStatus.ACCEPTED
         return answer
 
 
@@ -137,7 +148,8 @@ def _looking(routes: Routes, services: Services) -> None:
         return page(noun, found, total, limit, before)
 
 
-def _accepted(deployment: Recorded) -> Response:
+def accepted(deployment: Recorded) -> Response:
+    """Return the answer to a request that became a deployment."""
     answer = jsonify(deployment_json(deployment))
     answer.status_code = HTTPStatus.ACCEPTED
     answer.headers["Location"] = f"{PREFIX}/{deployment.id}"

@@ -8,6 +8,7 @@ from flask import Response, jsonify
 
 from fraisier.api.access import who
 from fraisier.api.answers import (
+    Deployment,
     EnvironmentItem,
     EnvironmentPage,
     FraiseItem,
@@ -16,11 +17,13 @@ from fraisier.api.answers import (
     TargetStatuses,
     Unlocked,
 )
-from fraisier.api.asks import PageQuery, StatusQuery, UnlockRequest
+from fraisier.api.asks import PageQuery, PromoteRequest, StatusQuery, UnlockRequest
+from fraisier.api.deployments import LOCATION, accepted
 from fraisier.api.pages import page_of_all
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
 from fraisier.domain.token import Scope
+from fraisier.engine.deployments import Wish
 from fraisier.engine.views import fraise_json, provider_json
 
 
@@ -55,6 +58,30 @@ def _fraises(services: Services) -> Routes:
         """Release a target that is held after a failed rollback or an interruption."""
         released = services.deployments.unlock(fraise, environment, body["reason"], who())
         return jsonify({"released": released})
+
+    @routes.operation(
+        "POST", "/<name:fraise>/environments/<name:environment>/promote", Scope.DEPLOY, Deployment,
+        202, body=PromoteRequest, keyed=True, headers=LOCATION,
+    )  # fmt: skip
+    def promote(
+        body: dict[str, Any], headers: dict[str, Any], fraise: str, environment: str
+    ) -> Response:
+        """Deploy here exactly the version that last succeeded in another environment.
+
+        It is refused where nothing did, or where what came after it there failed.
+        """
+        wish = Wish(
+            fraise,
+            environment,
+            who(),
+            strategy=body["strategy"],
+            force=body["force"],
+            idempotency_key=headers["key"],
+            reason=body["reason"] or "",
+            backup=body["backup"] is not False,
+        )
+        with services.slow():
+            return accepted(services.deployments.promote(wish, body["source"]))
 
     return routes
 

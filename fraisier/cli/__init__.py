@@ -16,6 +16,7 @@ from fraisier.domain.errors import FraisierError
 #: Command -> the module that holds it, under the same name (a trailing underscore is dropped).
 COMMANDS = {
     "app": "app",
+    "backups": "backups",
     "cancel": "cancel",
     "collection": "collection",
     "completion": "completion",
@@ -30,8 +31,10 @@ COMMANDS = {
     "list": "look",
     "logs": "logs",
     "plan": "plan",
+    "promote": "promote",
     "providers": "providers",
     "queue": "queue",
+    "resume": "resume",
     "rollback": "deploy",
     "serve": "serve",
     "setup": "setup",
@@ -45,8 +48,8 @@ COMMANDS = {
 #: The commands that a server can answer; the others need the machine they are typed on.
 WITH_SERVER = frozenset(
     {
-        "cancel", "completion", "deploy", "events", "history", "list", "logs", "plan", "providers",
-        "queue", "rollback", "show", "status", "unlock",
+        "cancel", "completion", "deploy", "events", "history", "list", "logs", "plan", "promote",
+        "providers", "queue", "resume", "rollback", "show", "status", "unlock",
     }
 )  # fmt: skip
 HELP = ["-h", "--help"]

@@ -28,7 +28,7 @@ CONTACT_SECONDS = 60.0
 FOLLOW_SECONDS = 2.0
 MOST_LINES = 10_000
 #: What a host answers when the service is not well, and when a deployment is at work there.
-UNWELL = frozenset({"health_check_failed", "start_failed", "stop_failed"})
+UNWELL = frozenset({"health_check_failed", "start_failed", "stop_failed", "job_failed"})
 BUSY = "fence_held"
 
 Json = dict[str, Any]
@@ -197,6 +197,8 @@ def _control(context: Context, target: Target, verb: str) -> None:
     hosts, found = context.application.hosts, []
     hosts.require_idle(target)
     limit = CONTACT_SECONDS + 2 * target.strategy_config.healthy_deadline
+    if target.service.get("type"):  # a job, whose run is waited for
+        limit += target.service.get("run_timeout") or 0
     for outcome in hosts.in_turn(target, "app", limit, app={"action": verb}):
         for host in answers(outcome, "app"):
             found.append(host)
@@ -219,7 +221,11 @@ def _controlled(context: Context, host: Json, verb: str) -> str:
 
 
 def _status_text(found: Sequence[Json]) -> str:
-    columns = ("host", "state", "release", "version", "pid", "since", "restarts", "memory")
+    columns: tuple[str, ...] = (
+        "host", "state", "release", "version", "pid", "since", "restarts", "memory",
+    )  # fmt: skip
+    if any("last_run" in host for host in found):
+        columns = ("host", "state", "release", "version", "last run", "next run")
     rows = [_status_row(host) for host in found]
     hints = [
         f"{host['host']}: {harmless(host['error']['message'])}\n  {host['error'].get('hint', '')}"
@@ -243,8 +249,20 @@ def _status_row(host: Json) -> Json:
         "pid": unit["main_pid"] or "-",
         "since": since.isoformat(" ", "seconds") if since else "-",
         "restarts": str(unit["n_restarts"]),
+        **_run_columns(host),
         "memory": f"{memory / 2**20:.1f} MiB" if memory is not None else "-",
     }
+
+
+def _run_columns(host: Json) -> Json:
+    """Return how a service that comes to an end ran last, and when it runs next."""
+    last = host.get("last_run")
+    if last is None:
+        return {"last run": "never", "next run": host.get("next") or "when asked"}
+    at = datetime.fromtimestamp(last["started_at"]).isoformat(" ", "seconds")
+    ended = f"{last['result']}, exit status {last['exit_status']}, {last['seconds']:.1f} s"
+    told = f"running since {at}" if last["running"] else f"{at}: {ended}"
+    return {"last run": told, "next run": host.get("next") or "when asked"}
 
 
 # --- logs ---------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from fraisier.domain.errors import (
     Unauthorized,
 )
 from fraisier.domain.ports import Filter
-from fraisier.engine.deployments import Wish, nothing_to_go_back_to
+from fraisier.engine.deployments import Wish
+from fraisier.engine.earlier import nothing_to_go_back_to
 from fraisier.engine.views import timestamp
 
 PAGE = 1000
@@ -90,6 +91,19 @@ class RemoteControl:
         """Request a deployment, once however often it must be sent."""
         return self._request("/deployments", _asked(wish), wish)
 
+    def promote(self, wish: Wish, source: str) -> Json:
+        """Request that what succeeded in an environment comes to a target."""
+        target = _environment(wish.fraise, wish.environment)
+        body = {
+            "from": source,
+            "reason": wish.reason or None,
+            "strategy": wish.strategy,
+            "force": wish.force,
+            **({} if wish.backup else {"backup": False}),
+        }
+        path = f"{_fraise(wish.fraise)}/environments/{target}/promote"
+        return self._request(path, body, wish)
+
     def rollback(self, wish: Wish) -> Json:
         """Request the way back from the newest deployment of a target."""
         last = self._status(wish.fraise, wish.environment)[0]["last_deployment"]
@@ -106,6 +120,11 @@ class RemoteControl:
     def cancel(self, deployment_id: str) -> Json:
         """Ask the server to stop a deployment."""
         path = f"{_deployment(deployment_id)}/cancel"
+        return one("deployment", self._http.post(path, {}, seconds=REQUEST_SECONDS))
+
+    def go_on(self, deployment_id: str) -> Json:
+        """Ask the server to let a paused deployment go on."""
+        path = f"{_deployment(deployment_id)}/resume"
         return one("deployment", self._http.post(path, {}, seconds=REQUEST_SECONDS))
 
     def unlock(self, fraise: str, environment: str, reason: str) -> str:
@@ -160,6 +179,7 @@ def _asked(wish: Wish) -> dict[str, Any]:
         "strategy": wish.strategy,
         "health_check_delay": wish.health_check_delay,
         "force": wish.force,
+        **({} if wish.backup else {"backup": False}),
     }
 
 

@@ -64,11 +64,17 @@ class Control(Protocol):
     def deploy(self, wish: Wish) -> Json:
         """Request a deployment and return it."""
 
+    def promote(self, wish: Wish, source: str) -> Json:
+        """Request that what succeeded in an environment comes to a target; return it."""
+
     def rollback(self, wish: Wish) -> Json:
         """Request the way back to an earlier version and return that deployment."""
 
     def cancel(self, deployment_id: str) -> Json:
         """Ask a deployment to stop and return it as it then is."""
+
+    def go_on(self, deployment_id: str) -> Json:
+        """Let a paused deployment go on and return it as it then is."""
 
     def unlock(self, fraise: str, environment: str, reason: str) -> str:
         """Release a held target and return the id of the deployment that held it."""

@@ -21,11 +21,12 @@ from fraisier.engine.deployments import Wish
 @click.command()
 @target_arguments
 @click.option("--version", help="Branch, tag or full SHA; default: the newest of git_branch.")
-@click.option("--strategy", help="recreate or rolling; default: as configured.")
+@click.option("--strategy", help="recreate, rolling, blue-green or canary; default: as configured.")
 @click.option("--health-check-delay", type=click.FloatRange(0, 3600), metavar="SECONDS",
               help="Wait this long before the first health check.")  # fmt: skip
 @waiting_options
 @click.option("--dry-run", is_flag=True, help="Show what would change, as `plan` does.")
+@click.option("--no-backup", is_flag=True, help="Leave the configured backup out, this once.")
 @click.option("--force", is_flag=True, help="Take hosts that another installation holds.")
 @click.option("--idempotency-key", metavar="KEY", help="The same key gives the same deployment.")
 @click.pass_obj
@@ -37,6 +38,7 @@ def deploy(
     strategy: str | None,
     health_check_delay: float | None,
     dry_run: bool,
+    no_backup: bool,
     force: bool,
     idempotency_key: str | None,
     wait: bool,
@@ -53,11 +55,12 @@ def deploy(
         health_check_delay=health_check_delay,
         force=force,
         idempotency_key=idempotency_key,
+        backup=not no_backup,
     )
     if dry_run:
         report_plan(context, wish)
     else:
-        _stay(context, context.control.deploy(wish), wait, follow, timeout)
+        stay(context, context.control.deploy(wish), wait, follow, timeout)
 
 
 @click.command()
@@ -65,7 +68,7 @@ def deploy(
 @click.option("--to-version", metavar="VERSION",
               help="A version that was good here; default: the last other one.")  # fmt: skip
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the history.")
-@click.option("--strategy", help="recreate or rolling; default: as configured.")
+@click.option("--strategy", help="recreate, rolling, blue-green or canary; default: as configured.")
 @waiting_options
 @click.option("--force", is_flag=True, help="Take hosts that another installation holds.")
 @click.pass_obj
@@ -91,7 +94,7 @@ def rollback(
         force=force,
         reason=reason,
     )
-    _stay(context, context.control.rollback(wish), wait, follow, timeout)
+    stay(context, context.control.rollback(wish), wait, follow, timeout)
 
 
 @click.command()
@@ -104,7 +107,7 @@ def unlock(context: Context, fraise: str, environment: str, reason: str) -> None
     context.emit({"released": held}, f"{fraise} {environment} is released; {held} had held it")
 
 
-def _stay(
+def stay(
     context: Context, deployment: dict[str, Any], wait: bool, follow: bool, timeout: float | None
 ) -> None:
     """Stay with a deployment as long as was asked for, and end with its exit code."""

@@ -17,6 +17,7 @@ import click
 
 from fraisier.cli.arguments import optional_target
 from fraisier.cli.context import Context
+from fraisier.cli.proxy_health import proxy_health
 from fraisier.cli.symptoms import symptoms
 from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import FraisierError
@@ -169,6 +170,8 @@ def _hosts(
     period = (began, time.time())
     for host in outcome.hosts.values():
         yield from _host(host, name, period)
+    for what, ok, detail, fix in proxy_health(hosts, target, CONTACT_SECONDS, stop.is_set):
+        yield Check(f"{name} {what}", ok, detail, fix)
 
 
 def _host(host: HostOutcome, name: str, period: tuple[float, float]) -> Iterator[Check]:

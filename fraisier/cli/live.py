@@ -8,6 +8,7 @@ from typing import Any
 from fraisier.cli.context import Context
 from fraisier.cli.harmless import harmless
 from fraisier.cli.present import duration, short
+from fraisier.cli.steps import begun
 from fraisier.domain.deployment import AS_CONFIGURED
 from fraisier.domain.errors import Unreachable
 
@@ -72,6 +73,14 @@ class Live(Waiting):
                 return f"  · looking at {len(data['hosts'])} hosts"
             case "deployment.step" if data["verb"] == "restore":
                 return f"  · going back on {', '.join(data['hosts'])}"
+            case "deployment.step" if (words := begun(data)) is not None:
+                return f"  · {words}"
+            case "deployment.paused":
+                return self._paused(data)
+            case "deployment.resumed":
+                return f"  · it goes on, as {data.get('by')} wished"
+            case "deployment.tested" if not data.get("passed"):
+                return f"  · {harmless(str(data.get('why')))}: the version goes no further"
             case "deployment.host_completed":
                 return self._host(event["host"] or "", data)
             case "log.line" if self._verbose:
@@ -79,6 +88,13 @@ class Live(Waiting):
             case "runner.task_started" if self._verbose > 1:
                 return f"      {event['host']}: {data.get('task')}"
         return None
+
+    def _paused(self, data: Mapping[str, Any]) -> str:
+        mine = self._deployment["id"]
+        return (
+            f"  ‖ paused at {data.get('weight')} %: {data.get('why')}\n"
+            f"      go on: fraisier resume {mine}, or stop: fraisier cancel {mine}"
+        )
 
     def _heading(self) -> str:
         deployment = self._deployment
@@ -102,7 +118,11 @@ class Live(Waiting):
         return self._mark(False, host, f"{error.get('message')}{hint}")
 
     def _success(self, data: Mapping[str, Any]) -> str:
-        release = data.get("release")
+        release, staged = data.get("release"), data.get("staged")
+        if data["verb"] == "stage" and staged:
+            return f"{short(staged['version'])} is staged as {staged['colour']}  {_steps(data)}"
+        if data["verb"] == "shift":
+            return f"measured: {data.get('verdict') or 'nothing'}"
         if not release:
             return "the service is stopped, as before"
         serves = f"{short(release['version'])} serves"

@@ -60,6 +60,12 @@ class LocalControl:
         mine = self._application.member.id
         return deployment_json(self._application.deployments.deploy(wish, mine))
 
+    def promote(self, wish: Wish, source: str) -> Json:
+        """Record a request to promote, while Ansible loads beside it."""
+        self._prepare(wish)
+        mine = self._application.member.id
+        return deployment_json(self._application.deployments.promote(wish, source, mine))
+
     def rollback(self, wish: Wish) -> Json:
         """Record a request to go back, while Ansible loads beside it."""
         self._prepare(wish)
@@ -74,6 +80,10 @@ class LocalControl:
     def cancel(self, deployment_id: str) -> Json:
         """Record the wish; the process that carries the deployment out sees it there."""
         return deployment_json(self._application.deployments.cancel(deployment_id, who()))
+
+    def go_on(self, deployment_id: str) -> Json:
+        """Record the wish; the process that carries the deployment out sees it there."""
+        return deployment_json(self._application.deployments.resume(deployment_id, who()))
 
     def unlock(self, fraise: str, environment: str, reason: str) -> str:
         """Release a held target."""

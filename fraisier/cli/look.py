@@ -12,6 +12,7 @@ import click
 from fraisier.cli.arguments import deployment_argument, optional_target
 from fraisier.cli.context import Context, table
 from fraisier.cli.control import Json
+from fraisier.cli.harmless import harmless
 from fraisier.cli.present import deployment_row, short
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import UsageError
@@ -70,17 +71,27 @@ def _hosts(row: dict[str, Any]) -> str:
 
 def _status_text(entry: dict[str, Any]) -> str:
     last = entry["last_deployment"]
-    happened = f"{last['id']} {last['status']}" if last else "never deployed"
+    paused = " (paused; see fraisier resume)" if last and last.get("paused") else ""
+    happened = f"{last['id']} {last['status']}{paused}" if last else "never deployed"
     reason = f"\n  {last['reason']}" if last and last["reason"] else ""
     waits = f"\n  waiting: {entry['waiting_for']}" if entry.get("waiting_for") else ""
     held = f"\n  held by {entry['held_by']}: see fraisier unlock" if entry["held_by"] else ""
+    coming = _coming(entry["promotion"]) if entry.get("promotion") else ""
     rows = [
         {**host, "version": _version(host), "release": host["release"] or "-"}
         for host in entry["hosts"]
     ]
     columns = ("host", "version", "release", "seen_at")
     lines = table(rows, columns).replace("\n", "\n  ")
-    return f"{entry['fraise']} {entry['environment']}: {happened}{reason}{waits}{held}\n  {lines}"
+    more = f"{reason}{waits}{held}{coming}"
+    return f"{entry['fraise']} {entry['environment']}: {happened}{more}\n  {lines}"
+
+
+def _coming(promotion: Json) -> str:
+    what = f"{short(promotion['version'])} of {promotion['source']}"
+    if promotion["blocked"]:
+        return f"\n  {what} does not come by itself: {harmless(promotion['blocked'])}"
+    return f"\n  {what} comes by itself, once a server or worker looks"
 
 
 def _version(host: Json) -> str:
@@ -134,7 +145,7 @@ def show(context: Context, deployment_id: str) -> None:
     lines = [
         f"{name.replace('_', ' ')}: {value}"
         for name, value in facts.items()
-        if value is not None and value != ""
+        if value is not None and value != "" and value is not False
     ]
     context.emit(found, "\n".join([*lines, *map(_host_text, found["hosts"])]))
 

@@ -16,6 +16,7 @@ from fraisier.cli.exits import FAILED
 from fraisier.cli.harmless import harmless
 from fraisier.cli.live import MARKS
 from fraisier.cli.present import short
+from fraisier.cli.steps import planned
 from fraisier.engine.deployments import Wish
 
 COLORS = {"+": "green", "-": "red", "@": "cyan"}
@@ -24,7 +25,7 @@ COLORS = {"+": "green", "-": "red", "@": "cyan"}
 @click.command()
 @target_arguments
 @click.option("--version", help="Branch, tag or full SHA; default: the newest of git_branch.")
-@click.option("--strategy", help="recreate or rolling; default: as configured.")
+@click.option("--strategy", help="recreate, rolling, blue-green or canary; default: as configured.")
 @click.pass_obj
 def plan(
     context: Context, fraise: str, environment: str, version: str | None, strategy: str | None
@@ -45,7 +46,7 @@ def _lines(context: Context, plan: Mapping[str, Any]) -> Iterator[str]:
     name = f" ({asked})" if asked and not plan["version"].startswith(asked) else ""
     yield f"{plan['fraise']} → {plan['environment']}  {short(plan['version'])}{name}"
     for number, step in enumerate(plan["plan"]["steps"], 1):
-        yield f"  {number}. {step['verb']} {', '.join(step['hosts'])}"
+        yield f"  {number}. {planned(step)}"
     for host in plan["hosts"]:
         yield from _host(context, host, plan["version"])
     yield _summary(context, plan)

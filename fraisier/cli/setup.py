@@ -19,7 +19,7 @@ from fraisier.cli.plan import colored, diff_lines
 from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import UsageError
 from fraisier.domain.event import Fact
-from fraisier.engine.hosts import answers
+from fraisier.engine.hosts import Hosts, answers
 
 LIMIT_SECONDS = 300.0
 
@@ -41,30 +41,72 @@ def setup(
     login: str | None,
     ssh_key: Path | None,
 ) -> None:
-    """Prepare the hosts of FRAISE in ENVIRONMENT: user, folders, unit, right to restart it.
+    """Prepare the hosts of FRAISE in ENVIRONMENT: user, folders, unit, right to restart it, proxy.
 
-    Shows what it would do, with the text of each file, and does it with --yes. Nothing is started.
-    What is as it should be stays as it is.
+    Shows what it would do, with the text of each file, and does it with --yes. Nothing is started
+    but the proxy. What is as it should be stays as it is.
     """
     application = context.application
     target = application.deployments.target(fraise, environment)
-    application.hosts.playbook(target, "setup")  # whether it can be done, before who may do it
-    changes = _Changes()
-    outcome = application.hosts.run(
-        as_root(target, login, ssh_key),
-        "setup",
-        LIMIT_SECONDS,
-        tell=changes.tell,
-        check=not yes,
-        setup={"plain_user": plain_user(target), "variables": has_variables(target)},
-    )
-    found = [
-        {**{name: host[name] for name in ("host", "state", "error")}, "changes": changes.of(host)}
-        for host in answers(outcome)
-    ]
+    works = list(_works(application.hosts, target, login, ssh_key))
+    request = _request(target)
+    found: list[Json] = []
+    for verb, whom in works:
+        found = _joined(found, _prepare(application.hosts, whom, verb, yes, request))
+        if any(host["error"] for host in found):
+            break
     text = "\n".join(line for host in found for line in _host(context, host, yes))
     context.emit({"done": yes, "hosts": found}, f"{text}\n{_summary(found, yes)}")
     sys.exit(GENERAL if any(host["error"] for host in found) else 0)
+
+
+def _works(
+    hosts: Hosts, target: Target, login: str | None, key: Path | None
+) -> Iterator[tuple[str, Target]]:
+    """Return what is to be run on which machines, or raise UsageError before any of it."""
+    proxied = target.proxy is not None and target.proxy.kind == "haproxy"
+    if hosts.can(target, "setup") or not proxied:
+        hosts.playbook(target, "setup")  # whether it can be done, before who may do it
+        yield "setup", as_root(target, login, key)
+    if proxied:
+        hosts.playbook(target, "proxy_setup")
+        yield "proxy_setup", as_root(of_proxy(target), login, key)
+
+
+def of_proxy(target: Target) -> Target:
+    """Return the target as if its hosts were those that the proxy runs on."""
+    if not target.proxy_hosts:
+        return target
+    become = any(host.username != "root" for host in target.proxy_hosts)
+    return replace(target, hosts=target.proxy_hosts, become=become, inventory=None)
+
+
+def _request(target: Target) -> Json:
+    """Return what the playbooks are told, whoever logs in and wherever they run."""
+    setup = {"plain_user": plain_user(target), "variables": has_variables(target)}
+    proxy = {"proxy": target.proxy.as_request(target.hosts)} if target.proxy else {}
+    return {"setup": setup, **proxy}
+
+
+def _prepare(
+    hosts: Hosts, target: Target, verb: str, yes: bool, request: Mapping[str, Any]
+) -> list[Json]:
+    """Run one playbook, and return each host's `state`, `error` and `changes`."""
+    changes = _Changes()
+    outcome = hosts.run(target, verb, LIMIT_SECONDS, tell=changes.tell, check=not yes, **request)
+    return [
+        {**{name: host[name] for name in ("host", "state", "error")}, "changes": changes.of(host)}
+        for host in answers(outcome)
+    ]
+
+
+def _joined(before: Sequence[Json], more: Sequence[Json]) -> list[Json]:
+    """Return what was found of each host, in one entry where it was prepared twice."""
+    found = {host["host"]: host for host in before}
+    for host in more:
+        earlier = found.get(host["host"], {"changes": []})["changes"]
+        found[host["host"]] = {**host, "changes": [*earlier, *host["changes"]]}
+    return list(found.values())
 
 
 def plain_user(target: Target) -> bool:

@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
+from fraisier.config.coolify_checks import check_coolify
 from fraisier.config.document import Document
+from fraisier.config.proxy_checks import check_proxy
+from fraisier.config.release_checks import check_after, check_around, check_type
 from fraisier.config.report import Path, Report
 from fraisier.config.repository import BadRepository, auth_problem, repository
 from fraisier.config.rights_checks import check_rights
@@ -18,12 +21,13 @@ from fraisier.config.service_checks import (
     check_app_folder,
     check_env_vars,
     check_health_check,
+    check_registries,
     reference_problem,
 )
 from fraisier.config.services import compose_file
+from fraisier.config.strategy_checks import check_strategy
 from fraisier.domain.catalogue import Provider
 from fraisier.domain.secret import SecretReference
-from fraisier.domain.strategy import STRATEGIES
 
 Values = Mapping[str, Any]
 
@@ -34,9 +38,13 @@ def check(document: Document, data: Any, providers: Mapping[str, Provider], base
     places: dict[tuple[str, ...], str] = {}
     for path, fraise in _entries(data, ("fraises",)):
         _check_repository(fraise, path, report, base)
+        check_after(fraise, path, report, providers)
         for place, environment in _entries(fraise, (*path, "environments"), "environments"):
             provider = providers.get(str(environment.get("provider")).replace("-", "_"))
-            _check_strategy(environment, place, report, provider)
+            check_around(environment, place, report, provider)
+            check_type(fraise, environment, place, report, provider)
+            check_strategy(environment, place, report, provider)
+            check_proxy(environment, place, report, provider)
             config, where = environment.get("provider_config"), (*place, "provider_config")
             if isinstance(config, Mapping):
                 _check_ssh_file(config, where, "known_hosts", report)
@@ -46,6 +54,8 @@ def check(document: Document, data: Any, providers: Mapping[str, Provider], base
                 check_app_folder(config, where, report)
                 check_env_vars(config, where, document)
                 check_health_check(config, where, report)
+                check_registries(config, where, report)
+                check_coolify(config, where, report, provider, places)
                 _check_shared_places(config, where, report, places)
                 _check_shared_project(config, where, report, places, base)
 
@@ -79,25 +89,6 @@ def _check_git_auth(git_auth: Any, found: str, path: Path, report: Report) -> No
         problem = reference_problem(reference) if reference else None
         if problem:
             report.add((*path, key), problem)
-
-
-def _check_strategy(values: Values, path: Path, report: Report, provider: Provider | None) -> None:
-    strategy = str(values.get("strategy", "")).replace("_", "-")
-    if provider and strategy in STRATEGIES and strategy not in provider.strategies:
-        can = ", ".join(provider.strategies)
-        message = f"the provider {provider.name} cannot carry out {strategy}; it can: {can}"
-        report.add((*path, "strategy"), message)
-    config = values.get("strategy_config")
-    if not isinstance(config, Mapping):
-        return
-    healthy, deadline = config.get("min_healthy_time"), config.get("healthy_deadline", 60)
-    if (
-        isinstance(healthy, int | float)
-        and isinstance(deadline, int | float)
-        and healthy >= deadline
-    ):
-        message = f"must be less than healthy_deadline ({deadline}): no host could ever be healthy"
-        report.add((*path, "strategy_config", "min_healthy_time"), message)
 
 
 def _check_inventory(hosts: Values, path: Path, report: Report, base: FilePath) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from fraisier.config.schema import LABEL_PATTERN, LABEL_RULE
+from fraisier.config.grammar import LABEL_PATTERN, LABEL_RULE
 from fraisier.domain.errors import UsageError
 
 LABELS = ("region", "network")

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fraisier.config.document import read
+from fraisier.config.grammar import DIALECT, mapping_of
+from fraisier.config.release_schema import TYPES
 from fraisier.config.report import Report
-from fraisier.config.schema import DIALECT, mapping_of
 from fraisier.config.validate import check_schema, validate
 from fraisier.domain.catalogue import Json, Provider
 from fraisier.domain.errors import ConfigurationError, Problem
@@ -19,8 +20,11 @@ from fraisier.domain.strategy import STRATEGIES
 COLLECTION = "ansible_collections.fraisier.deploy"
 FILE_NAME = "provider.yml"
 VERBS = ("preflight", "deploy", "restore", "probe", "verify")
-#: What a provider may also be able to do, outside deployments.
-MORE_VERBS = ("app", "setup")
+#: What a provider may also be able to do: move traffic, and work outside deployments.
+MORE_VERBS = (
+    "stage", "shift", "promote", "drain", "undrain", "app", "backup", "setup",
+    "proxy_setup", "proxy_probe",
+)  # fmt: skip
 
 _TEXT: Json = {"type": "string", "minLength": 1}
 _STRATEGY: Json = {"enum": list(STRATEGIES)}
@@ -67,6 +71,22 @@ PROVIDER_SCHEMA: Json = {
                         "versions": _described(
                             "What a version is: a commit of the repository, or an image.",
                             {"enum": ["git", "image"], "default": "git"},
+                        ),
+                        "proxy": _described(
+                            "Whether its services can stand behind a proxy of Fraisier's.",
+                            {"type": "boolean", "default": False},
+                        ),
+                        "types": _described(
+                            "The types of services that it runs; api and worker when left out.",
+                            {
+                                "type": "array",
+                                "minItems": 1,
+                                "items": {"enum": [*TYPES]},
+                            },
+                        ),
+                        "around": _described(
+                            "Whether it carries out hooks, backups, migrations and smoke tests.",
+                            {"type": "boolean", "default": False},
                         ),
                     },
                     required=("strategies", "default_strategy"),
@@ -157,15 +177,23 @@ def _check(data: dict[str, Any], file: Path, report: Report) -> None:
         report.add(("capabilities", "default_strategy"), "must be one of its strategies")
 
 
+def _playbook(name: str, folder: Path) -> str:
+    """Return a playbook of a collection by its name, one of the provider's folder by its path."""
+    return str((folder / name).absolute()) if name.endswith((".yml", ".yaml")) else name
+
+
 def _provider(data: dict[str, Any], file: Path) -> Provider:
     return Provider(
         name=data["name"],
         description=data["description"],
-        playbooks=data["playbooks"],
+        playbooks={verb: _playbook(name, file.parent) for verb, name in data["playbooks"].items()},
         role=data["role"],
         strategies=tuple(data["capabilities"]["strategies"]),
         default_strategy=data["capabilities"]["default_strategy"],
         schema=data["schema"],
         versions=data["capabilities"].get("versions", "git"),
         source=str(file.parent),
+        proxy=data["capabilities"].get("proxy", False),
+        around=data["capabilities"].get("around", False),
+        types=tuple(data["capabilities"].get("types", ("api", "worker"))),
     )

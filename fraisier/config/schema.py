@@ -5,70 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fraisier.config.grammar import (
+    DIALECT,
+    EXTENSION,
+    LABEL,
+    mapping_of,
+    named,
+    reference,
+)
+from fraisier.config.proxy_schema import PROXY
+from fraisier.config.release_schema import ENVIRONMENT_KEYS, TYPES
+from fraisier.config.strategy_schema import STRATEGY_CONFIG
 from fraisier.domain.catalogue import Json, Provider
 from fraisier.domain.strategy import STRATEGIES
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-NAME = "[A-Za-z][A-Za-z0-9_-]{0,62}"
-NAME_RULE = "a name: a letter first, then letters, digits, - and _, at most 63 characters"
-LABEL_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
-LABEL_RULE = "letters, digits, dots, - and _, at most 63 characters"
 #: What git-check-ref-format allows, told as a pattern.
 GIT_BRANCH = r"^(?![-/.])(?!.*(\.\.|//|@\{|/\.))[^\x00-\x20\x7f~^:?*\[\\]+(?<!\.lock)(?<![/.])$"
 GIT_PROVIDERS = ("github", "gitlab", "gitea", "forgejo", "bitbucket", "git")
-#: A week, in seconds: no deployment is meant to take longer.
-LONGEST = 7 * 24 * 3600
 INVENTORY_PLUGIN = "fraisier.deploy.fraises"
-
-#: `x-` keys are the user's own, on every level of ours.
-EXTENSION = "^x-"
-
-
-def mapping_of(properties: Json, required: Iterable[str] = (), later: Iterable[str] = ()) -> Json:
-    """Return the schema of a mapping with exactly these keys; `later` names keys not there yet."""
-    schema: Json = {
-        "type": "object",
-        "properties": properties,
-        "patternProperties": {EXTENSION: {}},
-        "additionalProperties": False,
-    }
-    if required:
-        schema["required"] = list(required)
-    if later:
-        schema["x-later"] = list(later)
-    return schema
-
-
-def named(item: Json, **more: Any) -> Json:
-    """Return the schema of a mapping from names that the user chooses to `item`."""
-    return {
-        "type": "object",
-        "propertyNames": {"pattern": f"^(x-.*|{NAME})$", "patternErrorMessage": NAME_RULE},
-        "patternProperties": {EXTENSION: {}},
-        "additionalProperties": item,
-        **more,
-    }
-
-
-def reference(description: str) -> Json:
-    """Return the schema of a reference to a secret: `{env: …}`, `{file: …}` or `{vault: …}`."""
-    places = {
-        "env": "The variable of Fraisier's own environment that holds the secret.",
-        "file": "The file that holds the secret, beside fraises.yaml or elsewhere.",
-        "vault": "The secret as Ansible Vault text, or a file of it.",
-    }
-    kinds = [
-        mapping_of({kind: {"description": text, "type": "string", "minLength": 1}}, (kind,))
-        for kind, text in places.items()
-    ]
-    return {"description": description, "anyOf": kinds}
-
-
-LABEL: Json = {
-    "type": "string",
-    "pattern": f"^{LABEL_PATTERN}$",
-    "patternErrorMessage": LABEL_RULE,
-}
 
 GIT_AUTH = mapping_of(
     {
@@ -82,41 +36,6 @@ GIT_AUTH = mapping_of(
         },
         "ssh_key": reference("A private key for SSH, such as a deploy key: a reference."),
     }
-)
-
-STRATEGY_CONFIG = mapping_of(
-    {
-        "max_parallel": {
-            "description": "How many hosts may change at once: a number, or a percentage of them.",
-            "type": ["integer", "string"],
-            "minimum": 1,
-            "maximum": 9999,
-            "pattern": "^([1-9][0-9]{0,3}|[1-9][0-9]?%|100%)$",
-            "patternErrorMessage": 'a number of hosts from 1, or a percentage such as "50%"',
-            "default": 1,
-        },
-        "min_healthy_time": {
-            "description": "Seconds a changed host must stay healthy before it counts as good.",
-            "type": "number",
-            "minimum": 0,
-            "maximum": LONGEST,
-        },
-        "healthy_deadline": {
-            "description": "Seconds within which a changed host must have become healthy.",
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "maximum": LONGEST,
-            "default": 60,
-        },
-        "progress_deadline": {
-            "description": "Seconds for the whole way out; the way back has as many of its own.",
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "maximum": LONGEST,
-            "default": 600,
-        },
-    },
-    later=("canary", "analysis"),
 )
 
 _COUNT: Json = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
@@ -157,6 +76,7 @@ def environment(providers: Mapping[str, Provider]) -> Json:
             **_one_of("strategy", STRATEGIES),
         },
         "strategy_config": {"description": "The pace of a roll-out.", **STRATEGY_CONFIG},
+        "proxy": {"description": "What stands in front of the service.", **PROXY},
         "auto_rollback": {
             "description": "Put back what served before when a deployment fails.",
             "type": "boolean",
@@ -181,9 +101,13 @@ def environment(providers: Mapping[str, Provider]) -> Json:
         },
     }
     schema = mapping_of(
-        properties,
+        {**properties, **ENVIRONMENT_KEYS},
         required=("provider", "provider_config"),
-        later=("deploy_on", "hooks", "backup", "proxy"),
+        later=(
+            "deploy_on",
+            "hooks",
+            "backup",
+        ),
     )
     return {**schema, "allOf": [_when(provider) for _, provider in sorted(providers.items())]}
 
@@ -211,8 +135,7 @@ def fraise(providers: Mapping[str, Provider]) -> Json:
         {
             "type": {
                 "description": "What kind of service it is.",
-                "enum": ["api", "worker"],
-                "x-later": ["scheduled", "etl", "backup"],
+                "enum": [*TYPES],
                 "default": "api",
             },
             "description": {

@@ -17,6 +17,7 @@ from fraisier.config.report import Path, Report
 from fraisier.domain.secret import SecretReference
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+REGISTRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
 VAULT_HEADER = "$ANSIBLE_VAULT;"
 
 #: Set by Fraisier on the host; a value of the user's would hide what really runs.
@@ -83,6 +84,20 @@ def reference_problem(reference: SecretReference) -> str | None:
     return None
 
 
+def check_registries(values: Values, path: Path, report: Report) -> None:
+    """Check the names of `registries`, and where their passwords come from."""
+    registries = values.get("registries")
+    for name, login in registries.items() if isinstance(registries, Mapping) else ():
+        where = (*path, "registries", name)
+        if not REGISTRY.fullmatch(name):
+            report.add(where, "is no registry: a host, and a port where it has one; no https://")
+        password = login.get("password") if isinstance(login, Mapping) else None
+        reference = SecretReference.parse(password)
+        problem = reference_problem(reference) if reference else None
+        if problem:
+            report.add((*where, "password"), problem)
+
+
 def check_health_check(values: Values, path: Path, report: Report) -> None:
     """Check that a `health_check` has what its type needs, and a URL that can be asked."""
     health, where = values.get("health_check"), (*path, "health_check")
@@ -92,12 +107,13 @@ def check_health_check(values: Values, path: Path, report: Report) -> None:
     if needed and needed not in health:
         report.add(where, f'"{needed}" is missing')
     if isinstance(health.get("url"), str):
-        problem = _url_problem(health["url"])
+        problem = url_problem(health["url"])
         if problem:
             report.add((*where, "url"), problem)
 
 
-def _url_problem(url: str) -> str | None:
+def url_problem(url: str) -> str | None:
+    """Say what is wrong with a URL that is to be asked; None when nothing is."""
     if not url.isprintable() or " " in url:
         return "must not hold spaces or control characters"
     try:

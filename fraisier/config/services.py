@@ -14,13 +14,19 @@ from fraisier.domain.strategy import StrategyConfig
 #: Of provider_config, what bare_metal's role takes under the same name.
 BARE_METAL_KEYS = (
     "app_path", "layout", "source", "service_name", "systemd_scope", "build", "build_timeout",
-    "exec", "shared", "health_check", "keep_releases",
+    "exec", "shared", "health_check", "keep_releases", "schedule", "run_now", "run_timeout",
 )  # fmt: skip
 
 #: The same of docker_compose.
 COMPOSE_KEYS = (
     "service", "project_name", "pull", "build_timeout", "pull_timeout", "health_check",
     "keep_releases",
+)  # fmt: skip
+
+#: The same of coolify.
+COOLIFY_KEYS = (
+    "url", "application_uuid", "service_uuid", "timeout", "request_timeout", "poll_interval",
+    "wait_for_others", "pull_latest", "validate_certs", "health_check", "keep_releases",
 )  # fmt: skip
 
 
@@ -68,6 +74,20 @@ def _docker_compose(
     return {
         **{key: config.get(key) for key in COMPOSE_KEYS},
         "docker_compose_file": compose_file(config["docker_compose_file"], base),
+        "registries": {
+            name: login["username"] for name, login in (config.get("registries") or {}).items()
+        },
+        "min_healthy_time": pace.min_healthy_time,
+        "healthy_deadline": pace.healthy_deadline,
+        "env_vars": plain_variables(config),
+    }
+
+
+def _coolify(config: Json, _hosts: tuple[Host, ...], pace: StrategyConfig, base: Path) -> Json:
+    ca_file = config.get("ca_file")
+    return {
+        **{key: config.get(key) for key in COOLIFY_KEYS},
+        "ca_file": os.path.normpath(base / os.path.expanduser(ca_file)) if ca_file else None,
         "min_healthy_time": pace.min_healthy_time,
         "healthy_deadline": pace.healthy_deadline,
         "env_vars": plain_variables(config),
@@ -89,18 +109,30 @@ def plain_variables(config: Json) -> Json:
     }
 
 
-def secrets_of(config: Json, git_auth: Json, base: Path) -> Json:
+def secrets_of(config: Json, git_auth: Json, more: Json, base: Path) -> Json:
     """Return the references of a target by purpose, their files as absolute paths.
 
-    They are in its provider_config, and in the git_auth of its fraise.
+    They are in its provider_config, and in the git_auth of its fraise; `more` are others.
     """
     given = {
         **(config.get("env_vars") or {}),
         "become:password": config.get("become_password"),
+        "coolify:token": config.get("token"),
         **{f"git:{name}": git_auth.get(name) for name in ("token", "ssh_key")},
+        **_passwords(config),
+        **more,
     }
     found = {name: SecretReference.parse(value) for name, value in given.items()}
     return {name: _anchored(ref, base).as_json() for name, ref in found.items() if ref}
+
+
+def _passwords(config: Json) -> Json:
+    """Return the passwords of registries by purpose, in which a port's colon is a slash."""
+    registries = config.get("registries") or {}
+    return {
+        f"registry:{name.replace(':', '/')}": login["password"]
+        for name, login in registries.items()
+    }
 
 
 def _anchored(reference: SecretReference, base: Path) -> SecretReference:
@@ -113,4 +145,8 @@ def _anchored(reference: SecretReference, base: Path) -> SecretReference:
 
 
 _Shape = Callable[[Json, tuple[Host, ...], StrategyConfig, Path], Json]
-_SHAPES: dict[str, _Shape] = {"bare_metal": _bare_metal, "docker_compose": _docker_compose}
+_SHAPES: dict[str, _Shape] = {
+    "bare_metal": _bare_metal,
+    "docker_compose": _docker_compose,
+    "coolify": _coolify,
+}

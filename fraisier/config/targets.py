@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fraisier.config.defaults import fill
+from fraisier.config.proxies import certificate_of, proxy_of
+from fraisier.config.release_schema import JOBS, around_of, tests_of
 from fraisier.config.report import without_extensions
 from fraisier.config.repository import repository
 from fraisier.config.schema import fraise as fraise_schema
@@ -52,8 +54,10 @@ def _target(
     values = fraise["environments"][environment]
     provider = providers[values["provider"].replace("-", "_")]
     config = fill(values["provider_config"], provider.schema)
-    hosts = _hosts(config, base) if _has_hosts(provider) else (THIS_MACHINE,)
+    elsewhere = _has_hosts(provider) and config.get("hosts") is not None
+    hosts = _hosts(config, base) if elsewhere else (THIS_MACHINE,)
     pace = _strategy_config(values.get("strategy_config", {}))
+    proxy = values.get("proxy")
     source = repository(fraise["git_repo"], fraise.get("git_provider"), base)
     git_auth = fraise.get("git_auth", {}) if provider.versions == "git" else {}
     identity = {
@@ -72,14 +76,20 @@ def _target(
         service={
             **service_of(provider, identity, config, hosts, pace, base),
             **git_settings(provider, git_auth),
+            **({"type": fraise["type"]} if fraise["type"] in JOBS else {}),
+            **({"around": around} if (around := around_of(values)) else {}),
         },
-        secrets=secrets_of(config, git_auth, base),
+        secrets=secrets_of(config, git_auth, certificate_of(proxy), base),
         inventory=_inventory(config, base),
-        become=config.get("become", _become(config)) if _has_hosts(provider) else False,
+        become=config.get("become", _become(config)) if elsewhere else False,
         auto_rollback=values["auto_rollback"],
         on_busy=values["on_busy"],
         region=values["region"],
         network=values.get("network"),
+        after=values.get("after"),
+        promote=values["promote"],
+        tests=tests_of(values),
+        proxy=proxy_of(proxy, _hosts({**(proxy or {}), **_known_hosts(config)}, base)),
     )
 
 
@@ -92,7 +102,7 @@ def _strategy_config(values: Json) -> StrategyConfig:
     parallel = values.get("max_parallel")
     if isinstance(parallel, str) and parallel.isdigit():
         values = {**values, "max_parallel": int(parallel)}
-    return StrategyConfig(**values)
+    return StrategyConfig.from_json(values)
 
 
 def _hosts(config: Json, base: Path) -> tuple[Host, ...]:
@@ -100,6 +110,11 @@ def _hosts(config: Json, base: Path) -> tuple[Host, ...]:
     if not isinstance(hosts, list):
         return ()
     return tuple(_host(host, config.get("known_hosts"), base) for host in hosts)
+
+
+def _known_hosts(config: Json) -> Json:
+    """Return where the keys of all the target's hosts are pinned, those of its proxy too."""
+    return {key: config[key] for key in ("known_hosts",) if key in config}
 
 
 def _inventory(config: Json, base: Path) -> InventoryGroup | None:
@@ -115,7 +130,8 @@ def _become(config: Json) -> bool | None:
 
 
 def _host(values: Json, known_hosts: str | None, base: Path) -> Host:
-    optional = {key: values[key] for key in ("port", "username", "python") if key in values}
+    known = ("port", "username", "python", "private_address")
+    optional = {key: values[key] for key in known if key in values}
     return Host(
         name=str(values.get("name", values["hostname"])),
         address=values["hostname"],

@@ -7,10 +7,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fraisier.domain.errors import EnvironmentNotFound, FraiseNotFound, did_you_mean
+from fraisier.domain.host import Host
+from fraisier.domain.proxy import Proxy
 from fraisier.domain.retention import KEEP_ALL, Retention
 from fraisier.domain.strategy import StrategyConfig
 
 Json = dict[str, Any]
+
+__all__ = [
+    "Catalogue", "Fraise", "Host", "InventoryGroup", "Json", "Provider", "Proxy", "Target",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -18,9 +24,12 @@ class Provider:
     """A way to put a service somewhere: playbooks, a role and what they can do.
 
     `playbooks` maps a verb (`preflight`, `deploy`, `restore`, `probe`, `verify`; not every provider
-    has `app` and `setup`) to a playbook.
+    has `app`, `setup` and those that move traffic: `stage`, `shift`, `promote`, `drain`,
+    `undrain`) to a playbook.
     `versions`: what a version is, `git` (a commit of the repository) or `image` (what a container
-    image's tag or digest names, which the host finds out).
+    image's tag or digest names, which the host finds out). `proxy`: its services can stand behind
+    one. `around`: it carries out hooks, backups, migrations and smoke tests. `types`:
+    the types of services that it runs.
     """
 
     name: str
@@ -32,24 +41,9 @@ class Provider:
     schema: Mapping[str, Any] = field(hash=False)
     versions: str = "git"
     source: str = ""
-
-
-@dataclass(frozen=True)
-class Host:
-    """A machine, by the name the configuration gives it, and how it is reached.
-
-    `connection` is `ssh`, or `local` for this very machine. Of a host of a team's own inventory
-    only the name and the address are known here; how to reach it is the inventory's to say.
-    """
-
-    name: str
-    address: str
-    port: int = 22
-    username: str | None = None
-    ssh_key_path: str | None = None
-    known_hosts: str | None = None
-    python: str = "/usr/bin/python3"
-    connection: str = "ssh"
+    proxy: bool = False
+    around: bool = False
+    types: tuple[str, ...] = ("api", "worker")
 
 
 @dataclass(frozen=True)
@@ -66,10 +60,14 @@ class Target:
 
     `service` is the provider's own part of the configuration, in the shape its role takes.
     `secrets` are references by purpose: an environment variable's name, or a name with a colon for
-    what is not of the service's environment (`become:password`, `git:token`, `git:ssh_key`).
+    what is not of the service's environment (`become:password`, `git:token`, `git:ssh_key`,
+    `tls:cert`, `tls:key`).
     `inventory`: where the hosts are read from when there is something to do on them; `become` None
     leaves to that inventory whether to become root. `region` and `network` say which workers may
-    take it, where workers have labels of that kind.
+    take it, where workers have labels of that kind. `after`: the environment in which a version
+    must have succeeded before it may come here; `promote`: whether it then comes by itself
+    (`automatic`) or when somebody says so (`manual`). `tests`: what is run here at the end of a
+    deployment, each `{"name", "command", "timeout"}` (an argument list, seconds).
     """
 
     fraise: str
@@ -89,6 +87,15 @@ class Target:
     on_busy: str = "queue"
     region: str = "default"
     network: str | None = None
+    proxy: Proxy | None = None
+    after: str | None = None
+    promote: str = "manual"
+    tests: tuple[Json, ...] = field(default=(), hash=False)
+
+    @property
+    def proxy_hosts(self) -> tuple[Host, ...]:
+        """Return the machines of a proxy that does not run on those of the service."""
+        return self.proxy.hosts if self.proxy else ()
 
     @property
     def is_here(self) -> bool:
@@ -101,14 +108,16 @@ class Target:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Target:
-        """Rebuild a target from its snapshot."""
-        inventory = data.get("inventory")
+        """Rebuild a target from its snapshot, also from one that was made by an earlier version."""
+        inventory, proxy = data.get("inventory"), data.get("proxy")
         return cls(
             **{
                 **data,
-                "strategy_config": StrategyConfig(**data["strategy_config"]),
+                "strategy_config": StrategyConfig.from_json(data["strategy_config"]),
                 "hosts": tuple(Host(**host) for host in data["hosts"]),
                 "inventory": InventoryGroup(**inventory) if inventory else None,
+                "proxy": Proxy.from_json(proxy) if proxy else None,
+                "tests": tuple(data.get("tests") or ()),
             }
         )
 

@@ -86,7 +86,8 @@ class Deployment:
     `requested_version` what the person wrote (None: the branch, or as the configuration says).
     `cancel_requested_by` wished its end while it was worked on; it may have ended otherwise before
     that was seen. `accepted` is its place among the requests for its target; `worker_id` holds it,
-    with a `fence` that rises each time the target's work changes hands.
+    with a `fence` that rises each time the target's work changes hands. `paused_at`: since then it
+    waits, in the middle of its roll-out, for a person; `resume_requested_by` wished it to go on.
     """
 
     id: str
@@ -108,6 +109,14 @@ class Deployment:
     accepted: int = 0
     fence: int = 0
     worker_id: str | None = None
+    paused_at: int | None = None
+    resume_requested_at: int | None = None
+    resume_requested_by: str | None = None
+
+    @property
+    def paused(self) -> bool:
+        """True while it waits for a person to say whether to go on."""
+        return self.paused_at is not None and self.status is Status.IN_PROGRESS
 
 
 @dataclass(frozen=True)

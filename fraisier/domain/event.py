@@ -10,8 +10,8 @@ DEPLOYMENT_EVENTS = tuple(
     f"deployment.{name}"
     for name in (
         "queued", "started", "step", "host_started", "host_completed", "release_switched",
-        "paused", "resumed", "completed", "failed", "cancelled", "superseded", "rolled_back",
-        "rollback_failed", "interrupted",
+        "paused", "resumed", "tested", "completed", "failed", "cancelled", "superseded",
+        "rolled_back", "rollback_failed", "interrupted",
     )
 )  # fmt: skip
 RUNNER_EVENTS = tuple(

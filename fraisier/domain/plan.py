@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.fraisier.deploy.plugins.module_utils import planning
@@ -14,11 +14,15 @@ from fraisier.domain.strategy import canonical_strategy
 
 @dataclass(frozen=True)
 class Step:
-    """One playbook over one batch of hosts. `verb` names the provider's playbook."""
+    """One playbook over one batch of hosts. `verb` names the provider's playbook.
+
+    `drain` and `undrain` are for the hosts of a proxy. `args`: what the verb is to do there.
+    """
 
     verb: str
     hosts: tuple[str, ...]
     last: bool = False
+    args: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,54 @@ def check_strategy(provider: Provider, strategy: str) -> str:
     return canonical
 
 
+def check_plan(provider: Provider, target: Target, strategy: str, verb: str = "deploy") -> str:
+    """Return the canonical strategy, or raise UsageError with why it cannot be followed here."""
+    canonical = check_strategy(provider, strategy)
+    name = f"{target.fraise} {target.environment}"
+    if target.proxy is not None and not provider.proxy:
+        raise UsageError(
+            f'a service of the provider "{provider.name}" cannot stand behind a proxy',
+            f"take `proxy` out of {name}, or choose a provider that can",
+        )
+    if canonical in planning.TWO_COLOURS and verb == "deploy":
+        _check_two_colours(target, canonical, name)
+    needed = dict.fromkeys(step.verb for step in way_out(target, canonical, verb).steps)
+    missing = [verb for verb in needed if verb not in provider.playbooks]
+    if missing:
+        raise UsageError(
+            f'{canonical} for {name} needs "{missing[0]}", and the provider "{provider.name}" has '
+            "no playbook for it",
+            f"it has: {', '.join(provider.playbooks)}",
+        )
+    return canonical
+
+
+def _check_two_colours(target: Target, strategy: str, name: str) -> None:
+    """Raise UsageError unless both releases can be up at once, and there is a way between them."""
+    if target.proxy is None or not target.proxy.local:
+        proxy = target.proxy
+        has = "has none" if proxy is None else "is another's"
+        if proxy is not None and proxy.hosts:
+            has = "has hosts of its own, which know a host only as a whole"
+        raise UsageError(
+            f"{strategy} moves requests between two releases on each host, and needs a proxy of "
+            f"Fraisier's on them; that of {name} {has}",
+            "write `proxy: {}` without `hosts` and `type`, then run: "
+            f"fraisier setup {name}; or use the strategy rolling",
+        )
+    if strategy == "canary" and not target.strategy_config.canary:
+        raise UsageError(
+            f"canary has no steps for {name}",
+            "write them: strategy_config: {canary: [{weight: 10, pause: 60}]}; or use blue-green",
+        )
+
+
 def way_out(target: Target, strategy: str, verb: str = "deploy") -> Plan:
     """Plan the change of every host of a target, as the collection's own playbooks do."""
-    names = [host.name for host in target.hosts]
-    plan = planning.way_out(strategy, names, target.strategy_config.max_parallel, verb)
+    names, pace = [host.name for host in target.hosts], target.strategy_config
+    plan = planning.way_out(
+        strategy, names, pace.max_parallel, verb, _proxies(target), pace.canary, pace.analysis
+    )
     return Plan(strategy, _steps(plan["steps"]))
 
 
@@ -57,14 +105,22 @@ def batches(target: Target) -> list[tuple[Host, ...]]:
     return [target.hosts[start : start + size] for start in range(0, len(target.hosts), size)]
 
 
-def way_back(target: Target, failed: Sequence[str], moved: Sequence[str]) -> list[Step]:
+def way_back(
+    target: Target, strategy: str, failed: Sequence[str], moved: Sequence[str]
+) -> list[Step]:
     """Plan the return: the failed hosts first, then the moved ones at the pace they went out."""
-    steps = planning.way_back(failed, moved, target.strategy_config.max_parallel)
-    return list(_steps(steps))
+    pace = target.strategy_config.max_parallel
+    return list(_steps(planning.way_back(failed, moved, pace, strategy, _proxies(target))))
+
+
+def _proxies(target: Target) -> list[str]:
+    return [host.name for host in target.proxy_hosts]
 
 
 def _steps(planned: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
-    return tuple(Step(step["verb"], tuple(step["hosts"]), step["last"]) for step in planned)
+    return tuple(
+        Step(step["verb"], tuple(step["hosts"]), step["last"], step["args"]) for step in planned
+    )
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,9 @@ class Store(Protocol):
     def cancel(self, deployment_id: str, by: str) -> Deployment:
         """End a pending deployment, or record the wish to end a running one; raise Refused."""
 
+    def go_on(self, deployment_id: str, by: str) -> Deployment:
+        """Record the wish that a paused deployment goes on; raise Refused where it is none."""
+
     def blocker(self, deployment_id: str) -> Deployment | None:
         """Return the deployment that a pending one waits for, if any."""
 
@@ -147,6 +150,8 @@ class Store(Protocol):
         patient: Callable[[], bool] = lambda: False,
     ) -> list[Event]:
         """Append facts to a live deployment's log, with what they say about hosts.
+
+        With `deployment.paused` it is paused from now on, with `deployment.resumed` no longer.
 
         `version` is what the one that was asked for turned out to be, where that is known now.
         While the database is away it is tried again as long as `patient()` says so. Raises

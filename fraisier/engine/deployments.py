@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fraisier.domain.catalogue import Catalogue, Target
-from fraisier.domain.deployment import AS_CONFIGURED, Deployment, Status
+from fraisier.domain.deployment import AS_CONFIGURED, Deployment
 from fraisier.domain.errors import Refused, UsageError, VersionNotFound
-from fraisier.domain.plan import check_strategy
+from fraisier.domain.plan import check_plan
 from fraisier.domain.ports import Filter, Inventories, NewDeployment, Repositories, Store
 from fraisier.engine.bell import Bell
+from fraisier.engine.earlier import SHORTEST, begins, to_go_back_to
+from fraisier.engine.promotion import require_earlier_success, to_promote
 
-#: The fewest characters of a commit, or of an image's content, that name it.
-SHORTEST = 4
 #: An image's tag, or its digest.
 IMAGE_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}")
 
@@ -34,6 +34,8 @@ class Wish:
     force: bool = False
     idempotency_key: str | None = None
     reason: str = ""
+    backup: bool = True
+    promoted_from: str | None = None
 
 
 class Deployments:
@@ -83,9 +85,38 @@ class Deployments:
     def draft(self, wish: Wish) -> NewDeployment:
         """Return the deployment that a wish comes to, recorded nowhere."""
         target = self.target(wish.fraise, wish.environment)
-        strategy = self._strategy(target, wish)
+        strategy = self._strategy(target, wish, "deploy")
         version = self._version(target, wish.version)
+        require_earlier_success(self._store, target, version, wish.force)
         return self._new("deploy", target, strategy, version, wish)
+
+    def promote(self, wish: Wish, source: str, worker_id: str | None = None) -> Deployment:
+        """Record a request to bring to a target what succeeded last in the environment `source`.
+
+        It is exactly that version, whatever the branch has by now. Raises as `deploy` does.
+        """
+        self._recover()
+        asked = replace(wish, promoted_from=source)
+        again = self._repeated("promote", asked)
+        if again is not None:
+            return again
+        found = to_promote(self._catalogue, self._store, wish.fraise, source, wish.environment)
+        new = self.draft(replace(wish, version=found.version, promoted_from=found.id))
+        return self._request(replace(new, fingerprint=_fingerprint("promote", asked)), worker_id)
+
+    def go_on_from(
+        self, found: Deployment, wish: Wish, still: Callable[[], bool]
+    ) -> Deployment | None:
+        """Record a request to bring to a target exactly what `found` brought to another one.
+
+        `still()` is asked just before: None where it has become False. Raises as `deploy` does.
+        """
+        asked = replace(wish, version=found.version, promoted_from=found.id)
+        again = self._repeated("promote", asked)
+        if again is not None:
+            return again
+        new = replace(self.draft(asked), fingerprint=_fingerprint("promote", asked))
+        return self._request(new, None) if still() else None
 
     def rollback(self, wish: Wish, worker_id: str | None = None) -> Deployment:
         """Record a request to go back to a version that was good on this target."""
@@ -94,8 +125,8 @@ class Deployments:
         if again is not None:
             return again
         target = self.target(wish.fraise, wish.environment)
-        strategy = self._strategy(target, wish)
-        version = self._version_to_go_back_to(target, wish.version)
+        strategy = self._strategy(target, wish, "restore")
+        version = to_go_back_to(self._store, target, wish.version)
         return self._request(self._new("rollback", target, strategy, version, wish), worker_id)
 
     def cancel(self, deployment_id: str, by: str) -> Deployment:
@@ -107,6 +138,14 @@ class Deployments:
         found = self._store.cancel(deployment_id, by)
         self._bell.ring()
         return found
+
+    def resume(self, deployment_id: str, by: str) -> Deployment:
+        """Let a deployment go on that waits for a person; raise Refused where it does not.
+
+        The attempt sees the wish within a second, wherever it runs.
+        """
+        self._recover()
+        return self._store.go_on(deployment_id, by)
 
     def unlock(self, fraise: str, environment: str, reason: str, by: str) -> str:
         """Release a held target and return the deployment that held it; raise Refused."""
@@ -160,9 +199,9 @@ class Deployments:
         found = {deployment.version for deployment in past if begins(deployment.version, named)}
         return found.pop() if len(found) == 1 and len(named) >= SHORTEST else None
 
-    def _strategy(self, target: Target, wish: Wish) -> str:
+    def _strategy(self, target: Target, wish: Wish, verb: str) -> str:
         provider = self._catalogue.providers[target.provider]
-        return check_strategy(provider, wish.strategy or target.strategy)
+        return check_plan(provider, target, wish.strategy or target.strategy, verb)
 
     def _new(
         self, kind: str, target: Target, strategy: str, version: str, wish: Wish
@@ -171,6 +210,8 @@ class Deployments:
             "health_check_delay": wish.health_check_delay,
             "force": wish.force,
             "reason": wish.reason,
+            "no_backup": not wish.backup,
+            "promoted_from": wish.promoted_from,
         }
         return NewDeployment(
             kind=kind,
@@ -184,44 +225,6 @@ class Deployments:
             options={name: value for name, value in options.items() if _said(value)},
         )
 
-    def _version_to_go_back_to(self, target: Target, named: str | None) -> str:
-        good = Filter(target.fraise, target.environment, Status.SUCCESS.value, limit=1000)
-        deployed = self._store.deployments(good)
-        if not deployed:
-            raise nothing_to_go_back_to(target.fraise, target.environment)
-        versions = [*(each.version for each in deployed), *self._found_by(deployed[-1])]
-        if named is None:
-            return self._earlier(target, versions)
-        return _matching(named, versions)
-
-    def _found_by(self, first: Deployment) -> list[str]:
-        """Return the good versions that the first deployment found: others had put them there."""
-        told = [
-            event.data.get("previous") or {}
-            for event in self._store.events(first.id)
-            if event.type == "deployment.host_completed"
-        ]
-        return [before["version"] for before in told if before.get("good")]
-
-    def _earlier(self, target: Target, versions: list[str]) -> str:
-        earlier = [version for version in versions if version != versions[0]]
-        if not earlier:
-            raise Refused(
-                f"{_quoted(versions[0])} is the only version that was ever good on "
-                f"{target.fraise} {target.environment}",
-                "name another with fraisier deploy … --version",
-            )
-        return earlier[0]
-
-
-def begins(version: str, named: str) -> bool:
-    """Return whether a version begins so, written with `sha256:` or without."""
-    return version.startswith(named) or version.removeprefix("sha256:").startswith(named)
-
-
-def _quoted(version: str) -> str:
-    return version.removeprefix("sha256:")[:12]
-
 
 def _said(value: object) -> bool:
     """True for an option that was chosen; a delay of 0 seconds was."""
@@ -230,28 +233,9 @@ def _said(value: object) -> bool:
 
 def _fingerprint(kind: str, wish: Wish) -> str:
     """Return what two requests share only if they ask for the same."""
-    text = json.dumps({"kind": kind, **vars(wish)}, sort_keys=True)
+    asked = {**vars(wish)}
+    for name, usual in (("backup", True), ("promoted_from", None)):
+        if asked[name] == usual:  # requests of an earlier version did not know it
+            del asked[name]
+    text = json.dumps({"kind": kind, **asked}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def nothing_to_go_back_to(fraise: str, environment: str) -> Refused:
-    """Return why a target that was never deployed well cannot be rolled back."""
-    return Refused(
-        f"{fraise} {environment} has no successful deployment to go back to",
-        f"deploy a version: fraisier deploy {fraise} {environment}",
-    )
-
-
-def _matching(named: str, versions: list[str]) -> str:
-    if len(named) < SHORTEST:
-        raise UsageError(
-            f'"{named}" is too short for a version', f"give at least {SHORTEST} characters"
-        )
-    found = {version for version in versions if begins(version, named)}
-    if len(found) != 1:
-        raise VersionNotFound(
-            f'"{named}" names {len(found) or "no"} version{"s"[: len(found) != 1]} '
-            "that was good on this target",
-            f"good ones, newest first: {', '.join(map(_quoted, dict.fromkeys(versions)))}",
-        )
-    return found.pop()

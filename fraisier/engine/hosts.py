@@ -13,6 +13,7 @@ from fraisier.domain.event import Fact
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work, batches
 from fraisier.domain.ports import Filter, Runner, Store
+from fraisier.engine.request import proxy_of
 
 Tell = Callable[[Sequence[Fact]], None]
 
@@ -106,6 +107,7 @@ class Hosts:
             "installation": self._store.installation(),
             "service": dict(target.service),
             "fence": {},
+            **proxy_of(target),
             **more,
         }
 

@@ -10,13 +10,16 @@ from fraisier.domain.deployment import HostRecord, Placement
 from fraisier.domain.ids import now
 from fraisier.domain.outcome import HostOutcome
 
+#: The steps that change what a host runs, or what its requests meet.
+CHANGING = ("deploy", "stage", "shift", "promote", "restore")
+
 
 @dataclass(frozen=True)
 class HostState:
     """One host in one attempt. `previous_known` is False until the host or the records told.
 
     `changed`: something was done there; `moved`: it was switched to another release; `unsure`:
-    contact was lost during a change.
+    contact was lost during a change; `staged`: the new release is up beside the one that serves.
     """
 
     name: str
@@ -30,6 +33,7 @@ class HostState:
     changed: bool = False
     moved: bool = False
     unsure: bool = False
+    staged: bool = False
     state: str = "pending"
     error: Mapping[str, str] | None = None
 
@@ -47,10 +51,11 @@ class HostState:
             release=release.get("id") if told else self.release,
             version=release.get("version") if told else self.version,
             good=release.get("status") == "good" if told else self.good,
-            moved=known.moved or (verb in ("deploy", "restore") and bool(result.get("switched"))),
-            changed=self.changed or (verb in ("deploy", "restore") and bool(result.get("changed"))),
+            moved=known.moved or (verb in CHANGING and bool(result.get("switched"))),
+            changed=self.changed or (verb in CHANGING and bool(result.get("changed"))),
             unsure=self._unsure(verb, outcome),
-            state=_state(verb, outcome, self.state),
+            staged=self._is_staged(verb, outcome),
+            state=_state(verb, outcome, self),
             error=outcome.error or self.error,
         )
 
@@ -60,6 +65,24 @@ class HostState:
         if verb == "probe":
             return self.unsure and not outcome.ok
         return outcome.state == "unknown"
+
+    def _is_staged(self, verb: str, outcome: HostOutcome) -> bool:
+        """Return whether there is something beside what serves, to be taken back if need be."""
+        result = outcome.result
+        if verb == "restore" and outcome.ok:
+            return False
+        if verb in CHANGING and "staged" in result:
+            begun = verb == "stage" and not outcome.ok and bool(result.get("changed"))
+            return begun or result["staged"] is not None
+        if verb == "probe" and self.unsure and result.get("colours"):
+            return result["colours"].get("staged") is not None
+        return self.staged
+
+    @property
+    def touched(self) -> bool:
+        """True where there is something to go back from, or may be: a database as well."""
+        migrated = (self.error or {}).get("code") == "migration_down_failed"
+        return self.moved or self.unsure or self.staged or migrated
 
     def _seen(self, result: Mapping[str, Any], deployment_id: str) -> HostState:
         """Judge a host that fell silent by what it serves now."""
@@ -75,7 +98,7 @@ class HostState:
         return replace(self, previous=release.get("id"), previous_known=True)
 
     def _with_previous(self, verb: str, result: Mapping[str, Any]) -> HostState:
-        key = {"preflight": "release", "deploy": "previous", "restore": "previous"}.get(verb, "")
+        key = "release" if verb == "preflight" else "previous" if verb in CHANGING else ""
         if self.previous_known or key not in result:
             return self
         return replace(self, previous=(result[key] or {}).get("id"), previous_known=True)
@@ -101,11 +124,13 @@ class HostState:
 def settled(host: HostOutcome, installation: str) -> bool:
     """Return whether a probe that was to stop what runs there has done so.
 
-    Not where something of this installation would not end, or has gone on since.
+    Not where something of this installation would not end, or has gone on since, or where whoever
+    moves its requests could not be told to give them back.
     """
     holder = host.result.get("fence") or {}
     ours = holder.get("installation") == installation
-    return host.ok and (not ours or bool(host.result.get("sealed", True)))
+    sealed = not ours or bool(host.result.get("sealed", True))
+    return host.ok and sealed and bool(host.result.get("healed", True))
 
 
 def _fence(verb: str, result: Mapping[str, Any], before: int | None) -> int | None:
@@ -131,11 +156,11 @@ def first_state(name: str, placement: Placement | None) -> HostState:
     )
 
 
-def _state(verb: str, outcome: HostOutcome, before: str) -> str:
+def _state(verb: str, outcome: HostOutcome, before: HostState) -> str:
     if verb in ("preflight", "probe"):
-        return before if outcome.ok else outcome.state
+        return before.state if outcome.ok else outcome.state
     if verb == "restore":
         return "restored" if outcome.ok else "restore_failed"
     if not outcome.ok:
         return outcome.state
-    return "changed" if outcome.result.get("changed") else "unchanged"
+    return "changed" if before.changed or outcome.result.get("changed") else "unchanged"

@@ -9,6 +9,7 @@ from fraisier.domain.catalogue import Catalogue, Target
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.errors import EnvironmentNotFound, did_you_mean
 from fraisier.domain.ports import Filter, Store
+from fraisier.engine.automatic import candidate
 from fraisier.engine.views import deployment_json, fraise_json, status_json, target_json
 
 Json = dict[str, Any]
@@ -88,7 +89,19 @@ class Looks:
         placed = self._store.placements(target.fraise, target.environment)
         held = self._store.held(target.fraise, target.environment)
         waiting = self._store.waiting(last.id) if last and _waits(last) else None
-        return status_json(target, last, placed, held, waiting)
+        return status_json(target, last, placed, held, waiting, self._coming(target))
+
+    def _coming(self, target: Target) -> Json | None:
+        """Return what succeeded before and comes to a target by itself, or why it does not."""
+        found = candidate(self._store, target)
+        if found is None:
+            return None
+        return {
+            "deployment": found.deployment.id,
+            "version": found.deployment.version,
+            "source": target.after,
+            "blocked": found.blocked or None,
+        }
 
     def _last(self, target: Target) -> Deployment | None:
         wanted = Filter(target.fraise, target.environment, limit=1)

@@ -15,6 +15,7 @@ from fraisier.domain.errors import LeaseLost, StoreError
 from fraisier.domain.ports import Runner, Store
 from fraisier.domain.worker import takes
 from fraisier.engine.bell import Bell
+from fraisier.engine.beside import Beside
 from fraisier.engine.execution import execute
 from fraisier.engine.membership import Membership
 from fraisier.engine.recovery import BROKE_OFF, DIED, settle
@@ -44,7 +45,8 @@ class QueueWorker:
     that started them. The `member` says how many attempts may run at once; `drain_seconds` is how
     long they may go on once the server is to stop. After that they are cancelled, and go back
     first. The queue is looked at when the `bell` rings, and after `poll_seconds()` where it does
-    not. `tidy` removes old records, once a day.
+    not. `tidy` removes old records, once a day; `promote` lets what succeeded in one environment go
+    on to the next, every second.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class QueueWorker:
         drain_seconds: float,
         poll_seconds: Callable[[], float] = lambda: LOOK_SECONDS,
         tidy: Callable[[], None] = lambda: None,
+        promote: Callable[[], None] = lambda: None,
     ) -> None:
         self._catalogue = catalogue
         self._store = store
@@ -65,8 +68,10 @@ class QueueWorker:
         self._member = member
         self._drain_seconds = drain_seconds
         self._poll_seconds = poll_seconds
-        self._tidy = tidy
-        self._tidied = -TIDY_SECONDS
+        self._chores = (
+            Beside("tidy", tidy, TIDY_SECONDS, "old records were not all removed"),
+            Beside("promote", promote, SWEEP_SECONDS, "what succeeded was not all promoted"),
+        )
         self._running: dict[str, threading.Thread] = {}
         self._settling: set[str] = set()
         self._swept = -SWEEP_SECONDS
@@ -112,7 +117,8 @@ class QueueWorker:
                 self._join_again()
                 return
             self._sweep(stop)
-            self._tidy_sometimes()
+            for chore in self._chores:
+                chore.when_due()
             while self._busy() < self._member.worker.at_once:
                 deployment = self._store.claim_next(self._member.id, self._takes)
                 if deployment is None:
@@ -156,19 +162,6 @@ class QueueWorker:
                 break
             log.warning("%s is taken over: %s", taken.id, DIED)
             self._settle(taken, DIED, stop)
-
-    def _tidy_sometimes(self) -> None:
-        """Have old records removed once a day, beside the work."""
-        if time.monotonic() - self._tidied < TIDY_SECONDS:
-            return
-        self._tidied = time.monotonic()
-        threading.Thread(target=self._tidy_quietly, name="tidy", daemon=True).start()
-
-    def _tidy_quietly(self) -> None:
-        try:
-            self._tidy()
-        except StoreError as error:
-            log.warning("old records were not all removed: %s", error.message)
 
     def _settle(self, deployment: Deployment, why: str, stop: Stop) -> None:
         def work(left: Deployment, _stop: Stop) -> None:

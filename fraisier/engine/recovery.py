@@ -15,10 +15,11 @@ from fraisier.domain.ids import now
 from fraisier.domain.outcome import HostOutcome
 from fraisier.domain.plan import Work
 from fraisier.domain.ports import Runner, Store
-from fraisier.engine.attempt import Listener
 from fraisier.engine.ledger import settled
 from fraisier.engine.membership import Membership
 from fraisier.engine.request import request_for, turn
+from fraisier.engine.steps import Listener
+from fraisier.engine.undrain import undrain_all
 from fraisier.failpoints import failpoint
 
 #: The hosts have so many seconds to answer before a deployment ends as interrupted.
@@ -87,6 +88,9 @@ def settle(
     tell(store.record(deployment, [], hosts, found, patient=valid))
     failpoint("settle.after_probe")
     said = [_said(name, outcomes.get(name), installation) for name in names]
+    silent = undrain_all(deployment, catalogue, store, runner, valid, tell, LAST_STEP)
+    if silent:
+        said.append(f"{', '.join(silent)} may still send no requests to {', '.join(names)}")
     reason = "; ".join([why, *said])
     tell(store.finish(deployment, Status.INTERRUPTED, reason, patient=valid))
 
@@ -170,6 +174,8 @@ def _placement(name: str, seen: HostOutcome | None, before: Placement | None) ->
 def _said(name: str, seen: HostOutcome | None, installation: str) -> str:
     if seen is None or not seen.ok:
         return f"what {name} serves is unknown"
+    if not seen.result.get("healed", True):
+        return f"{name} may get too few or divided requests: its proxy could not be told"
     if not settled(seen, installation):
         return f"{name} still has something running of it"
     result: Mapping[str, Any] = seen.result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import AS_CONFIGURED, Deployment
 
 
@@ -18,7 +19,7 @@ def request_for(
 
     `fence` maps each host to the number it was last known to hold (`expected`), the one this
     deployment holds there (`number`), and the step's `turn`. `version` is None where the
-    configuration says it. `more` is added as it is.
+    configuration says it. `more` is added as it is: `traffic`, what a step does to the requests.
     """
     return {
         "deployment": deployment.id,
@@ -28,8 +29,21 @@ def request_for(
         "auto_rollback": False,
         "fence": {host: dict(numbers) for host, numbers in fence.items()},
         "service": service_of(deployment),
+        "first": first_host(deployment.target),
+        "save": not deployment.options.get("no_backup", False),
+        **proxy_of(deployment.target),
         **more,
     }
+
+
+def first_host(target: Target) -> str | None:
+    """Return the host on which is done what is done once per target."""
+    return target.hosts[0].name if target.hosts else None
+
+
+def proxy_of(target: Target) -> dict[str, Any]:
+    """Return `{"proxy": …}` for a target that has one."""
+    return {"proxy": target.proxy.as_request(target.hosts)} if target.proxy else {}
 
 
 def turn(deployment: Deployment, step: int) -> int:

@@ -84,13 +84,16 @@ def deployment_json(
         "branch": deployment.target.branch,
         "targets": [host.name for host in deployment.target.hosts],
         "status": deployment.status.value,
+        "paused": deployment.paused,
         "reason": deployment.reason,
         "version": deployment.version,
         "requested_version": deployment.requested_version,
         "strategy": deployment.strategy,
         "triggered_by": deployment.triggered_by,
+        "options": dict(deployment.options),
         "trace_id": deployment.trace_id,
         "cancel_requested_by": deployment.cancel_requested_by,
+        "resume_requested_by": deployment.resume_requested_by,
         "created_at": timestamp(deployment.created_at),
         "started_at": timestamp(deployment.started_at),
         "completed_at": timestamp(deployment.completed_at),
@@ -127,10 +130,11 @@ def status_json(
     placements: Mapping[str, Placement],
     held_by: str | None,
     waiting: Waiting | None = None,
+    coming: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return what a target runs, host by host, as its hosts last told.
 
-    `waiting`: why the last deployment has not begun.
+    `waiting`: why the last deployment has not begun. `coming`: what goes on to it by itself.
     """
     configured = [host.name for host in target.hosts]
     return {
@@ -139,6 +143,7 @@ def status_json(
         "last_deployment": deployment_json(last) if last else None,
         "waiting_for": waiting.reason if waiting else None,
         "held_by": held_by,
+        "promotion": dict(coming) if coming else None,
         "hosts": [_placed(name, placements.get(name)) for name in configured or sorted(placements)],
     }
 

@@ -62,6 +62,9 @@ def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invoc
         **work.request,
         "secret_environment": _revealed(secrets, ""),
         "secret_git": _revealed(secrets, "git"),
+        "secret_registries": _revealed(secrets, "registry"),
+        **({"secret_tls": tls} if (tls := _revealed(secrets, "tls")) else {}),
+        "secret_coolify": _revealed(secrets, "coolify"),
     }
     variables = {
         "fraisier_request": request,

@@ -15,7 +15,9 @@ from fraisier.runner.diagnosis import BROKEN_MODULE, UNREACHABLE, diagnose, sent
 RESULT_FIELDS = (
     "changed", "fence", "switched", "release", "previous", "reused", "gate", "steps", "app_path",
     "running", "unit", "releases", "stopped", "version", "code", "hint", "step", "diff",
-    "unpredictable", "app", "checkout", "containers", "sealed",
+    "unpredictable", "app", "around", "backup", "checkout", "containers", "sealed", "healed",
+    "under_way",
+    "staged", "colours", "verdict", "analysis", "proxy",
 )  # fmt: skip
 COLLECTION = "fraisier."
 SAID_LINES = 40

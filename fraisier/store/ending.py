@@ -24,7 +24,7 @@ def end(
     connection.execute(
         update(deployments)
         .where(one)
-        .values(status=status.value, reason=reason, completed_at=now())
+        .values(status=status.value, reason=reason, completed_at=now(), paused_at=None)
     )
     if status in HOLDING:
         target = deployment.target

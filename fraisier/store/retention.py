@@ -18,8 +18,9 @@ HOUR = 3_600 * 1_000_000
 LOOKED_AT, REMOVED = 200, 2000
 
 _LINE = events.c.type == "log.line"
-#: The end of a log stays: its number tells how many events there were.
-_OTHER = events.c.type.not_in(("log.line", "deployment.completed"))
+#: The end of a log stays: its number tells how many events there were. So does what the tests of a
+#: version came to, for it may go on later.
+_OTHER = events.c.type.not_in(("log.line", "deployment.completed", "deployment.tested"))
 
 
 def prune(engine: Engine, retention: Retention, now: int, dry_run: bool = False) -> Pruned:

@@ -35,6 +35,9 @@ def deployment_from(row: Row) -> Deployment:
         accepted=row.accepted,
         fence=row.fence,
         worker_id=row.worker_id,
+        paused_at=row.paused_at,
+        resume_requested_at=row.resume_requested_at,
+        resume_requested_by=row.resume_requested_by,
     )
 
 

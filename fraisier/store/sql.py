@@ -25,6 +25,7 @@ from fraisier.store.audit import note, noted
 from fraisier.store.database import open_database
 from fraisier.store.ending import end, last_facts
 from fraisier.store.engines import CONNECTIONS
+from fraisier.store.holds import Holds, put_pause
 from fraisier.store.queue import Queue, require_held
 from fraisier.store.reading import LIVE, is_target
 from fraisier.store.retention import prune
@@ -34,7 +35,7 @@ from fraisier.store.tokens import Tokens
 from fraisier.store.transactions import never
 
 
-class SqlStore(Queue, Tokens):
+class SqlStore(Queue, Holds, Tokens):
     """The records in one database."""
 
     @classmethod
@@ -70,6 +71,7 @@ class SqlStore(Queue, Tokens):
             if row.status not in LIVE:
                 raise Refused(f"{deployment.id} has ended: {row.status}")
             _put_details(connection, row, hosts, found, version)
+            put_pause(connection, deployment.id, facts)
             recorded = log.append(connection, deployment.id, facts, mark)
             failpoint("record.before_commit")
             return recorded

@@ -104,6 +104,9 @@ deployments = Table(
     Column("accepted", BigInteger, nullable=False, server_default="0"),
     Column("fence", BigInteger, nullable=False, server_default="0"),
     Column("worker_id", Words(40)),
+    Column("paused_at", BigInteger),
+    Column("resume_requested_at", BigInteger),
+    Column("resume_requested_by", Words(255)),
     Column(
         "live_target", Words(40), Computed("CASE WHEN status = 'in_progress' THEN target_id END")
     ),

@@ -111,6 +111,18 @@ def test_events_and_lines_of_logs_go_at_their_own_times(store: SqlStore, history
     assert prune(store._engine, limits, now() + 91 * DAY) == Pruned()
 
 
+def test_what_tests_came_to_stays_as_long_as_their_deployment(
+    store: SqlStore, history: History
+) -> None:
+    claimed = store.claim(history.ask("staging").id, history.worker)
+    assert claimed is not None
+    store.record(claimed, [Fact("deployment.tested", "web-1", {"passed": True, "tests": 1})])
+    store.finish(claimed, Status.SUCCESS, "")
+    prune(store._engine, Retention(events_days=1), now() + 9 * DAY)
+    types = [event.type for event in store.events(claimed.id)]
+    assert types == ["deployment.tested", "deployment.completed"]
+
+
 def test_a_dry_run_counts_the_same_and_removes_nothing(
     store: SqlStore, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -280,6 +280,35 @@ def test_a_running_deployment_is_asked_to_stop_and_one_that_ended_is_not(store: 
         store.cancel(asked.id, "tok_1")
 
 
+def test_a_paused_deployment_goes_on_at_the_first_wish_of_each_pause(store: Working) -> None:
+    asked = begin(store)
+    with pytest.raises(Refused, match="is not paused"):
+        store.go_on(asked.id, "tok_1")
+    for n, by in enumerate(("tok_1", "tok_2"), 1):
+        store.record(asked, [Fact("deployment.paused", None, {"weight": 10 * n})])
+        held = store.deployment(asked.id)
+        assert (held.paused, held.resume_requested_at, held.resume_requested_by) == (
+            True, None, None,
+        )  # fmt: skip
+        assert store.go_on(asked.id, by).resume_requested_by == by
+        assert store.go_on(asked.id, "late").resume_requested_by == by
+        store.record(asked, [Fact("deployment.resumed", None, {})])
+        assert not store.deployment(asked.id).paused
+    assert audited(store) == [("tok_1", "resume", asked.id), ("tok_2", "resume", asked.id)]
+
+
+def test_a_pause_ends_with_its_deployment(store: Working) -> None:
+    asked = begin(store)
+    store.record(asked, [Fact("deployment.paused", None, {"weight": 10})])
+    store.cancel(asked.id, "tok_1")
+    with pytest.raises(Refused, match="is being cancelled, by tok_1"):
+        store.go_on(asked.id, "tok_2")
+    store.finish(asked, Status.CANCELLED, "")
+    assert store.deployment(asked.id).paused_at is None
+    with pytest.raises(Refused, match="has ended already"):
+        store.go_on(asked.id, "tok_2")
+
+
 def test_a_claim_and_a_cancel_at_once_never_both_win(store: Working) -> None:
     for n in range(20):
         asked = ask(store, target={"environment": f"e{n}"})

@@ -39,10 +39,10 @@ def make_target(*hosts: str, **more: Any) -> Target:
     return Target(**{**values, **more})
 
 
-def make_catalogue(target: Target) -> Catalogue:
+def make_catalogue(target: Target, provider: Provider = PROVIDER) -> Catalogue:
     """Return a catalogue with this target only."""
     fraise = Fraise(target.fraise, target.type, "", {target.environment: target})
-    return Catalogue("fraises.yaml", {target.fraise: fraise}, {"bare_metal": PROVIDER})
+    return Catalogue("fraises.yaml", {target.fraise: fraise}, {"bare_metal": provider})
 
 
 def joined(store: SqlStore, kind: str = "command") -> Membership:

@@ -88,7 +88,7 @@ def plan(**more: Any) -> dict[str, Any]:
         "strategy": "rolling",
         "plan": {
             "strategy": "rolling",
-            "steps": [{"verb": "deploy", "hosts": ["web-1", "web-2"], "last": True}],
+            "steps": [{"verb": "deploy", "hosts": ["web-1", "web-2"], "last": True, "args": {}}],
         },
         "hosts": [
             {

@@ -183,7 +183,14 @@ def wipe(host: LabHost) -> None:
     exec_in(
         host.container, "sh", "-c",
         f"systemctl stop {UNIT} 2>/dev/null; systemctl disable {UNIT} 2>/dev/null;"
+        "for colour in blue green; do systemctl disable --now my-api@$colour 2>/dev/null; done;"
         f"rm -rf /etc/systemd/system/{UNIT} /etc/systemd/system/{UNIT}.d;"
+        "rm -f /etc/systemd/system/my-api@*; rm -f /var/lib/fraisier/ports*;"
+        "if [ -d /etc/fraisier-proxy ]; then systemctl stop fraisier-proxy;"
+        "systemctl disable --now fraisier-acme.timer 2>/dev/null;"
+        "rm -rf /var/lib/fraisier/acme /etc/systemd/system/fraisier-acme*;"
+        "rm -rf /var/lib/fraisier/proxy /etc/systemd/system/fraisier-proxy.service"
+        " /etc/fraisier-proxy; fi;"
         "rm -f /etc/fraisier-test-behaviour; systemctl daemon-reload; systemctl reset-failed;"
         f"umount {APP_PATH} 2>/dev/null; rm -rf {APP_PATH};"
         f"! id {SETUP_USER} 2>/dev/null || userdel -rf {SETUP_USER} 2>/dev/null; true",

@@ -11,6 +11,7 @@ from fraisier.api.services import SLOW_AT_ONCE
 from fraisier.domain.deployment import HostRecord, Placement, Status
 from fraisier.domain.errors import FraisierError
 from fraisier.domain.event import Fact
+from fraisier.domain.token import Scope
 from fraisier.engine.views import deployment_json, event_json
 from support.fakes import begin, joined
 
@@ -137,6 +138,28 @@ def test_a_cancel_ends_what_waits_asks_what_runs_and_is_refused_afterwards(serve
     refused = server.post(f"/deployments/{waiting}/cancel")
     assert (refused.status_code, refused.get_json()["code"]) == (409, "refused")
     assert "cancelled" in refused.get_json()["detail"]
+
+
+def test_a_paused_deployment_says_so_and_goes_on_when_somebody_wishes(server) -> None:
+    asked = server.deploy()["id"]
+    begun = begin(server.store, asked)
+    refused = server.post(f"/deployments/{asked}/resume")
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "refused")
+    assert "is not paused" in refused.get_json()["detail"]
+    server.store.record(begun, [Fact("deployment.paused", None, {"weight": 10, "why": "w"})])
+    shown = server.get(f"/deployments/{asked}").get_json()
+    assert (shown["status"], shown["paused"]) == ("in_progress", True)
+    resumed = server.post(f"/deployments/{asked}/resume", {}, scope=Scope.DEPLOY)
+    assert resumed.status_code == 202
+    assert resumed.get_json()["resume_requested_by"] == server.ids[Scope.DEPLOY]
+    again = server.post(f"/deployments/{asked}/resume")
+    assert again.get_json()["resume_requested_by"] == server.ids[Scope.DEPLOY]
+    server.store.record(begun, [Fact("deployment.resumed", None, {"weight": 10})])
+    assert server.get(f"/deployments/{asked}").get_json()["paused"] is False
+    server.post(f"/deployments/{asked}/cancel")
+    server.store.record(begun, [Fact("deployment.paused", None, {"weight": 50, "why": "w"})])
+    late = server.post(f"/deployments/{asked}/resume")
+    assert (late.status_code, "being cancelled" in late.get_json()["detail"]) == (409, True)
 
 
 def test_a_rollback_is_a_new_deployment_of_the_same_target(server) -> None:

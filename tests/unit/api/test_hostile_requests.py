@@ -17,6 +17,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "to_version": "v1", "reason": "r", "strategy": "rolling", "force": False,
     },
     "/deployments/DEPLOYMENT/cancel": {},
+    "/deployments/DEPLOYMENT/resume": {},
     "/fraises/api/environments/production/unlock": {"reason": "I looked"},
 }  # fmt: skip
 FIELDS = [(path, name) for path, body in BODIES.items() for name in body]
@@ -71,7 +72,7 @@ def test_an_unknown_field_is_refused_by_its_path(server, path: str) -> None:
 
 
 def test_every_problem_of_a_request_is_told_at_once(server) -> None:
-    body = {"environment": 5, "health_check_delay": "5", "dry_run": "yes", "backup": True}
+    body = {"environment": 5, "health_check_delay": "5", "dry_run": "yes", "backup": "yes"}
     wrong = server.post("/deployments", body).get_json()["errors"]
     assert sorted(each["path"] for each in wrong) == [
         "$.backup", "$.dry_run", "$.environment", "$.fraise", "$.health_check_delay",

@@ -71,6 +71,7 @@ def test_each_question_goes_to_its_route_with_the_token() -> None:
             ("POST", "/deployments"): plan() if (asked.body or {}).get("dry_run") else deployment(),
             ("POST", f"/deployments/{ID}/rollback"): deployment(),
             ("POST", f"/deployments/{ID}/cancel"): deployment(Status.CANCELLED),
+            ("POST", f"/deployments/{ID}/resume"): deployment(Status.IN_PROGRESS),
             ("POST", "/fraises/api/environments/production/unlock"): {"released": ID},
         }
         return Reply(body=known[asked.method, path])
@@ -96,6 +97,7 @@ def test_each_question_goes_to_its_route_with_the_token() -> None:
         assert control.rollback(WISH) == deployment()
         assert stub.asked[-1].body == {"to_version": "main", "force": True}
         assert control.cancel(ID)["status"] == "cancelled"
+        assert control.go_on(ID)["status"] == "in_progress"
         assert control.unlock("api", "production", "seen") == ID
         assert stub.asked[-1].body == {"reason": "seen"}
         assert {asked.headers["Authorization"] for asked in stub.asked} == {f"Bearer {TOKEN}"}

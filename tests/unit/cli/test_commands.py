@@ -21,6 +21,8 @@ from fraisier.cli.deploy import deploy, rollback, unlock
 from fraisier.cli.logs import logs
 from fraisier.cli.look import events, history, list_, show, status
 from fraisier.cli.plan import plan
+from fraisier.cli.resume import resume
+from fraisier.cli.steps import planned
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import FraiseNotFound, Unreachable
 from fraisier.domain.ports import Filter
@@ -67,6 +69,9 @@ class Scripted:
     rollback = deploy
 
     def cancel(self, deployment_id: str) -> dict[str, Any]:
+        return samples.deployment(self.states[0])
+
+    def go_on(self, deployment_id: str) -> dict[str, Any]:
         return samples.deployment(self.states[0])
 
     def unlock(self, fraise: str, environment: str, reason: str) -> str:
@@ -248,6 +253,70 @@ def test_cancelling_says_what_came_of_it(state: Status, said: str) -> None:
     assert said in done.stdout
 
 
+def test_resuming_says_that_it_goes_on() -> None:
+    done = run(resume, Scripted(False, Status.IN_PROGRESS), ID)
+    assert (done.exit_code, done.stdout) == (
+        0, f"{ID} goes on; how far it is: fraisier show {ID}\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "said"),
+    [
+        ("deploy", {}, "deploy a, b"),
+        ("drain", {"servers": ["web-1"]}, "drain web-1 at a, b: no new requests"),
+        ("undrain", {"servers": ["web-1"]}, "undrain web-1 at a, b: requests again"),
+        ("stage", {}, "stage a, b: up beside what serves, without requests"),
+        (
+            "shift",
+            {"weight": 10, "seconds": 90, "analysis": [{}]},
+            "shift 10 % of the requests on a, b, for 1 min 30 s, 1 measurement",
+        ),
+        (
+            "shift",
+            {"weight": 10, "seconds": 0, "analysis": [], "hold": True},
+            "shift 10 % of the requests on a, b, then wait for fraisier resume",
+        ),
+        ("promote", {}, "promote a, b: all requests"),
+    ],
+)
+def test_a_plan_tells_each_step_in_words(verb: str, args: dict[str, Any], said: str) -> None:
+    assert planned({"verb": verb, "hosts": ["a", "b"], "args": args}) == said
+
+
+def test_a_canary_is_told_as_it_goes() -> None:
+    control = Scripted(True, Status.IN_PROGRESS, Status.SUCCESS)
+    green = {"id": "r2", "version": "5" * 40, "colour": "green"}
+    live = {"id": "r1", "version": "4" * 40}
+    control.log += [
+        samples.event(2, "deployment.host_completed", "web-1", verb="stage", state="ok",
+                      staged=green, release=live, changed=True),
+        samples.event(3, "deployment.step", verb="shift", hosts=["web-1"], weight=10, seconds=0),
+        samples.event(4, "deployment.host_completed", "web-1", verb="shift", state="ok",
+                      verdict="inconclusive", staged=green, release=live),
+        samples.event(5, "deployment.paused", weight=10, why="nobody knows"),
+        samples.event(6, "deployment.resumed", weight=10, by="tok_1"),
+    ]  # fmt: skip
+    done = run(deploy, control, *TARGET)
+    assert "web-1  5555555 is staged as green" in done.stderr
+    assert "shift 10 % of the requests on web-1" in done.stderr
+    assert "web-1  measured: inconclusive" in done.stderr
+    assert "paused at 10 %: nobody knows\n      go on: fraisier resume dep_1" in done.stderr
+    assert "it goes on, as tok_1 wished" in done.stderr
+
+
+def test_a_paused_deployment_is_shown_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = Scripted(False)
+    paused = samples.deployment(Status.IN_PROGRESS, paused_at=1)
+    monkeypatch.setattr(
+        control, "status", lambda *_: [{**samples.status(), "last_deployment": paused}]
+    )
+    assert "in_progress (paused; see fraisier resume)" in run(status, control).stdout
+    details = samples.details(Status.IN_PROGRESS, paused_at=1)
+    monkeypatch.setattr(control, "deployment", lambda _id: details)
+    assert "paused: True" in run(show, control, ID).stdout
+
+
 def test_lines_are_printed_as_they_come_and_once() -> None:
     control = Scripted(False, Status.IN_PROGRESS, Status.IN_PROGRESS, Status.FAILED)
     control.log.append(samples.event(2, "log.line", None, step="git", text="one\ntwo"))
@@ -257,6 +326,22 @@ def test_lines_are_printed_as_they_come_and_once() -> None:
     control.states = [Status.FAILED]
     lines = run(logs, control, ID, "--follow", as_json=True).stdout.splitlines()
     assert [json.loads(line)["data"]["text"] for line in lines] == ["one\ntwo"]
+
+
+@pytest.mark.parametrize(
+    ("blocked", "said"),
+    [
+        (None, "v1 of staging comes by itself"),
+        ("it is held\x1b[31m", "v1 of staging does not come by itself: it is held"),
+    ],
+)
+def test_status_says_what_comes_by_itself(blocked: str | None, said: str) -> None:
+    control = Scripted(False)
+    coming = {"deployment": "dep_1", "version": "v1", "source": "staging", "blocked": blocked}
+    control.status = lambda *_: [{**samples.status(), "promotion": coming}]  # type: ignore[method-assign]
+    done = run(status, control)
+    assert said in done.stdout
+    assert "\x1b[31m" not in done.stdout
 
 
 def test_a_watched_status_is_shown_again_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:

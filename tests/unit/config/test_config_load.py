@@ -76,6 +76,9 @@ def test_a_full_file_becomes_exactly_this_target(
             "interval": 1,
         },
         "keep_releases": 3,
+        "schedule": None,
+        "run_now": False,
+        "run_timeout": 3600,
         "min_healthy_time": 5,
         "healthy_deadline": 60,
     }

@@ -33,7 +33,12 @@ def test_the_first_folder_that_has_a_provider_is_taken(boat: Files) -> None:
     path = {"FRAISIER_PROVIDERS_PATH": f"{second}:{first}"}
     assert load_providers(boat.folder, path)["boat"].description == "second"
     assert load_providers(boat.folder, {})["boat"].description == "Ships it."
-    assert set(load_providers(boat.folder, path)) == {"boat", "bare_metal", "docker_compose"}
+    assert set(load_providers(boat.folder, path)) == {
+        "boat",
+        "bare_metal",
+        "coolify",
+        "docker_compose",
+    }
 
 
 def test_a_folder_of_the_path_that_is_not_there_is_told(files: Files) -> None:

@@ -50,6 +50,6 @@ def test_the_last_step_of_a_plan_is_marked() -> None:
 
 def test_the_way_back_begins_with_the_failed_hosts_and_keeps_the_pace() -> None:
     target = make_target(*"abcde", strategy_config=StrategyConfig(max_parallel=2))
-    steps = way_back(target, ["e"], ["a", "b", "c"])
+    steps = way_back(target, "rolling", ["e"], ["a", "b", "c"])
     assert [step.hosts for step in steps] == [("e",), ("c", "b"), ("a",)]
-    assert way_back(target, [], []) == []
+    assert way_back(target, "rolling", [], []) == []

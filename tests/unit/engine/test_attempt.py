@@ -372,3 +372,30 @@ def test_what_served_before_the_first_deployment_can_be_gone_back_to(tmp_path: P
     assert (ended.status, ended.version) == (Status.SUCCESS, "by-hand")
     assert world.runner.serving["web-1"] == "by-hand"
     assert world.rollback(version="v1.0").version == "v1.0"
+
+
+def test_a_version_that_was_found_bad_since_is_not_gone_back_to(tmp_path: Path) -> None:
+    world = make_world(tmp_path, *THREE)
+    for version in ("v1.1", "v2.2", "v3.3"):
+        world.deploy(version)
+    world.runner.bad = {"web-2": ("v2.2", "gate")}
+    assert world.deploy("v2.2").status is Status.ROLLED_BACK
+    world.runner.bad = {}
+    assert world.rollback().version == "v1.1"
+    assert set(world.runner.serving.values()) == {"v1.1"}
+
+
+def test_a_bad_version_can_still_be_named_and_is_good_again_once_it_serves(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path)
+    world.deploy("v1.1")
+    world.deploy("v2.2")
+    world.runner.bad = {"web-1": ("v1.1", "gate")}
+    world.deploy("v1.1")
+    world.runner.bad = {}
+    with pytest.raises(Refused, match="was found bad since"):
+        world.rollback()
+    assert world.rollback(version="v1.1").status is Status.SUCCESS
+    assert world.rollback().version == "v2.2"
+    assert world.rollback().version == "v1.1"

@@ -92,6 +92,7 @@ class Server:
         drain: float = 30.0,
         lease: float = 30.0,
         labels: dict[str, str] | None = None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         targets = {name: make_target(fraise="api", environment=name) for name in NAMES}
         fraise = Fraise("api", "api", "", targets)
@@ -103,7 +104,7 @@ class Server:
         new = NewWorker("me", "serve", labels or {}, at_once)
         member = Membership(self.store, new, lease)
         work = (self.catalogue, self.store, self.hall.runner, self.bell, member, drain)
-        self.worker = QueueWorker(*work)
+        self.worker = QueueWorker(*work, tidy=tidy)
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._serve)
 
@@ -428,13 +429,13 @@ def test_old_records_are_removed_beside_the_work_and_again_the_next_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "TIDY_SECONDS", 0.2)
-    server, tidied = Server(tmp_path), []
+    tidied: list[str] = []
 
     def tidy() -> None:
         tidied.append(threading.current_thread().name)
         raise StoreError("the database is away")
 
-    monkeypatch.setattr(server.worker, "_tidy", tidy)
+    server = Server(tmp_path, tidy=tidy)
     with server.running():
         until(lambda: len(tidied) > 1)
         asked = server.ask("a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from fraisier.domain.catalogue import Host
@@ -38,6 +39,17 @@ def test_a_secret_is_in_the_request_file_and_nowhere_else() -> None:
     files, seen = make()
     assert "s3cret" in files.pop("request.json")
     assert "s3cret" not in f"{files} {seen}"
+
+
+def test_a_certificate_travels_with_the_secrets() -> None:
+    work = Work("dep_1", "stage", "p", (HOST,), True, {"a": "b"}, {}, 60)
+    secrets = {"tls:cert": Secret("CERT"), "tls:key": Secret("KEY-OF-IT")}
+    found = invocation(work, secrets, Path("/run/x"))
+    assert json.loads(found.request)["fraisier_request"]["secret_tls"] == {
+        "cert": {"__ansible_unsafe": "CERT"}, "key": {"__ansible_unsafe": "KEY-OF-IT"},
+    }  # fmt: skip
+    assert "KEY-OF-IT" not in "".join(found.files.values())
+    assert "secret_tls" not in make()[0]["request.json"]
 
 
 def test_our_own_collection_is_the_one_that_is_used() -> None:
