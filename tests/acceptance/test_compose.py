@@ -347,6 +347,44 @@ def test_a_tag_that_moved_is_seen_when_it_is_always_asked_for(
     assert project.served() == "one", "it was pulled again by its digest"
 
 
+def test_a_private_registry_is_asked_with_a_login_that_does_not_stay(
+    project: Project, base: str, tmp_path: Path
+) -> None:
+    name, login = f"fraisier-test-private-{os.getpid()}", tmp_path / "login"
+    login.mkdir()
+    own = tmp_path / "own"
+    try:
+        registry = Registry.private(name, base, login, "robot", SECRET)
+        words = ("login", "--username", "robot", "--password-stdin", registry.address)
+        docker("--config", str(own), *words, stdin=SECRET)
+        project.write("one")
+        reference = f"{registry.address}/my-org/api:1"
+        docker("build", "--quiet", "--tag", reference, str(project.folder))
+        docker("--config", str(own), "push", "--quiet", reference)
+        docker("rmi", reference)
+        project.compose(build=None, image=reference)
+        denied = project.deploy()
+        assert denied.code == 5, denied.said
+        assert "[registry_denied]" in denied.said
+        assert registry.address in denied.said
+        password = {"username": "robot", "password": {"env": "THE_PASSWORD"}}
+        project.configure(registries={registry.address: password})
+        watch = Arguments(SECRET)
+        result = watch.during(lambda: project.deploy(THE_PASSWORD=SECRET))
+        assert result.code == 0, result.said
+        assert project.served() == "one"
+        assert SECRET not in result.said
+        assert not watch.seen, watch.seen
+        for path in (STATE / project.name).rglob("*"):
+            assert not path.is_file() or SECRET not in path.read_text(), path
+        assert not (STATE / project.name / "api/login").exists()
+        wrong = project.deploy("--version", "2", THE_PASSWORD="not-the-password")
+        assert "[registry_denied]" in wrong.said
+        assert "robot" in wrong.said
+    finally:
+        Registry.stop(name)
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

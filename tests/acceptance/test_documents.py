@@ -25,7 +25,10 @@ ADOPTING = TOP / "docs/ADOPTING.md"
 GUIDES = [page for page in PAGES if page.path.parent != EXAMPLE]
 #: test_database_documents.py runs these, on the servers that they are about.
 DATABASES = [TOP / f"docs/GETTING_STARTED_{name}.md" for name in ("POSTGRES", "MYSQL")]
-GUIDES = [page for page in GUIDES if page.path not in (QUICK_START, ADOPTING, *DATABASES)]
+#: test_release_documents.py runs it, where a backup and a staging are configured.
+RELEASES = TOP / "docs/RELEASES.md"
+OTHERS = (QUICK_START, ADOPTING, RELEASES, *DATABASES)
+GUIDES = [page for page in GUIDES if page.path not in OTHERS]
 
 
 def blocks_of(language: str) -> list[tuple[Page, Block]]:

@@ -21,7 +21,7 @@ FENCE = (f"{SHARED}/fence_rules.py", "    if not ours and holder.binding(boot, n
 GATE = (f"{SHARED}/activate.py", "        if not verdict.passed:", "        if 0:")
 WAY_BACK = (
     "fraisier/engine/attempt.py",
-    "for step in way_back(self._target, failed, moved):",
+    "for step in way_back(self._target, self._plan.strategy, failed, moved):",
     "for step in ():",
 )
 
