@@ -131,6 +131,7 @@ def test_the_log_is_followed_and_nothing_in_it_reaches_the_terminal_raw(target: 
     target.repository.commit("good")
     assert target.deploy().code == 0
     host = target.hosts[0]
+    target.inside(host, "seq 150 >> /tmp/said")
     target.inside(host, "printf 'first\\033[31m red \\007\\n' >> /tmp/said")
     until(lambda: "first" in target.fraisier(*app("logs", "-n", "5")).out)
     with reading(target.fraisier.start(*app("logs", "-f", "-n", "3"))) as lines:
@@ -141,8 +142,9 @@ def test_the_log_is_followed_and_nothing_in_it_reaches_the_terminal_raw(target: 
     assert any("first\\x1b[31m red \\x07" in line for line in lines)
     assert sum("second" in line for line in lines) == 1, "a line is shown once"
     shown = target.fraisier("--json", *app("logs", "--since", "10m"))
-    spoken = [each for each in shown.json["logs"] if each["source"].startswith("sh[")]
-    assert spoken[-1]["text"] == "second", shown.out
+    assert shown.json["logs"][-1]["text"] == "second", "the last lines since then, not the first"
+    assert shown.json["logs"][-1]["source"].startswith("sh[")
+    assert len(shown.json["logs"]) == 100
     target.inside(host, "rm -f /tmp/said")
 
 

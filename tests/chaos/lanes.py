@@ -19,6 +19,9 @@ from chaos.judge import judge
 from chaos.target import Target
 from chaos.victims import Victim, secret_for
 
+#: How often a job is tried whose deployment ends before it is struck.
+TRIES = 4
+
 
 class Book:
     """The file that gets one line for each strike; it also counts those that count."""
@@ -92,9 +95,10 @@ class Lane(threading.Thread):
 
     def _carry_out(self, job: Job, following: Job | None) -> None:
         lines = self._cycle(job, following)
-        if not lines:
-            self._book.miss(job)
-            lines = self._cycle(job.simpler(), following)
+        for _ in range(1 if job.how == CANCEL else TRIES - 1):
+            if not lines:
+                self._book.miss(job)
+                lines = self._cycle(job.simpler(), following)
         for line in lines:
             self._book.write(line)
             if line["deployment"]:

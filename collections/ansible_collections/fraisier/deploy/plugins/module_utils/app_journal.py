@@ -39,22 +39,31 @@ def read(
     """
     now = time.time()
     argv = [*manager.journal_argv(unit), "--output=json", f"--output-fields={_FIELDS}", "--all"]
-    argv += [] if lines is None or after else [f"--lines={lines}"]
-    argv += [f"--after-cursor={after}"] if after else [f"--since={since}"] if since else []
+    if after:
+        argv.append(f"--after-cursor={after}")
+    elif since:  # with it, journalctl of systemd 252 shows the first of so many --lines
+        argv.append(f"--since={since}")
+    elif lines is not None:
+        argv.append(f"--lines={lines}")
+    most = None if after else lines
     with tempfile.TemporaryFile() as errors:
-        found = _collect(argv, manager.environment, errors, forward=after is not None)
+        found = _collect(argv, manager.environment, errors, after is not None, most)
         _raise_for(errors, found)
     return {**found, "now": now, "cursor": found["cursor"] or after}
 
 
 def _collect(
-    argv: Sequence[str], environment: Mapping[str, str], errors: IO[bytes], forward: bool
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    errors: IO[bytes],
+    forward: bool,
+    most: int | None,
 ) -> dict[str, Any]:
     process = spawn(argv, env=environment, stderr=errors.fileno())
     ender = threading.Timer(LIMIT_SECONDS, process.kill)
     ender.start()
     try:
-        found = bounded(process.stdout or (), forward)
+        found = bounded(process.stdout or (), forward, most)
         found["exit_status"] = 0 if found["full"] else process.wait()
     finally:
         ender.cancel()
@@ -62,10 +71,11 @@ def _collect(
     return found
 
 
-def bounded(lines: Iterable[bytes], forward: bool) -> dict[str, Any]:
+def bounded(lines: Iterable[bytes], forward: bool, most: int | None = None) -> dict[str, Any]:
     """Return the entries in journalctl's JSON lines that fit.
 
-    `forward` keeps the first and stops there (`full`); otherwise the last are kept.
+    `forward` keeps the first and stops there (`full`); otherwise the last are kept, and no more
+    than `most` of them: those before were not asked for, and count as nothing left out.
     """
     kept: deque[dict[str, Any]] = deque()
     size, left_out, cursor = 0, 0, None
@@ -77,11 +87,14 @@ def bounded(lines: Iterable[bytes], forward: bool) -> dict[str, Any]:
         entry = _entry(data)
         kept.append(entry)
         cursor, size = data.get("__CURSOR"), size + len(entry["text"])
+        if most is not None and len(kept) > most:
+            size -= len(kept.popleft()["text"])
         while size > MOST_BYTES and not forward:
             size -= len(kept.popleft()["text"])
             left_out += 1
         if size > MOST_BYTES:
             break
+    left_out = left_out if most is None else min(left_out, most - len(kept))
     full = size > MOST_BYTES
     return {"entries": list(kept), "cursor": cursor, "left_out": left_out, "full": full}
 

@@ -121,9 +121,11 @@ class Manager:
 
     def journal(self, unit: str, since: float | None = None, lines: int = 20) -> str:
         """Return the unit's last journal lines, none from before `since` (Unix time)."""
-        argv = [*self.journal_argv(unit), "--quiet", "--output=cat", f"--lines={lines}"]
-        argv += [] if since is None else [f"--since=@{since:.6f}"]
-        text = run(argv, env=self.environment, timeout=10).output
+        # With --since, journalctl of systemd 252 shows the first of so many --lines, not the last.
+        bound = f"--lines={lines}" if since is None else f"--since=@{since:.6f}"
+        argv = [*self.journal_argv(unit), "--quiet", "--output=cat", bound]
+        found = run(argv, env=self.environment, timeout=10).output
+        text = "".join(found.splitlines(keepends=True)[-lines:])
         return text if text.strip() or os.geteuid() == 0 else _UNREADABLE.format(unit=unit)
 
     def journal_argv(self, unit: str) -> list[str]:
