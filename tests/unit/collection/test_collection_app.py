@@ -54,7 +54,7 @@ def test_too_much_is_cut_at_the_old_end_or_left_for_the_next_answer(
     assert [entry["at"] for entry in last["entries"]] == [4.0, 5.0]
     assert (last["left_out"], last["cursor"]) == (3, "c5")
     few = app_journal.bounded(lines, False, most=1)
-    assert (len(few["entries"]), few["left_out"]) == (1, 0), "what was not asked for is not left out"
+    assert (len(few["entries"]), few["left_out"]) == (1, 0), "what nobody asked for is not left out"
     begun = app_journal.bounded(lines, forward=True)
     assert [entry["at"] for entry in begun["entries"]] == [1.0, 2.0, 3.0]
     assert (begun["full"], begun["cursor"]) == (True, "c3"), "the rest comes behind its cursor"
