@@ -70,6 +70,7 @@ def why_not_ours(
 def _start(log: Path) -> None:
     for pid_file, program in PID_FILES.items():
         remove_if_stale(pid_file, program)
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         subprocess.run(
             ("setsid", "--fork", "dockerd"),
