@@ -33,6 +33,7 @@ NAMES = frozenset(
         *("finish.before_commit", "finish.after_commit"),
         *("take_over.before_commit", "take_over.after_commit"),
         *("settle.before_probe", "settle.after_probe"),
+        *("relay.before_publish", "relay.after_publish"),
         *("beat.before_commit", "cancel.before_commit", "cancel.after_commit"),
     }
 )

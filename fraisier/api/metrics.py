@@ -59,9 +59,27 @@ class WorkFigures(Collector):
         paused = self._services.store.paused() is not None
         yield GaugeMetricFamily("fraisier_queue_paused", "1 while nothing is begun.", value=paused)
         if self._services.nats is not None:
-            connected = self._services.nats()
-            said = "1 while wake-ups arrive by NATS."
+            connected = not self._services.nats()
+            said = "1 while NATS is there and takes events."
             yield GaugeMetricFamily("fraisier_nats_connected", said, value=connected)
+
+
+class RelayFigures(Collector):
+    """Says how far each sink of events is behind, as the records have it at each scrape."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the series of each sink."""
+        family = GaugeMetricFamily(
+            "fraisier_event_relay_lag_seconds",
+            "How old the oldest event is that a sink was not told of; 0: it knows all.",
+            labels=("sink",),
+        )
+        for sink, seconds in self._store.relay_lag().items():
+            family.add_metric((sink,), seconds)
+        yield family
 
 
 def registry_of(app: Flask, services: Services) -> CollectorRegistry:
@@ -74,6 +92,7 @@ def registry_of(app: Flask, services: Services) -> CollectorRegistry:
     ProcessCollector(registry=registry)
     registry.register(DeploymentFigures(services.store))
     registry.register(WorkFigures(services))
+    registry.register(RelayFigures(services.store))
     return registry
 
 

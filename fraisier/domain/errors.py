@@ -19,6 +19,7 @@ FraisierError
 ├── StoreError              the database could not be read or written
 │   └── StoreUnavailable    the same call may succeed a moment later
 ├── LeaseLost               another worker holds the deployment now; this one may write nothing
+├── SinkUnavailable         events could not be passed on; later they may
 ├── RunnerError             Ansible could not be run at all
 └── LabError                the lab could not be made or removed
 
@@ -168,6 +169,12 @@ class LeaseLost(FraisierError):
     """Another worker has taken the deployment over, since this one had not renewed its lease."""
 
     code = "lease_lost"
+
+
+class SinkUnavailable(FraisierError):
+    """A receiver of events could not be reached, or did not take them."""
+
+    code = "sink_unavailable"
 
 
 class RunnerError(FraisierError):

@@ -22,7 +22,9 @@ RUNNER_EVENTS = tuple(
     )
 )  # fmt: skip
 HEALTH_EVENTS = tuple(f"health_check.{name}" for name in ("started", "passed", "failed"))
-EVENT_TYPES = frozenset((*DEPLOYMENT_EVENTS, *RUNNER_EVENTS, *HEALTH_EVENTS, "log.line"))
+EVENT_TYPES = frozenset(
+    (*DEPLOYMENT_EVENTS, *RUNNER_EVENTS, *HEALTH_EVENTS, "metrics.deployment", "log.line")
+)
 
 
 @dataclass(frozen=True)

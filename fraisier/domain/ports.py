@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from fraisier.domain.catalogue import Host, InventoryGroup, Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.event import Event, Fact
+from fraisier.domain.notice import Notice
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work
 from fraisier.domain.token import Token
@@ -20,7 +21,7 @@ class NewDeployment:
     """A request that has passed every check and is about to be recorded.
 
     `idempotency_key` is its asker's own; `fingerprint` tells whether a second request with the
-    same key is the same one.
+    same key is the same one. `trace_id` is what it has in common with others; empty: its own.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class NewDeployment:
     idempotency_key: str | None = None
     fingerprint: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    trace_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,9 @@ class Store(Protocol):
     def figures(self) -> list[Figure]:
         """Return what is known of the deployments that have ended, in numbers."""
 
+    def relay_lag(self) -> dict[str, float]:
+        """Return for each sink how old, in seconds, the oldest event is that it was not told of."""
+
     def host_records(self, deployment_id: str) -> list[HostRecord]:
         """Return what a deployment did to each host."""
 
@@ -201,6 +206,60 @@ class Store(Protocol):
 
     def count_events(self, deployment_id: str, kind: str | None = None, after: int = 0) -> int:
         """Return how many events a deployment has after a sequence number; `kind` None: any."""
+
+
+class EventSink(Protocol):
+    """Where recorded events go on to. Each has its own progress: one that is away delays itself.
+
+    `name` is what its progress is kept under, at most 80 characters, the same after a restart.
+    """
+
+    name: str
+
+    def look(self, state: Mapping[str, Any]) -> tuple[Mapping[str, Any], int | None]:
+        """Get ready; return what to remember, and the moment from which all must be told again.
+
+        `state` is what was remembered last, empty at first. The moment is UTC microseconds; None
+        where the sink still has what it was given. Raises SinkUnavailable.
+        """
+
+    def publish(self, notices: Sequence[Notice]) -> int:
+        """Deliver notices in their order; return how many of the first are there for certain.
+
+        Repeats are to be expected. Raises SinkUnavailable where none is.
+        """
+
+
+class RelayStore(Protocol):
+    """How far each sink was told of what is recorded. Each method is one transaction."""
+
+    def hold_relay(self, sink: str, worker_id: str) -> Mapping[str, Any] | None:
+        """Let a worker serve a sink, and return what to remember of it.
+
+        None while another one that is alive serves it. Raises LeaseLost where this one is not
+        counted among the living.
+        """
+
+    def leave_relay(self, sink: str, worker_id: str) -> None:
+        """Let others serve a sink."""
+
+    def remember(self, sink: str, worker_id: str, state: Mapping[str, Any]) -> None:
+        """Keep what a sink wants to know at its next beginning; raise LeaseLost."""
+
+    def untold(self, sink: str, limit: int, after: str = "") -> list[Notice]:
+        """Return events that a sink was not told of, each stream's in order without a gap.
+
+        Of many streams those after the id `after` come first, so that each has its turn.
+        """
+
+    def told(self, sink: str, worker_id: str, reached: Mapping[str, int]) -> None:
+        """Record how far a sink was told each stream; raise LeaseLost where another serves it."""
+
+    def tell_again(self, sink: str, worker_id: str, since: int) -> None:
+        """Let a sink be told anew of all that was not over at a moment (UTC microseconds)."""
+
+    def settle_told(self) -> int:
+        """Forget the streams that have ended and were told to every sink; return how many."""
 
 
 class TokenStore(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, insert, select
 
 from fraisier.domain.ids import new_id, now
+from fraisier.store import log
 from fraisier.store.tables import audit
 
 
@@ -18,7 +19,9 @@ def note(
 ) -> None:
     """Record that `actor` did `action` to `subject`. `noted` finds the row by its `mark`."""
     row = {"actor": actor, "action": action, "subject": subject, "reason": reason}
-    connection.execute(insert(audit).values(id=mark or new_id("aud"), at=now(), **row))
+    note_id = mark or new_id("aud")
+    connection.execute(insert(audit).values(id=note_id, at=now(), **row))
+    log.begin(connection, note_id, log.AUDIT)
 
 
 def noted(connection: Connection, mark: str) -> bool:

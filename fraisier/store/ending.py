@@ -20,21 +20,32 @@ def end(
 ) -> list[Event]:
     """Record an end: the state, the last events and, where needed, the target's hold."""
     check_move(deployment.status, status)
-    one = deployments.c.id == deployment.id
+    one, at = deployments.c.id == deployment.id, now()
     connection.execute(
         update(deployments)
         .where(one)
-        .values(status=status.value, reason=reason, completed_at=now(), paused_at=None)
+        .values(status=status.value, reason=reason, completed_at=at, paused_at=None)
     )
     if status in HOLDING:
         target = deployment.target
         held = (targets.c.fraise == target.fraise) & (targets.c.environment == target.environment)
         connection.execute(update(targets).where(held).values(held_by=deployment.id))
-    return log.append(connection, deployment.id, last_facts(status, reason), mark)
+    return log.append(connection, deployment.id, last_facts(deployment, status, reason, at), mark)
 
 
-def last_facts(status: Status, reason: str) -> list[Fact]:
-    """Return the facts that an end is told by."""
+def last_facts(deployment: Deployment, status: Status, reason: str, at: int) -> list[Fact]:
+    """Return the facts that an end is told by; `at` is when it is, in microseconds."""
+    began = deployment.started_at
+    seconds = {
+        "queue_seconds": _seconds(deployment.created_at, began or at),
+        "duration_seconds": None if began is None else _seconds(began, at),
+    }
     data = {"status": status.value, "reason": reason}
     named = [] if status is Status.SUCCESS else [Fact(f"deployment.{status.value}", None, data)]
-    return [*named, Fact("deployment.completed", None, data)]
+    metrics = Fact("metrics.deployment", None, {"status": status.value, **seconds})
+    last = Fact("deployment.completed", None, {**data, **seconds})
+    return [*named, metrics, last]
+
+
+def _seconds(since: int, until: int) -> float:
+    return max(0, until - since) / 1_000_000

@@ -9,7 +9,15 @@ from sqlalchemy import Connection, insert, select, update
 from fraisier.domain.event import Event, Fact
 from fraisier.domain.ids import new_id, now
 from fraisier.store.rows import event_from
-from fraisier.store.tables import deployments, events
+from fraisier.store.tables import deployments, events, untold
+
+#: The kinds of streams that sinks are told of.
+DEPLOYMENT, AUDIT = "deployment", "audit"
+
+
+def begin(connection: Connection, stream_id: str, kind: str) -> None:
+    """Note that a stream begins that every sink is to be told of."""
+    connection.execute(insert(untold).values(stream_id=stream_id, kind=kind))
 
 
 def append(

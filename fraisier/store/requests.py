@@ -54,6 +54,7 @@ class Requests(Workers):
         connection.execute(update(targets).where(mine).values(accepted=accepted))
         row = values_of(deployment_id, new, target.id, accepted, worker_id)
         connection.execute(insert(deployments).values(**row))
+        log.begin(connection, deployment_id, log.DEPLOYMENT)
         log.append(connection, deployment_id, [Fact("deployment.queued", None, _asked(new))])
         return self._deployment(connection, deployment_id)
 

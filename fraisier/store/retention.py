@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, or
 from fraisier.domain.deployment import Status
 from fraisier.domain.retention import KEY_HOURS, SUCCESSES_KEPT, Pruned, Retention
 from fraisier.store.audit import note
-from fraisier.store.tables import deployment_hosts, deployments, events, targets
+from fraisier.store.relay import settle
+from fraisier.store.tables import deployment_hosts, deployments, events, targets, untold
 from fraisier.store.transactions import Transactions
 
 HOUR = 3_600 * 1_000_000
@@ -21,13 +22,16 @@ _LINE = events.c.type == "log.line"
 #: The end of a log stays: its number tells how many events there were. So does what the tests of a
 #: version came to, for it may go on later.
 _OTHER = events.c.type.not_in(("log.line", "deployment.completed", "deployment.tested"))
+#: Of these some sink still has to hear.
+_TELLING = deployments.c.id.in_(select(untold.c.stream_id))
 
 
 def prune(engine: Engine, retention: Retention, now: int, dry_run: bool = False) -> Pruned:
     """Remove what may go at `now` (microseconds) and return how much; raise StoreError.
 
-    A dry run only counts. What is live, holds a target, is one of the last successes of a target
-    or may be asked for again with its idempotency key is never removed.
+    A dry run only counts. What is live, holds a target, is one of the last successes of a target,
+    may be asked for again with its idempotency key or has not gone on to every sink is never
+    removed.
     """
     return _Pruning(engine, retention, now, dry_run).run()
 
@@ -38,6 +42,8 @@ class _Pruning(Transactions):
         self._retention, self._now, self._dry = retention, now, dry_run
 
     def run(self) -> Pruned:
+        while self._settled():
+            pass
         gone = self._surplus() if self._retention.deployments is not None else []
         for one in [] if self._dry else gone:
             self._remove_deployment(*one)
@@ -51,6 +57,10 @@ class _Pruning(Transactions):
             with self._transaction() as connection:
                 note(connection, "retention", "db.prune", "records", str(vars(pruned)))
         return pruned
+
+    def _settled(self) -> int:
+        with self._transaction() as connection:
+            return settle(connection)
 
     def _surplus(self) -> list[tuple[str, int]]:
         """Return the id and the number of events of each deployment that may go."""
@@ -74,7 +84,7 @@ class _Pruning(Transactions):
             deployments.c.created_at > self._now - KEY_HOURS * HOUR,
         )
         query = select(deployments.c.id, deployments.c.last_sequence).where(
-            mine, deployments.c.completed_at.is_not(None), ~repeatable
+            mine, deployments.c.completed_at.is_not(None), ~repeatable, ~_TELLING
         )
         return [(row.id, row.last_sequence) for row in connection.execute(query)
                 if row.id not in kept]  # fmt: skip
@@ -124,7 +134,8 @@ class _Pruning(Transactions):
         while True:
             ended, name = deployments.c.completed_at, deployments.c.id
             after = or_(ended > at[0], and_(ended == at[0], name > at[1]))
-            query = select(name, ended).where(ended < moment, after).order_by(ended, name)
+            old = and_(ended < moment, after, ~_TELLING)
+            query = select(name, ended).where(old).order_by(ended, name)
             with self._transaction(reading=True) as connection:
                 rows = connection.execute(query.limit(LOOKED_AT)).all()
             if not rows:

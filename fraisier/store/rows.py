@@ -8,6 +8,7 @@ from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.event import Event
 from fraisier.domain.ids import new_id, now
+from fraisier.domain.notice import DEFAULT_REGION, Notice
 from fraisier.domain.ports import NewDeployment
 
 Row = Any
@@ -55,7 +56,7 @@ def values_of(
         "requested_version": new.requested_version,
         "strategy": new.strategy,
         "triggered_by": new.triggered_by,
-        "trace_id": new_id("trace"),
+        "trace_id": new.trace_id or new_id("trace"),
         "target": new.target.as_json(),
         "options": dict(new.options),
         "accepted": accepted,
@@ -80,3 +81,44 @@ def host_record_from(row: Row) -> HostRecord:
 def placement_from(row: Row) -> Placement:
     """Return what a row says a host runs."""
     return Placement(row.host, row.fence, row.release, row.version, row.good, row.at, row.known)
+
+
+def notice_from(event: Event, deployment: Row) -> Notice:
+    """Return an event of a deployment as the world is told of it."""
+    target = deployment.target
+    return Notice(
+        event_id=event.id,
+        event_type=event.type,
+        stream_id=deployment.id,
+        sequence=event.sequence,
+        at=event.at,
+        host=event.host,
+        data=event.data,
+        region=target.get("region") or DEFAULT_REGION,
+        deployment_id=deployment.id,
+        fraise=target["fraise"],
+        environment=target["environment"],
+        provider=target["provider"],
+        version=deployment.version,
+        strategy=deployment.strategy,
+        kind=deployment.kind,
+        triggered_by=deployment.triggered_by,
+        trace_id=deployment.trace_id,
+    )
+
+
+def notice_of_audit(note: Row) -> Notice:
+    """Return a note of the audit trail as the world is told of it."""
+    names = ("actor", "action", "subject", "reason")
+    about = note.subject if note.subject.startswith("dep_") else None
+    return Notice(
+        event_id=note.id,
+        event_type=f"audit.{note.action}",
+        stream_id=note.id,
+        sequence=1,
+        at=note.at,
+        host=None,
+        data={name: getattr(note, name) for name in names},
+        deployment_id=about,
+        triggered_by=note.actor,
+    )

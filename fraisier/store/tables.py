@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Computed,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -164,4 +165,90 @@ tokens = Table(
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
+)
+
+#: What may still have events that some sink was not told of: a deployment's log, or one audit note.
+untold = Table(
+    "untold",
+    metadata,
+    Column("stream_id", Words(40), primary_key=True),
+    Column("kind", Words(16), nullable=False),
+)
+
+relays = Table(
+    "relays",
+    metadata,
+    Column("sink", Words(80), primary_key=True),
+    Column("worker_id", Words(40)),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("state", JSON, nullable=False),
+)
+
+relay_progress = Table(
+    "relay_progress",
+    metadata,
+    Column("sink", Words(80), primary_key=True),
+    Column("stream_id", Words(40), primary_key=True),
+    Column("sequence", Integer, nullable=False),
+    Index("ix_relay_progress_stream", "stream_id"),
+)
+
+incoming_deliveries = Table(
+    "incoming_deliveries",
+    metadata,
+    Column("id", Words(40), primary_key=True),
+    Column("provider", Words(16), nullable=False),
+    Column("delivery_id", Words(255), nullable=False),
+    Column("body_digest", Words(64), nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("event", Words(255), nullable=False),
+    Column("repository", Words(255), nullable=False),
+    Column("ref", Words(255), nullable=False),
+    Column("status", Words(32), nullable=False),
+    Column("reason", Text(), nullable=False),
+    Column("push", JSON, nullable=False),
+    Column("deployments", JSON, nullable=False),
+    Column("trace_id", Words(40), nullable=False),
+    UniqueConstraint("provider", "delivery_id"),
+    Index("ix_incoming_deliveries_received_at", "received_at"),
+    Index("ix_incoming_deliveries_status", "status"),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", Words(64), primary_key=True),
+    Column("failing_since", BigInteger),
+    Column("disabled_at", BigInteger),
+    Column("disabled_reason", Text(), nullable=False),
+)
+
+outgoing_deliveries = Table(
+    "outgoing_deliveries",
+    metadata,
+    Column("id", Words(40), primary_key=True),
+    Column("endpoint", Words(64), nullable=False),
+    Column("event_id", Words(40), nullable=False),
+    Column("event_type", Words(64), nullable=False),
+    Column("stream_id", Words(40), nullable=False),
+    Column("body", Text(), nullable=False),
+    Column("status", Words(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger),
+    Column("ended_at", BigInteger),
+    UniqueConstraint("endpoint", "event_id"),
+    Index("ix_outgoing_deliveries_next_at", "endpoint", "status", "next_at"),
+    Index("ix_outgoing_deliveries_created_at", "created_at"),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("delivery_id", ForeignKey("outgoing_deliveries.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("status_code", Integer),
+    Column("problem", Text(), nullable=False),
 )

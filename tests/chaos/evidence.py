@@ -126,4 +126,5 @@ def sweep_of(target: Target, ends: Mapping[str, Mapping[str, Any]]) -> dict[str,
         "unfinished": [row["id"] for row in rows if row["status"] not in judge.ENDS],
         "overtook": judge.overtook([(row["id"], row["started_at"]) for row in rows]),
         "late": late,
+        "untold": target.tell()[:SHOWN],
     }

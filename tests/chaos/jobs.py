@@ -106,6 +106,8 @@ def _at(name: str, chance: random.Random) -> Job:
         return Job(name, "serve", version="slow")
     if name in RECOVERING:
         return Job(name, "worker", version="middle")
+    if name.startswith("relay."):  # a server might die of it before it is asked for anything
+        return Job(name, chance.choice(["worker", "machine", "command"]), chance.randint(1, 6))
     victim = chance.choice(["worker", "worker", "machine", "serve", "command"])
     match name:
         case "beat.before_commit":

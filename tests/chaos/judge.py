@@ -114,6 +114,7 @@ def _swept(line: Mapping[str, Any]) -> Verdict:
     """Judge what was found once nothing worked any more: later changes show here."""
     untrue = [f"{each} changed after its end" for each in line["changed"]]
     untrue += [f"{each} began before one accepted earlier" for each in line["overtook"]]
+    untrue += [f"{each} did not go on to a receiver" for each in line["untold"]]
     return Verdict(
         stuck=len(line["unfinished"]), late_steps=len(line["late"]), untrue=tuple(untrue)
     )

@@ -10,7 +10,14 @@ from typing import Any
 from sqlalchemy import Select, create_engine, func, select
 from sqlalchemy.exc import DBAPIError
 
-from fraisier.store.tables import deployments, events, placements, targets, workers
+from fraisier.store.tables import (
+    deployments,
+    events,
+    outgoing_deliveries,
+    placements,
+    targets,
+    workers,
+)
 
 PATIENCE_SECONDS = 60.0
 DRIVERS = {"postgresql": "psycopg2", "mysql": "pymysql"}
@@ -88,6 +95,13 @@ class Records:
         query = select(placements).join(targets).where(targets.c.environment == environment)
         kept = ("release", "version", "known")
         return {row["host"]: {name: row[name] for name in kept} for row in self._rows(query)}
+
+    def untold(self) -> list[str]:
+        """Return the events of deployments that no delivery was made of."""
+        made = select(outgoing_deliveries.c.event_id)
+        query = select(events.c.id, events.c.type).where(events.c.type.like("deployment.%"))
+        found = self._rows(query.where(events.c.id.not_in(made)))
+        return [f"{row['id']} {row['type']}" for row in found]
 
     def most_live(self) -> int:
         """Return the highest number of attempts that any target has under way now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,8 @@ from fraisier.wiring import Application
 from support.daemons import Daemon
 
 ASKER = "chaos"
+#: A receiver that is never there: what it is to be sent is recorded, and sending it fails.
+NOBODY = {"name": "nobody", "url": "https://127.0.0.1:9/", "secret": {"env": "CHAOS_HOOK"}}
 
 
 @dataclass
@@ -79,10 +82,19 @@ class Target:
         if self.application.store.held("chaos", self.name):
             self.deployments.unlock("chaos", self.name, "looked at it", ASKER)
 
+    def tell(self, seconds: float = 60.0) -> list[str]:
+        """Pass on what was recorded, and return the events that did not go on in that time."""
+        app, deadline = self.application, time.monotonic() + seconds
+        with app.telling(app.member):
+            while (left := self.records.untold()) and time.monotonic() < deadline:
+                time.sleep(0.2)
+        return left
+
     def environ(self, failpoint: str | None = None) -> dict[str, str]:
         """Return the environment of a process that works on it."""
         mine = {k: v for k, v in os.environ.items() if not k.startswith(("FRAISIER_", "ANSIBLE_"))}
         mine |= {"FRAISIER_DATABASE_URL": self.url, "FRAISIER_FAILPOINT_LOG": str(self.passed)}
+        mine["CHAOS_HOOK"] = "x" * 32
         if self.lease is not None:
             mine["FRAISIER_LEASE"] = f"{self.lease:g}"
         return mine | ({"FRAISIER_FAILPOINT": failpoint} if failpoint else {})
@@ -133,4 +145,4 @@ class Target:
             "git_branch": "quick",
             "environments": {self.name: environment},
         }
-        return {"fraises": {"chaos": {"type": "api", **fraise}}}
+        return {"fraises": {"chaos": {"type": "api", **fraise}}, "webhooks": [NOBODY]}

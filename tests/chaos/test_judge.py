@@ -53,7 +53,7 @@ def strike(**changes: Any) -> dict[str, Any]:
 
 def sweep(**changes: Any) -> dict[str, Any]:
     """Return what a last look found, nothing wrong but `changes`."""
-    clean = {"changed": [], "unfinished": [], "overtook": [], "late": []}
+    clean = {"changed": [], "unfinished": [], "overtook": [], "late": [], "untold": []}
     return {"kind": "sweep", "database": "sqlite", "target": "s0", **clean, **changes}
 
 
@@ -117,6 +117,7 @@ def test_what_is_wrong_shows_in_its_figure_and_fails_the_round(
         ("untrue", {"changed": ["dep_1"]}),
         ("stuck", {"unfinished": ["dep_1"]}),
         ("untrue", {"overtook": ["dep_1"]}),
+        ("untrue", {"untold": ["evt_1 deployment.completed"]}),
     ],
 )
 def test_what_a_last_look_finds_fails_the_round(figure: str, changes: dict[str, Any]) -> None:

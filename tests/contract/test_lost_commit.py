@@ -93,7 +93,8 @@ def test_an_end_whose_commit_is_lost_is_one_end(broken: Broken, when: str) -> No
     broken.cutter.arm(when)
     told = broken.cut.finish(running, Status.FAILED, "because")
     assert broken.cutter.cuts == 1
-    assert [event.type for event in told] == ["deployment.failed", "deployment.completed"]
+    types = ["deployment.failed", "metrics.deployment", "deployment.completed"]
+    assert [event.type for event in told] == types
     assert told == broken.direct.events(running.id, after=2)
     assert broken.direct.deployment(running.id).status is Status.FAILED
 
