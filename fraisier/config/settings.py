@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fraisier.config.database import database_problem, pool_problem, url_for
-from fraisier.config.labels import label_problem, nats_problem
+from fraisier.config.labels import label_problem
+from fraisier.config.networks import Network, networks_of, networks_problem
 from fraisier.domain.errors import ConfigurationError, Problem
+from fraisier.domain.nats_url import nats_problem
 from fraisier.domain.worker import LEASE_SECONDS
 
 #: Connections of one process to its database, where nothing is set.
@@ -25,7 +27,8 @@ class Settings:
     `token` is what a client shows to a server; None means none is set. `nats_url` names the NATS
     servers, separated by commas; `region` and `network` are the labels of what works here. `lease`:
     a worker that has not been heard of for so many seconds is dead. `database_pool` is how many
-    connections to the database one process may have.
+    connections to the database one process may have. `allowed_networks` are the private ones that
+    outgoing requests may reach.
     """
 
     config: str | None = None
@@ -36,6 +39,7 @@ class Settings:
     network: str | None = None
     lease: float = LEASE_SECONDS
     database_pool: int = CONNECTIONS
+    allowed_networks: tuple[Network, ...] = ()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -57,6 +61,7 @@ class Settings:
             network=given["NETWORK"],
             database_pool=int(given["DATABASE_POOL"] or CONNECTIONS),
             lease=float(given["LEASE"] or LEASE_SECONDS),
+            allowed_networks=networks_of(given["ALLOWED_NETWORKS"]),
         )
 
     def database_for(self, config_file: str | Path) -> str:
@@ -84,6 +89,7 @@ _READ = (
     "NETWORK",
     "LEASE",
     "DATABASE_POOL",
+    "ALLOWED_NETWORKS",
 )
 _CHECKS = {
     "DATABASE_URL": database_problem,
@@ -93,4 +99,5 @@ _CHECKS = {
     "REGION": label_problem,
     "NETWORK": label_problem,
     "LEASE": _lease_problem,
+    "ALLOWED_NETWORKS": networks_problem,
 }

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from nats.aio.client import Client
 from nats.errors import NoServersError
 
+from fraisier.nats.security import Security
 from fraisier.nats.session import opened, until_one_ends
 
 #: How long making ready what lives on a connection may take, in seconds.
@@ -27,6 +28,11 @@ PAUSES = (0.2, 2.0)
 CLOSE_SECONDS = 4.0
 #: How soon what was cancelled and goes on is cancelled again.
 AGAIN_SECONDS = 0.2
+#: What a connection that carries wake-ups says of itself.
+WORDS = (
+    "NATS is there: wake-ups arrive at once",
+    "NATS is not there, so the queue is polled",
+)
 
 log = logging.getLogger("fraisier.nats")
 
@@ -44,14 +50,24 @@ class Part(Protocol):
 class Connection:
     """A connection that is kept for ever, beside the work: no caller ever waits for it.
 
-    `servers` are URLs; `name` is what the server's operators see. Nothing runs before `start`, so
-    a process that forks must have done so by then.
+    `servers` are URLs; `name` is what the server's operators see. `words` are logged when it is
+    there and when it is not. Nothing runs before `start`, so a process that forks must have done
+    so by then.
     """
 
-    def __init__(self, servers: Sequence[str], name: str, parts: Sequence[Part]) -> None:
+    def __init__(
+        self,
+        servers: Sequence[str],
+        name: str,
+        parts: Sequence[Part],
+        security: Security | None = None,
+        words: tuple[str, str] = WORDS,
+    ) -> None:
         self._servers = list(servers)
         self._name = name
         self._parts = parts
+        self._security = security or Security()
+        self._words = words
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lives: asyncio.Task[None] | None = None
         self._closing = False
@@ -64,6 +80,11 @@ class Connection:
     def connected(self) -> bool:
         """True while a session is up and every part of it is ready."""
         return self._connected
+
+    @property
+    def trouble(self) -> str:
+        """Return why there is no session, in the client's words; empty while there is one."""
+        return "" if self._connected else self._trouble
 
     def start(self) -> None:
         """Begin to connect and return at once."""
@@ -113,7 +134,7 @@ class Connection:
         def wrong(error: Exception) -> None:
             self._trouble = str(error) or type(error).__name__
 
-        async with opened(self._servers, self._name, wrong) as (client, closed):
+        async with opened(self._servers, self._name, self._security, wrong) as (client, closed):
             async with asyncio.timeout(READY_SECONDS):
                 for part in self._parts:
                     await part.begin(client)
@@ -123,9 +144,9 @@ class Connection:
     def _tell(self, connected: bool) -> None:
         """Log each change of state once."""
         if connected and self._said is not True:
-            log.info("NATS is there: wake-ups arrive at once")
+            log.info("%s", self._words[0])
         if not connected and self._said is not False:
-            log.warning("NATS is not there, so the queue is polled: %s", self._trouble)
+            log.warning("%s: %s", self._words[1], self._trouble)
         self._said = self._connected = connected
 
 

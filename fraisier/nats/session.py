@@ -10,6 +10,8 @@ from typing import Any
 from nats.aio.client import Client
 from nats.errors import Error
 
+from fraisier.nats.security import Security
+
 #: How long one try to connect may take, and to close, in seconds.
 CONNECT_SECONDS, CLOSE_SECONDS = 2, 2.0
 #: A server that answers no ping for twice as long is given up.
@@ -20,13 +22,13 @@ AGAIN_SECONDS = 0.2
 
 @asynccontextmanager
 async def opened(
-    servers: Sequence[str], name: str, wrong: Callable[[Exception], None]
+    servers: Sequence[str], name: str, security: Security, wrong: Callable[[Exception], None]
 ) -> AsyncIterator[tuple[Client, asyncio.Event]]:
     """Connect to one of the servers; the event is set when the connection is over.
 
     `wrong` is told each error of the client's own. Raises what stands in the way.
     """
-    closed, client = asyncio.Event(), Client()
+    closed, client, options = asyncio.Event(), Client(), security.options()
 
     async def ended() -> None:
         closed.set()
@@ -47,6 +49,7 @@ async def opened(
                 max_outstanding_pings=1,
                 closed_cb=ended,
                 error_cb=told,
+                **options,
             )
         yield client, closed
     finally:

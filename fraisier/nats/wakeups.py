@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from fraisier.engine.bell import Bell
 
 STREAM = "FRAISIER_WAKEUP"
-SUBJECT = "fraisier.wakeup"
+#: Outside `fraisier.>`, where everything is an event.
+SUBJECT = "fraisier-wakeup"
 KEPT_SECONDS, KEPT_MESSAGES = 60, 100
 #: After a ring the next is told at most so many seconds later: storms become one message.
 GATHER_SECONDS = 0.05
@@ -53,7 +54,9 @@ class Wakeups:
         """Make the stream where it is missing, and a consumer of what comes from now on."""
         jetstream = client.jetstream(timeout=ANSWER_SECONDS)
         try:
-            await jetstream.stream_info(STREAM)
+            info = await jetstream.stream_info(STREAM)
+            if info.config.subjects != [SUBJECT]:  # an earlier version had another one
+                await jetstream.update_stream(_stream())
         except NotFoundError:
             await jetstream.add_stream(_stream())
         wanted = ConsumerConfig(deliver_policy=DeliverPolicy.NEW, ack_policy=AckPolicy.NONE)

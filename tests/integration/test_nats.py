@@ -6,12 +6,15 @@ NATS does delays a wake-up and nothing else (I12: deployments succeed with NATS 
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import nats
 import pytest
+from nats.js.api import StorageType, StreamConfig
 
 from fraisier.engine.bell import Bell
 from fraisier.nats import Connection, Wakeups
@@ -98,6 +101,28 @@ def test_a_wiped_store_is_made_again(two: tuple[Peer, Peer], nats_server: NatsSe
     nats_server.wipe()
     until(lambda: one.connected and other.connected, BACK_SECONDS)
     until(lambda: latency(one, other) < 0.2, 10)
+
+
+def test_the_stream_of_an_earlier_version_is_changed(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """It had a subject below `fraisier.>`, where everything is an event now."""
+    nats_server.wipe()
+
+    async def make() -> None:
+        client = await nats.connect(nats_server.url)
+        await client.jetstream().add_stream(
+            StreamConfig(
+                name="FRAISIER_WAKEUP", subjects=["fraisier.wakeup"], storage=StorageType.MEMORY
+            )
+        )
+        await client.close()
+
+    asyncio.run(make())
+    logs = tmp_path / "one.log", tmp_path / "other.log"
+    with peer(logs[0], nats_server.url) as one, peer(logs[1], nats_server.url) as other:
+        until(lambda: one.connected and other.connected, BACK_SECONDS)
+        until(lambda: latency(one, other) < 0.2, 10)
 
 
 def test_what_was_rung_while_nobody_was_connected_is_made_up_for(nats_server: NatsServer) -> None:

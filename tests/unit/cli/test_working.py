@@ -7,9 +7,9 @@ import os
 import pytest
 
 from fraisier.cli.working import described, new_worker
-from fraisier.config.labels import nats_problem, nats_servers, without_secret
 from fraisier.config.settings import Settings
 from fraisier.domain.errors import ConfigurationError, UsageError
+from fraisier.domain.nats_url import nats_problem, nats_servers
 from fraisier.domain.worker import takes
 from support.fakes import make_target
 
@@ -85,7 +85,5 @@ def test_a_bad_setting_is_told_without_its_secret() -> None:
     assert "hunter2" not in repr(Settings(nats_url="nats://me:hunter2@a"))
 
 
-def test_a_url_is_shown_without_its_secret() -> None:
-    assert without_secret("nats://me:hunter2@a:4222") == "nats://***@a:4222"
-    assert without_secret("nats://a:4222") == "nats://a:4222"
+def test_a_setting_names_several_servers() -> None:
     assert nats_servers(" nats://a , nats://b,") == ("nats://a", "nats://b")
