@@ -1,0 +1,1 @@
+"""Webhooks: what git servers send, and what receivers of events are sent."""
