@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 import flask
 import marshmallow as ma
@@ -12,6 +11,7 @@ from webargs import missing
 from webargs.flaskparser import FlaskParser
 
 from fraisier.api.problems import Explained
+from fraisier.domain import plain_json
 
 JSON = "application/json"
 #: What is done about names that a schema does not know.
@@ -38,19 +38,6 @@ class StrictParser(FlaskParser):
 def loads(body: bytes) -> Any:
     """Return what a body says, or raise a 400: not JSON, a key twice, not a number, too deep."""
     try:
-        return json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise Explained(
-            HTTPStatus.BAD_REQUEST, "the body is not JSON with each key once, in UTF-8"
-        ) from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+        return plain_json.loads(body)
+    except plain_json.NotPlain as error:
+        raise Explained(HTTPStatus.BAD_REQUEST, str(error)) from None

@@ -71,16 +71,17 @@ class Deployments:
             return found
         return replace(found, hosts=self._inventories.hosts(found.inventory))
 
-    def deploy(self, wish: Wish, worker_id: str | None = None) -> Deployment:
+    def deploy(self, wish: Wish, worker_id: str | None = None, trace_id: str = "") -> Deployment:
         """Record a request to bring a version to a target; raise NotFound, UsageError, Refused.
 
-        Any worker may carry it out; with `worker_id` it is for that one alone.
+        Any worker may carry it out; with `worker_id` it is for that one alone. `trace_id` is what
+        it has in common with others.
         """
         self._recover()
         again = self._repeated("deploy", wish)
         if again is not None:
             return again
-        return self._request(self.draft(wish), worker_id)
+        return self._request(replace(self.draft(wish), trace_id=trace_id), worker_id)
 
     def draft(self, wish: Wish) -> NewDeployment:
         """Return the deployment that a wish comes to, recorded nowhere."""
