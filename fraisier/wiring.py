@@ -6,7 +6,7 @@ import atexit
 import math
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from fraisier.config.settings import Settings
 from fraisier.domain.catalogue import Catalogue, Provider, Target
-from fraisier.domain.ports import Inventories, Repositories, Runner
-from fraisier.domain.secret import Secret
+from fraisier.domain.ports import EventSink, Inventories, Repositories, Runner
+from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.worker import SELF_FENCE, NewWorker
 from fraisier.engine.automatic import Promotions
 from fraisier.engine.bell import Bell
@@ -25,15 +25,18 @@ from fraisier.engine.hosts import Hosts
 from fraisier.engine.membership import Membership
 from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
+from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
 from fraisier.engine.recovery import Recovery
+from fraisier.engine.relay import Relay
 from fraisier.engine.tokens import Tokens
 from fraisier.engine.worker import Worker
 
 if TYPE_CHECKING:
     from fraisier.api import Services
-    from fraisier.nats import Connection
+    from fraisier.nats import Connection, JetStreamSink, NatsSettings
     from fraisier.store import SqlStore
+    from fraisier.webhooks.outgoing import Outgoing, Receiver, Sender
 
 #: How often the queue is looked at where nobody rings, in seconds: by what tells of changes.
 POLL_SECONDS = {"sqlite": 0.2, "server": 0.5, "woken": 1.0}
@@ -180,7 +183,60 @@ class Application:
             self._poll_seconds,
             self._tidy,
             Promotions(self.catalogue, self.store, self._deployments(lambda: None)),
+            self.telling,
+            self.pushes.tidy,
         )
+
+    @cached_property
+    def sinks(self) -> Sequence[EventSink]:
+        """Return where recorded events go on to."""
+        streams = [] if self.nats is None else [self.nats_sink]
+        return [*streams, *self.webhook_sinks()]
+
+    @contextmanager
+    def telling(self, member: Membership) -> Iterator[None]:
+        """Pass recorded events on to the sinks, and send deliveries, while the block runs."""
+        self.sender.start()
+        try:
+            with Relay(self.store, self.sinks, member):
+                yield
+        finally:
+            self.sender.stop()
+
+    @cached_property
+    def receivers(self) -> Mapping[str, Receiver]:
+        """Return what sends to each webhook and notification, by its name."""
+        from fraisier.webhooks.outgoing import Door, receivers_of
+
+        door = Door(self.settings.allowed_networks)
+        return receivers_of(self.catalogue.receivers, self._secret, door)
+
+    @cached_property
+    def sender(self) -> Sender:
+        """Return what sends deliveries that are due, once it is started."""
+        from fraisier.webhooks.outgoing import Sender
+
+        return Sender(self.store, self.receivers)
+
+    @cached_property
+    def outgoing(self) -> Outgoing:
+        """Return the verbs on webhooks and notifications."""
+        from fraisier.webhooks.outgoing import Outgoing
+
+        parts = (self.catalogue.receivers, self.store, self.receivers)
+        return Outgoing(*parts, self.sender.ring)
+
+    @cached_property
+    def pushes(self) -> Pushes:
+        """Return what makes deployments of pushes."""
+        return Pushes(self.catalogue, self.store, self._deployments(lambda: None))
+
+    def webhook_sinks(self) -> list[EventSink]:
+        """Return a sink for each webhook and notification."""
+        from fraisier.webhooks.outgoing import WebhookSink
+
+        source, ring = self.store.installation(), self.sender.ring
+        return [WebhookSink(each, self.store, source, ring) for each in self.catalogue.receivers]
 
     def _tidy(self) -> None:
         """Remove the records that the configuration does not keep."""
@@ -192,18 +248,45 @@ class Application:
         """Return the connection to NATS, which `wakeups` starts; None where none is set."""
         if self.settings.nats_url is None:
             return None
-        from fraisier.config.labels import nats_servers
-        from fraisier.nats import Connection, Wakeups
+        from fraisier.nats import Connection, Part, Wakeups
 
         wakeups, name = Wakeups(self.bell), f"fraisier {socket.gethostname()}:{os.getpid()}"
-        connection = Connection(nats_servers(self.settings.nats_url), name, [wakeups])
+        settings = self.nats_settings
+        parts: list[Part] = [wakeups, self.nats_sink]
+        connection = Connection(settings.servers, name, parts, settings.security)
         wakeups.listen_on(connection)
         return connection
+
+    @cached_property
+    def nats_settings(self) -> NatsSettings:
+        """Read how NATS is reached and used; raise ConfigurationError."""
+        from fraisier.nats import NatsSettings
+
+        return NatsSettings.from_environ(url=self.settings.nats_url)
+
+    @cached_property
+    def nats_sink(self) -> JetStreamSink:
+        """Return what stores events in JetStream, a part of the connection."""
+        from fraisier.nats import JetStreamSink
+
+        return JetStreamSink(self.store.installation(), self.nats_settings.limits)
 
     @property
     def nats_answers(self) -> bool:
         """True while NATS is set and connected."""
         return self.nats is not None and self.nats.connected
+
+    def nats_trouble(self) -> tuple[str, str]:
+        """Return what is wrong with NATS, for everybody and as it is known; empty where it is well.
+
+        What is known may name addresses, so it is for those who run the machine.
+        """
+        if self.nats is None:
+            return "", ""
+        if not self.nats.connected:
+            return "NATS is not there: the queue is polled and events wait", self.nats.trouble
+        trouble = self.nats_sink.trouble
+        return ("NATS takes no events: they wait", trouble) if trouble else ("", "")
 
     @contextmanager
     def wakeups(self) -> Iterator[None]:
@@ -239,6 +322,7 @@ class Application:
     def services(self, worker: QueueWorker | None, stop: Stop) -> Services:
         """Return what the control API is made of, all of it loaded; raise ConfigurationError."""
         from fraisier.api import Services
+        from fraisier.webhooks.incoming import Intake
 
         return Services(
             self.catalogue,
@@ -248,14 +332,22 @@ class Application:
             self.previews,
             worker,
             stop,
-            None if self.nats is None else lambda: self.nats_answers,
+            None if self.nats is None else lambda: self.nats_trouble()[0],
             self.bell.ring,
+            self.outgoing,
+            Intake(self.catalogue.git_hosts, self._secret, self.pushes),
+            self.pushes,
         )
 
     def secrets_of(self, target: Target) -> str:
         """Resolve every secret of a target and say their names; raise where one is missing."""
         found = self._resolve(target.secrets, required=True)
         return ", ".join(found) or "none"
+
+    def _secret(self, reference: SecretReference) -> Secret:
+        from fraisier.config.secrets import resolve
+
+        return resolve(reference, base=Path(self.catalogue.path).parent)
 
     def _resolve(self, references: Mapping[str, Any], required: bool) -> Mapping[str, Secret]:
         from fraisier.config.secrets import resolve_all

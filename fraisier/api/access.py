@@ -10,8 +10,8 @@ from fraisier.domain.errors import Forbidden, Unauthorized
 from fraisier.domain.token import Scope, Token
 from fraisier.engine.tokens import Tokens
 
-#: Blueprints that need no token: health, and the description of the API.
-OPEN = frozenset({"health", "health_v1", "api-docs", "documents"})
+#: Blueprints that need no token: health, the description of the API, and what git hosts sign.
+OPEN = frozenset({"health", "health_v1", "api-docs", "documents", "git-webhooks"})
 METRICS = "metrics.metrics"
 HEADER = "send it as: Authorization: Bearer TOKEN"
 

@@ -10,7 +10,17 @@ from flask.json.provider import DefaultJSONProvider
 from flask_smorest import Api
 
 from fraisier import __version__
-from fraisier.api import access, deployments, documents, fraises, health, metrics, queue
+from fraisier.api import (
+    access,
+    deployments,
+    documents,
+    fraises,
+    git_webhooks,
+    health,
+    metrics,
+    queue,
+    webhook_endpoints,
+)
 from fraisier.api.answers import Problem
 from fraisier.api.problems import PROBLEM, Problems
 from fraisier.api.routes import Name
@@ -67,8 +77,10 @@ def create_app(services: Services) -> Flask:
     access.guard(app, services.tokens)
     api = FraisierApi(app, spec_kwargs=_about())
     api.register_blueprint(deployments.blueprint(services))
-    for blueprint in (*fraises.blueprints(services), *queue.blueprints(services)):
+    parts = (fraises, queue, git_webhooks)
+    for blueprint in (each for part in parts for each in part.blueprints(services)):
         api.register_blueprint(blueprint)
+    api.register_blueprint(webhook_endpoints.blueprint(services))
     api.register_blueprint(health.blueprint(services))
     api.register_blueprint(health.blueprint(services), url_prefix="/api/v1", name="health_v1")
     api.register_blueprint(metrics.blueprint(registry))

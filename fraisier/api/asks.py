@@ -128,6 +128,14 @@ class ResumeRequest(Request):
     """Nothing needs to be said."""
 
 
+class TestRequest(Request):
+    """Nothing needs to be said."""
+
+
+class RedeliverRequest(Request):
+    """Nothing needs to be said."""
+
+
 class UnlockRequest(Request):
     reason = text(TEXT_LENGTH, required=True, **said("What you found, for the record."))
 

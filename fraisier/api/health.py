@@ -39,13 +39,12 @@ class Health:
         return {"status": "failed", "reason": worker.trouble} if worker.trouble else OK
 
     def nats(self) -> Part:
-        """Return whether wake-ups arrive; without them the queue is polled and nothing is lost."""
-        connected = self._services.nats
-        if connected is None:
+        """Return whether wake-ups arrive and events go out; without that nothing is lost."""
+        trouble = self._services.nats
+        if trouble is None:
             return {"status": "off", "reason": "FRAISIER_NATS_URL is not set"}
-        if connected():
-            return OK
-        return {"status": "degraded", "reason": "NATS is not there, so the queue is polled"}
+        reason = trouble()
+        return {"status": "degraded", "reason": reason} if reason else OK
 
     def whole(self) -> dict[str, object]:
         """Return the health of everything; NATS is shown, and is no condition."""
@@ -82,7 +81,7 @@ def blueprint(services: Services) -> Routes:
 
     @routes.operation("GET", "/health/nats", None)
     def nats() -> Response:
-        """Tell whether wake-ups arrive by NATS; 503 while they do not, though all else goes on."""
+        """Tell whether NATS is there and takes events; 503 while not, though all else goes on."""
         return _answer(health.nats())
 
     return routes

@@ -31,13 +31,15 @@ def nested(schema: type[Schema]) -> fields.Nested:
     return fields.Nested(schema, required=True)
 
 
-def page_of(noun: str, item: type[Schema]) -> type[Schema]:
-    """Return the shape of a page of a list."""
+def page_of(noun: str, item: type[Schema], name: str = "") -> type[Schema]:
+    """Return the shape of a page of a list; `name`: what it is called, if not after its noun."""
     numbers: Mapping[str, Any] = {
         "total": fields.Integer(required=True, **said("How many there are in all.")),
         "limit": fields.Integer(required=True),
         "offset": fields.Integer(required=True, **said("How many come before these.")),
     }
     return type(
-        f"{noun.capitalize()}Page", (Schema,), {noun: list_of(fields.Nested(item)), **numbers}
+        name or f"{noun.capitalize()}Page",
+        (Schema,),
+        {noun: list_of(fields.Nested(item)), **numbers},
     )

@@ -14,8 +14,11 @@ from fraisier.engine.deployments import Deployments
 from fraisier.engine.looks import Looks
 from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
+from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
 from fraisier.engine.tokens import Tokens
+from fraisier.webhooks.incoming import Intake
+from fraisier.webhooks.outgoing import Outgoing
 
 #: How many requests may ask git servers or hosts at once; the other threads stay free for reading.
 SLOW_AT_ONCE = 6
@@ -25,8 +28,9 @@ SLOW_AT_ONCE = 6
 class Services:
     """The parts that routes use. `worker` is None where another process works on the queue.
 
-    `nats` tells whether NATS is connected now, and is None where it is not used; `ring` wakes the
-    workers.
+    `nats` says why NATS is not there or takes no events, empty where all is well, and is None where
+    it is not used; `ring` wakes the workers; `outgoing` answers for webhooks and notifications,
+    where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it.
     """
 
     catalogue: Catalogue
@@ -36,8 +40,11 @@ class Services:
     previews: Previews
     worker: QueueWorker | None = None
     stop: Stop = field(default_factory=Stop)
-    nats: Callable[[], bool] | None = None
+    nats: Callable[[], str] | None = None
     ring: Callable[[], None] = lambda: None
+    outgoing: Outgoing | None = None
+    intake: Intake | None = None
+    pushes: Pushes | None = None
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
     )

@@ -42,6 +42,7 @@ COMMANDS = {
     "status": "look",
     "token": "token",
     "unlock": "deploy",
+    "webhook": "webhook",
     "worker": "worker",
 }
 
@@ -50,6 +51,7 @@ WITH_SERVER = frozenset(
     {
         "cancel", "completion", "deploy", "events", "history", "list", "logs", "plan", "promote",
         "providers", "queue", "resume", "rollback", "show", "status", "unlock",
+        "webhook",
     }
 )  # fmt: skip
 HELP = ["-h", "--help"]

@@ -146,6 +146,38 @@ class RemoteControl:
         """Let the queue go on."""
         return one("pause", self._http.post("/queue/resume", {}, seconds=REQUEST_SECONDS))
 
+    def endpoints(self) -> list[Json]:
+        """Return the receivers that the server has configured."""
+        return many("endpoints", self._http.get("/webhook-endpoints", limit=PAGE))
+
+    def test_endpoint(self, name: str) -> Json:
+        """Have the server send a test."""
+        path = f"/webhook-endpoints/{_endpoint(name)}/test"
+        return one("delivery", self._http.post(path, {}, seconds=REQUEST_SECONDS))
+
+    def deliveries(self, name: str | None, status: str | None, limit: int) -> list[Json]:
+        """Return what went out, newest first."""
+        path = f"/{_endpoint(name)}" if name is not None else ""
+        answer = self._http.get(f"/webhook-endpoints{path}/deliveries", status=status, limit=limit)
+        return many("deliveries", answer)
+
+    def received(self, provider: str | None, status: str | None, limit: int) -> list[Json]:
+        """Return what came in from git hosts, newest first."""
+        asked = {"provider": provider, "status": status, "limit": limit}
+        return many("received", self._http.get("/webhooks/deliveries", **asked), "deliveries")
+
+    def receive_again(self, delivery_id: str) -> Json:
+        """Deal with something that came in once more."""
+        missing = NotFound(f'no delivery "{delivery_id}" came in', "see: fraisier webhook received")
+        path = f"/webhooks/deliveries/{_segment(delivery_id, missing)}/redeliver"
+        return one("received", self._http.post(path, {}, seconds=REQUEST_SECONDS))
+
+    def redeliver(self, delivery_id: str) -> Json:
+        """Have the server send something again."""
+        missing = NotFound(f'no delivery "{delivery_id}"', "see: fraisier webhook deliveries")
+        path = f"/webhook-endpoints/deliveries/{_segment(delivery_id, missing)}/redeliver"
+        return one("delivery", self._http.post(path, {}, seconds=REQUEST_SECONDS))
+
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Watch the server's worker; `stop()` ends the watching only."""
         return follow(self, deployment_id, watch, stop)
@@ -196,6 +228,11 @@ def _fraise(name: str) -> str:
 
 def _environment(fraise: str, name: str) -> str:
     missing = EnvironmentNotFound(f'fraise "{fraise}" has no environment "{name}"')
+    return _segment(name, missing)
+
+
+def _endpoint(name: str) -> str:
+    missing = NotFound(f'no webhook or notification "{name}"', "see: fraisier webhook list")
     return _segment(name, missing)
 
 

@@ -88,6 +88,24 @@ class Control(Protocol):
     def resume(self) -> Json:
         """End the pause and return it."""
 
+    def endpoints(self) -> list[Json]:
+        """Return the webhooks and notifications that are configured, and how each does."""
+
+    def test_endpoint(self, name: str) -> Json:
+        """Send one of them a test, once, and return that delivery."""
+
+    def deliveries(self, name: str | None, status: str | None, limit: int) -> list[Json]:
+        """Return what went out, newest first; None means any."""
+
+    def received(self, provider: str | None, status: str | None, limit: int) -> list[Json]:
+        """Return what came in from git hosts, newest first."""
+
+    def receive_again(self, delivery_id: str) -> Json:
+        """Deal with something that came in once more, and return what came of it."""
+
+    def redeliver(self, delivery_id: str) -> Json:
+        """Let something be sent again and return it."""
+
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Stay with a deployment to its end, or until `stop()`; return it as it then is."""
 

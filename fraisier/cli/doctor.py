@@ -124,13 +124,14 @@ def _durability(application: Application) -> Iterator[Check]:
 
 def _nats(application: Application) -> Check:
     """Try to connect; without NATS all goes on, a little later."""
-    fix = "check FRAISIER_NATS_URL and the server; until then the queue is polled"
+    fix = "check FRAISIER_NATS_URL and the server; until then the queue is polled, events wait"
     deadline = time.monotonic() + NATS_SECONDS
     with application.wakeups():
         while not application.nats_answers and time.monotonic() < deadline:
             time.sleep(0.05)
-        found = application.nats_answers
-    return Check("nats", found, "it answers" if found else "it does not answer", fix)
+        said, known = application.nats_trouble()
+    told = ": ".join(filter(None, (said, known)))
+    return Check("nats", not said, told or "it answers", fix)
 
 
 def _targets(application: Application, targets: Sequence[Target]) -> Iterator[Check]:

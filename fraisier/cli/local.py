@@ -8,9 +8,11 @@ from contextlib import suppress
 from fraisier.cli.control import Json, Watch, who
 from fraisier.domain.errors import ConfigurationError
 from fraisier.domain.event import Event
+from fraisier.domain.incoming import IncomingFilter, IncomingStatus
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
 from fraisier.engine.looks import Looks
+from fraisier.engine.pushes import incoming_json
 from fraisier.engine.views import deployment_json, event_json, provider_json, target_json
 from fraisier.wiring import Application
 
@@ -101,15 +103,42 @@ class LocalControl:
         """Let the queue go on."""
         return self._application.overview.resume(who())
 
+    def endpoints(self) -> list[Json]:
+        """Return the receivers of the configuration, as the records know them."""
+        return self._application.outgoing.endpoints()
+
+    def test_endpoint(self, name: str) -> Json:
+        """Send a test from this process."""
+        return self._application.outgoing.test(name, who())
+
+    def deliveries(self, name: str | None, status: str | None, limit: int) -> list[Json]:
+        """Return what went out, newest first."""
+        return self._application.outgoing.deliveries(name, status, limit)[0]
+
+    def received(self, provider: str | None, status: str | None, limit: int) -> list[Json]:
+        """Return what came in from git hosts, newest first."""
+        which = None if status is None else IncomingStatus(status)
+        wanted = IncomingFilter(provider, which, limit)
+        return self._application.pushes.deliveries(wanted)[0]
+
+    def receive_again(self, delivery_id: str) -> Json:
+        """Request what a delivery deploys now; a server or worker carries it out."""
+        return incoming_json(self._application.pushes.redeliver(delivery_id, who()))
+
+    def redeliver(self, delivery_id: str) -> Json:
+        """Record that something is due again; a server or worker sends it."""
+        return self._application.outgoing.redeliver(delivery_id, who())
+
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Do the work in this process; `stop()` cancels it."""
         application = self._application
-        application.worker.carry_out(
-            application.store.deployment(deployment_id),
-            lambda events: watch.tell(_told(events)),
-            stop,
-            lambda waits: watch.waiting(waits.reason),
-        )
+        with application.wakeups(), application.telling(application.member):
+            application.worker.carry_out(
+                application.store.deployment(deployment_id),
+                lambda events: watch.tell(_told(events)),
+                stop,
+                lambda waits: watch.waiting(waits.reason),
+            )
         return self.deployment(deployment_id)
 
     @property

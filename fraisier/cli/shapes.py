@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fraisier.domain.delivery import DeliveryStatus
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import ServerError
+from fraisier.domain.incoming import IncomingStatus
 
 Json = dict[str, Any]
 
@@ -14,6 +16,9 @@ _DEPLOYMENT = (
     "id", "kind", "fraise", "environment", "provider", "branch", "targets", "status", "reason",
     "version", "requested_version", "strategy", "triggered_by", "created_at", "duration_seconds",
 )  # fmt: skip
+_DELIVERY = ("id", "endpoint", "event", "status", "created_at", "next_at", "attempts")
+_RECEIVED = ("delivery", "status", "reason", "provider", "event", "received_at", "pushes",
+             "deployments")  # fmt: skip
 #: What is asked for -> the keys that commands read of it; an answer may have more.
 ONE: Mapping[str, tuple[str, ...]] = {
     "deployment": _DEPLOYMENT,
@@ -22,14 +27,22 @@ ONE: Mapping[str, tuple[str, ...]] = {
     "unlocked": ("released",),
     "queue": ("paused", "queued", "waiting", "running", "workers"),
     "pause": ("by", "reason", "at"),
+    "delivery": _DELIVERY,
+    "received": _RECEIVED,
 }
 MANY: Mapping[str, tuple[str, ...]] = {
+    "deliveries": _DELIVERY,
+    "received": _RECEIVED,
+    "endpoints": ("name", "type", "to", "events", "enabled", "failing_since", "pending"),
     "deployments": _DEPLOYMENT,
     "events": ("sequence", "type", "at", "host", "data"),
     "fraises": ("name", "environments"),
     "providers": ("name", "description", "strategies", "role"),
     "targets": ("fraise", "environment", "last_deployment", "held_by", "hosts"),
 }
+
+
+KNOWN = {*Status, *DeliveryStatus, *IncomingStatus}
 
 
 def one(noun: str, answer: Json) -> Json:
@@ -39,9 +52,9 @@ def one(noun: str, answer: Json) -> Json:
     return answer
 
 
-def many(noun: str, answer: Json) -> list[Json]:
-    """Return the things that an answer lists under their noun, or raise ServerError."""
-    found = answer.get(noun)
+def many(noun: str, answer: Json, key: str = "") -> list[Json]:
+    """Return the things that an answer lists under their noun, or `key`; raise ServerError."""
+    found = answer.get(key or noun)
     if not isinstance(found, list) or not all(_is_whole(MANY[noun], item) for item in found):
         raise _other_version(noun)
     return found
@@ -50,7 +63,7 @@ def many(noun: str, answer: Json) -> list[Json]:
 def _is_whole(keys: tuple[str, ...], item: object) -> bool:
     if not isinstance(item, dict) or not item.keys() >= {*keys}:
         return False
-    return "status" not in item or item["status"] in set(Status)
+    return "status" not in item or item["status"] in KNOWN
 
 
 def _other_version(noun: str) -> ServerError:

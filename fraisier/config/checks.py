@@ -13,6 +13,8 @@ from typing import Any
 from fraisier.config.coolify_checks import check_coolify
 from fraisier.config.document import Document
 from fraisier.config.proxy_checks import check_proxy
+from fraisier.config.pushes import check_deploy_on, check_pushes
+from fraisier.config.receivers_checks import check_receivers
 from fraisier.config.release_checks import check_after, check_around, check_type
 from fraisier.config.report import Path, Report
 from fraisier.config.repository import BadRepository, auth_problem, repository
@@ -36,11 +38,14 @@ def check(document: Document, data: Any, providers: Mapping[str, Provider], base
     """Add to the document's report what is wrong in `data` beyond its schema."""
     report = document.report
     places: dict[tuple[str, ...], str] = {}
+    check_receivers(data, report)
+    check_pushes(data, report)
     for path, fraise in _entries(data, ("fraises",)):
         _check_repository(fraise, path, report, base)
         check_after(fraise, path, report, providers)
         for place, environment in _entries(fraise, (*path, "environments"), "environments"):
             provider = providers.get(str(environment.get("provider")).replace("-", "_"))
+            check_deploy_on(data, environment, place, report)
             check_around(environment, place, report, provider)
             check_type(fraise, environment, place, report, provider)
             check_strategy(environment, place, report, provider)

@@ -19,8 +19,8 @@ LONGEST = 7 * 24 * 3600
 EXTENSION = "^x-"
 
 
-def mapping_of(properties: Json, required: Iterable[str] = (), later: Iterable[str] = ()) -> Json:
-    """Return the schema of a mapping with exactly these keys; `later` names keys not there yet."""
+def mapping_of(properties: Json, required: Iterable[str] = ()) -> Json:
+    """Return the schema of a mapping with exactly these keys."""
     schema: Json = {
         "type": "object",
         "properties": properties,
@@ -29,8 +29,6 @@ def mapping_of(properties: Json, required: Iterable[str] = (), later: Iterable[s
     }
     if required:
         schema["required"] = list(required)
-    if later:
-        schema["x-later"] = list(later)
     return schema
 
 

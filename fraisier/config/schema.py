@@ -14,6 +14,8 @@ from fraisier.config.grammar import (
     reference,
 )
 from fraisier.config.proxy_schema import PROXY
+from fraisier.config.pushes_schema import DEPLOY_ON, GIT
+from fraisier.config.receivers_schema import NOTIFICATIONS, WEBHOOKS
 from fraisier.config.release_schema import ENVIRONMENT_KEYS, TYPES
 from fraisier.config.strategy_schema import STRATEGY_CONFIG
 from fraisier.domain.catalogue import Json, Provider
@@ -71,6 +73,7 @@ def environment(providers: Mapping[str, Provider]) -> Json:
             "description": "Where and how, in the provider's own keys.",
             "type": "object",
         },
+        "deploy_on": {"description": "Which pushes deploy here.", **DEPLOY_ON},
         "strategy": {
             "description": "How the change moves over the hosts; without it, as the provider does.",
             **_one_of("strategy", STRATEGIES),
@@ -103,11 +106,6 @@ def environment(providers: Mapping[str, Provider]) -> Json:
     schema = mapping_of(
         {**properties, **ENVIRONMENT_KEYS},
         required=("provider", "provider_config"),
-        later=(
-            "deploy_on",
-            "hooks",
-            "backup",
-        ),
     )
     return {**schema, "allOf": [_when(provider) for _, provider in sorted(providers.items())]}
 
@@ -188,9 +186,20 @@ def published_schema(providers: Mapping[str, Provider]) -> Json:
                 "description": "How long records are kept; without it, all of them for ever.",
                 **RETENTION,
             },
+            "git": {
+                "description": "Git hosts that may tell of pushes, and how they prove themselves.",
+                **GIT,
+            },
+            "webhooks": {
+                "description": "Receivers that are sent events as signed POSTs.",
+                **WEBHOOKS,
+            },
+            "notifications": {
+                "description": "Chats and people that are told of events.",
+                **NOTIFICATIONS,
+            },
         },
         required=("fraises",),
-        later=("git", "webhooks", "notifications"),
     )
     return {"$schema": DIALECT, "title": "fraises.yaml", **root}
 

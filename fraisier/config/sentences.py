@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
-from fraisier import __version__
 from fraisier.config.report import Path, Report
 from fraisier.domain.errors import did_you_mean
 
@@ -32,7 +31,6 @@ class SchemaError(Protocol):
 Said = Iterator[tuple[Path, str]]
 Teller = Callable[["SchemaError", Path, Report], Said]
 
-NOT_YET = f"not supported by this version of Fraisier ({__version__})"
 _TYPES = {
     "string": "a string",
     "integer": "an integer",
@@ -65,12 +63,9 @@ def _unknown_keys(error: SchemaError, path: Path, report: Report) -> Said:
     for key in error.instance:
         if key in known or any(re.search(pattern, key) for pattern in patterns):
             continue
-        if key in schema.get("x-later", ()):
-            yield (*path, key), NOT_YET
-        else:
-            near = did_you_mean(key, known)
-            listed = f"; known here: {', '.join(known)}" if known else ""
-            yield (*path, key), f"unknown key{near or listed}"
+        near = did_you_mean(key, known)
+        listed = f"; known here: {', '.join(known)}" if known else ""
+        yield (*path, key), f"unknown key{near or listed}"
 
 
 def _missing(error: SchemaError, path: Path, report: Report) -> Said:
@@ -93,11 +88,7 @@ def _expected(types: list[str], error: SchemaError, path: Path, report: Report) 
 
 
 def _not_listed(error: SchemaError, path: Path, report: Report) -> Said:
-    later = error.schema.get("x-later", ())
     allowed = [str(value) for value in error.validator_value]
-    if error.instance in later:
-        yield path, f'"{error.instance}" is {NOT_YET}; use {" or ".join(allowed)}'
-        return
     near = did_you_mean(error.instance, allowed) if isinstance(error.instance, str) else ""
     known = error.schema.get("x-known")
     if known and isinstance(error.instance, str):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fraisier.config.defaults import fill
 from fraisier.config.proxies import certificate_of, proxy_of
+from fraisier.config.pushes import git_hosts_of, listening_of
+from fraisier.config.receivers import receivers_of
 from fraisier.config.release_schema import JOBS, around_of, tests_of
 from fraisier.config.report import without_extensions
 from fraisier.config.repository import repository
@@ -22,6 +24,7 @@ from fraisier.domain.catalogue import (
     Provider,
     Target,
 )
+from fraisier.domain.push import Listening
 from fraisier.domain.retention import Retention
 from fraisier.domain.strategy import StrategyConfig, canonical_strategy
 
@@ -37,7 +40,17 @@ def build(data: Json, providers: Mapping[str, Provider], file: Path) -> Catalogu
         for name, values in without_extensions(data["fraises"]).items()
     }
     retention = Retention(**without_extensions(data.get("retention") or {}))
-    return Catalogue(str(file), fraises, providers, retention)
+    listening = tuple(_listening(data, fraises))
+    hosts = git_hosts_of(data)
+    return Catalogue(str(file), fraises, providers, retention, receivers_of(data), listening, hosts)
+
+
+def _listening(data: Json, fraises: Mapping[str, Fraise]) -> Iterator[Listening]:
+    """Yield the targets that pushes deploy."""
+    for name, values in without_extensions(data["fraises"]).items():
+        for environment, inner in without_extensions(values["environments"]).items():
+            target = fraises[name].targets[environment]
+            yield from listening_of(name, environment, inner, target.branch, target.repository)
 
 
 def _fraise(name: str, values: Json, providers: Mapping[str, Provider], base: Path) -> Fraise:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fraisier.domain.delivery import Endpoint
 from fraisier.domain.errors import EnvironmentNotFound, FraiseNotFound, did_you_mean
 from fraisier.domain.host import Host
 from fraisier.domain.proxy import Proxy
+from fraisier.domain.push import GitHost, Listening
 from fraisier.domain.retention import KEEP_ALL, Retention
 from fraisier.domain.strategy import StrategyConfig
 
@@ -138,12 +140,19 @@ class Fraise:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All that one configuration file describes. `path` is that file."""
+    """All that one configuration file describes. `path` is that file.
+
+    `receivers` are its webhooks and notifications. `listening` are the targets that pushes deploy,
+    `git_hosts` who may tell of those, by the name of the git host.
+    """
 
     path: str
     fraises: Mapping[str, Fraise] = field(hash=False)
     providers: Mapping[str, Provider] = field(hash=False)
     retention: Retention = KEEP_ALL
+    receivers: tuple[Endpoint, ...] = ()
+    listening: tuple[Listening, ...] = ()
+    git_hosts: Mapping[str, GitHost] = field(default_factory=dict, hash=False)
 
     def fraise(self, name: str) -> Fraise:
         """Return a fraise by name, or raise FraiseNotFound."""

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from fraisier.domain.catalogue import Catalogue, Target
@@ -26,6 +26,8 @@ LOOK_SECONDS = 0.2
 SWEEP_SECONDS = 1.0
 #: How often old records are removed: at the start, and once a day.
 TIDY_SECONDS = 86_400.0
+#: How often it is looked whether a process died that was dealing with a push, in seconds.
+PUSHES_SECONDS = 15.0
 
 log = logging.getLogger("fraisier.worker")
 
@@ -46,7 +48,8 @@ class QueueWorker:
     long they may go on once the server is to stop. After that they are cancelled, and go back
     first. The queue is looked at when the `bell` rings, and after `poll_seconds()` where it does
     not. `tidy` removes old records, once a day; `promote` lets what succeeded in one environment go
-    on to the next, every second.
+    on to the next, every second; `pushes` deals with what git hosts sent and a process left that
+    died. While it serves, `telling(member)` passes recorded events on.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class QueueWorker:
         poll_seconds: Callable[[], float] = lambda: LOOK_SECONDS,
         tidy: Callable[[], None] = lambda: None,
         promote: Callable[[], None] = lambda: None,
+        telling: Callable[[Membership], AbstractContextManager[object]] = nullcontext,
+        pushes: Callable[[], None] = lambda: None,
     ) -> None:
         self._catalogue = catalogue
         self._store = store
@@ -71,7 +76,9 @@ class QueueWorker:
         self._chores = (
             Beside("tidy", tidy, TIDY_SECONDS, "old records were not all removed"),
             Beside("promote", promote, SWEEP_SECONDS, "what succeeded was not all promoted"),
+            Beside("pushes", pushes, PUSHES_SECONDS, "what was pushed was not all dealt with"),
         )
+        self._telling = telling
         self._running: dict[str, threading.Thread] = {}
         self._settling: set[str] = set()
         self._swept = -SWEEP_SECONDS
@@ -83,7 +90,7 @@ class QueueWorker:
         Where the records cannot be reached, `trouble` says so and the queue waits. Any other error
         is a defect: what runs is let finish as at a stop, and the error goes on to the caller.
         """
-        with self._member:
+        with self._member, self._telling(self._member):
             log.info("%s works: %s", self._member.id, self._member.worker.name)
             try:
                 while not stop.drain.is_set():

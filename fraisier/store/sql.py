@@ -26,8 +26,11 @@ from fraisier.store.database import open_database
 from fraisier.store.ending import end, last_facts
 from fraisier.store.engines import CONNECTIONS
 from fraisier.store.holds import Holds, put_pause
+from fraisier.store.incoming import IncomingDeliveries
+from fraisier.store.outgoing import Outgoing
 from fraisier.store.queue import Queue, require_held
 from fraisier.store.reading import LIVE, is_target
+from fraisier.store.relay import Relays
 from fraisier.store.retention import prune
 from fraisier.store.rows import deployment_from
 from fraisier.store.tables import deployment_hosts, deployments, installation, placements, targets
@@ -35,7 +38,7 @@ from fraisier.store.tokens import Tokens
 from fraisier.store.transactions import never
 
 
-class SqlStore(Queue, Holds, Tokens):
+class SqlStore(Queue, Holds, Relays, Outgoing, IncomingDeliveries, Tokens):
     """The records in one database."""
 
     @classmethod
@@ -105,7 +108,7 @@ class SqlStore(Queue, Holds, Tokens):
             failpoint("finish.before_commit")
             return recorded
 
-        count = len(last_facts(status, reason))
+        count = len(last_facts(deployment, status, reason, 0))
         recorded = self._write(change, lambda c: log.marked(c, mark, count), patient)
         failpoint("finish.after_commit")
         return recorded

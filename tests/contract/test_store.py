@@ -263,7 +263,12 @@ def test_a_waiting_deployment_is_cancelled_at_once(store: Working) -> None:
     assert "tok_1" in ended.reason
     assert not store.begin(asked.id)
     types = [event.type for event in store.events(asked.id)]
-    assert types == ["deployment.queued", "deployment.cancelled", "deployment.completed"]
+    assert types == [
+        "deployment.queued",
+        "deployment.cancelled",
+        "metrics.deployment",
+        "deployment.completed",
+    ]
     assert audited(store) == [("tok_1", "cancel", asked.id)]
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 from unittest.mock import Mock
 
+from fraisier.domain.delivery import Attempt, Delivery, DeliveryStatus, Endpoint
 from fraisier.domain.deployment import Deployment, HostRecord, Status
 from fraisier.domain.event import Event
+from fraisier.domain.incoming import Incoming, IncomingStatus
+from fraisier.domain.incoming import Outcome as IncomingOutcome
+from fraisier.domain.push import Push
 from fraisier.domain.worker import Pause
 from fraisier.engine.overview import Overview, pause_json
+from fraisier.engine.pushes import incoming_json
 from fraisier.engine.views import (
     deployment_json,
     event_json,
@@ -16,6 +21,8 @@ from fraisier.engine.views import (
     status_json,
     target_json,
 )
+from fraisier.webhooks.outgoing import Outgoing
+from fraisier.webhooks.outgoing.desk import delivery_json
 from support.fakes import PROVIDER, make_target
 
 ID = "dep_1"
@@ -109,6 +116,30 @@ def plan(**more: Any) -> dict[str, Any]:
 def pause() -> dict[str, Any]:
     """Return a pause of the queue."""
     return pause_json(Pause("tok_1", "the database moves", 1_000_000))
+
+
+def delivery() -> dict[str, Any]:
+    """Return a delivery that went out."""
+    plain = ("whk_1", "hook", "evt_1", "deployment.completed", ID, "{}")
+    found = Delivery(*plain, DeliveryStatus.DELIVERED, 1, 1_000_000, None, 2_000_000)
+    return delivery_json(found, [Attempt(1_000_000, 0.5, 200, "", 1)])
+
+
+def endpoint() -> dict[str, Any]:
+    """Return a receiver."""
+    receiver = Endpoint("hook", "webhook", "https://example.com/hook")
+    (found,) = Outgoing([receiver], Mock(**{"endpoint_states.return_value": {}}), {}).endpoints()
+    return found
+
+
+def received() -> dict[str, Any]:
+    """Return a delivery that came in."""
+    push = Push("my-org/my-api", (), "branch", "main", SHA)
+    outcome = IncomingOutcome("api", "production", ID)
+    status = IncomingStatus.TRIGGERED
+    return incoming_json(
+        Incoming("whi_1", "github", "1", 1_000_000, "push", "t", status, "", (push,), (outcome,))
+    )
 
 
 def queue() -> dict[str, Any]:

@@ -32,6 +32,14 @@ NEEDS = {
     "POST /api/v1/queue/pause": Scope.ADMIN,
     "POST /api/v1/queue/resume": Scope.ADMIN,
     "GET /api/v1/workers": Scope.READ,
+    "GET /api/v1/webhook-endpoints": Scope.READ,
+    "POST /api/v1/webhook-endpoints/ID/test": Scope.ADMIN,
+    "GET /api/v1/webhook-endpoints/deliveries": Scope.READ,
+    "GET /api/v1/webhook-endpoints/ID/deliveries": Scope.READ,
+    "POST /api/v1/webhook-endpoints/deliveries/ID/redeliver": Scope.ADMIN,
+    "GET /api/v1/webhooks/deliveries": Scope.READ,
+    "POST /api/v1/webhooks/deliveries/ID/redeliver": Scope.DEPLOY,
+    "POST /api/v1/webhooks/ID": None,
     "GET /metrics": Scope.READ,
     **{
         f"GET {prefix}/health{part}": None
@@ -64,7 +72,7 @@ def test_without_a_valid_token_nothing_opens(server) -> None:
         {"Authorization": "Bearer"},
         {"Authorization": "Bearer nonsense"},
         {"Authorization": f"Basic {server.secrets[Scope.ADMIN]}"},
-        {"Authorization": f"Bearer {server.secrets[Scope.ADMIN].swapcase()}"},
+        {"Authorization": f"Bearer {server.secrets[Scope.ADMIN][::-1]}"},
         {"Authorization": "Bearer \xe9\xff"},
         {"Authorization": "Bearer " + "x" * 100_000},
         {"X-Api-Key": server.secrets[Scope.ADMIN]},

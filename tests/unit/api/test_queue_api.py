@@ -100,13 +100,14 @@ def test_health_and_metrics_tell_of_nats_only_where_it_is_used(server) -> None:
 
     assert server.ask("GET", "/health", scope=None).get_json()["parts"]["nats"]["status"] == "off"
     assert "fraisier_nats_connected" not in metrics()
-    for connected, status, code in ((True, "ok", 200), (False, "degraded", 503)):
-        object.__setattr__(server.services, "nats", lambda connected=connected: connected)
+    for trouble, status, code in (("", "ok", 200), ("no route to it", "degraded", 503)):
+        object.__setattr__(server.services, "nats", lambda trouble=trouble: trouble)
         whole = server.ask("GET", "/health", scope=None)
         assert (whole.status_code, whole.get_json()["status"]) == (200, "ok")
-        assert whole.get_json()["parts"]["nats"]["status"] == status
+        part = whole.get_json()["parts"]["nats"]
+        assert (part["status"], part.get("reason", "")) == (status, trouble)
         assert server.ask("GET", "/health/nats", scope=None).status_code == code
-        assert f"fraisier_nats_connected {float(connected)}\n" in metrics()
+        assert f"fraisier_nats_connected {float(not trouble)}\n" in metrics()
 
 
 def test_metrics_count_who_works_and_show_a_pause(server) -> None:

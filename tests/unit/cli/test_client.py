@@ -21,13 +21,16 @@ from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
 from support.samples import (
     ID,
+    delivery,
     deployment,
     details,
+    endpoint,
     event,
     pause,
     plan,
     provider,
     queue,
+    received,
     status,
     target,
 )
@@ -109,6 +112,8 @@ def test_what_the_client_needs_of_an_answer_is_what_the_views_give() -> None:
         "events": event(1, "log.line"), "plan": plan(), "providers": provider(),
         "targets": status(), "unlocked": {"released": ID}, "queue": queue(), "pause": pause(),
         "fraises": {"name": "api", "environments": [target()]},
+        "endpoints": endpoint(), "delivery": delivery(), "deliveries": delivery(),
+        "received": received(),
     }  # fmt: skip
     needed = {**shapes.ONE, **shapes.MANY}
     assert needed.keys() == given.keys()

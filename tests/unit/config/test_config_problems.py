@@ -12,7 +12,6 @@ ENVIRONMENT = f"{FRAISE}.environments.production"
 CONFIG = f"{ENVIRONMENT}.provider_config"
 
 HOSTS = "hosts: [{hostname: one.example.com, username: deploy}]"
-NOT_YET = "not supported by this version of Fraisier (0.1.0)"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +73,8 @@ NOT_YET = "not supported by this version of Fraisier (0.1.0)"
         ),
         (
             {"provider: bare_metal": "provider: bare-metal\n        deploy_on: {branch: main}"},
-            f"8: {ENVIRONMENT}.deploy_on: {NOT_YET}",
+            f"8: {ENVIRONMENT}.deploy_on: no git host may tell of pushes: write git: {{github: "
+            "{webhook_secret: {env: …}}}",
         ),
         (
             {"provider: bare_metal": "provider: bare-metal\n        on_busy: wait"},
@@ -147,7 +147,7 @@ NOT_YET = "not supported by this version of Fraisier (0.1.0)"
         ),
         (
             {"fraises:\n": "notifications: {}\nfraises:\n"},
-            f"1: notifications: {NOT_YET}",
+            "1: notifications: expected a list, got a mapping",
         ),
         (
             {"fraises:\n": "retention: {logs_days: 0}\nfraises:\n"},
@@ -287,7 +287,7 @@ def test_a_misspelt_reference_is_told_by_the_reference_it_resembles(files: Files
 def test_all_problems_of_a_file_come_at_once_in_its_order(files: Files) -> None:
     files.write(
         """\
-        webhooks: []
+        webhook: []
         fraises:
           one:
             git_repo: owner/one
@@ -306,7 +306,7 @@ def test_all_problems_of_a_file_come_at_once_in_its_order(files: Files) -> None:
     )
     one = "fraises.one.environments.production.provider_config"
     assert files.problems() == [
-        f"1: webhooks: {NOT_YET}",
+        '1: webhook: unknown key; did you mean "webhooks"?',
         "4: fraises.one.git_repo: needs a git_provider (github, gitlab, bitbucket) beside it; "
         "or write a whole URL, or ./ before a path",
         f'8: {one}: "hosts" is missing',

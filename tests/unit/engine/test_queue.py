@@ -394,7 +394,7 @@ def test_who_loses_its_lease_stops_writes_nothing_and_goes_on_as_another(
         until(lambda: server.hall.inside == [other.id])
     told = server.store.events(asked.id)[len(before) :]
     assert [event.type for event in told] == [
-        "deployment.step", "deployment.interrupted", "deployment.completed",
+        "deployment.step", "deployment.interrupted", "metrics.deployment", "deployment.completed",
     ]  # fmt: skip
 
 
