@@ -45,7 +45,7 @@ def check(document: Document, data: Any, providers: Mapping[str, Provider], base
         check_after(fraise, path, report, providers)
         for place, environment in _entries(fraise, (*path, "environments"), "environments"):
             provider = providers.get(str(environment.get("provider")).replace("-", "_"))
-            check_deploy_on(data, environment, place, report)
+            check_deploy_on(data, fraise, environment, place, report)
             check_around(environment, place, report, provider)
             check_type(fraise, environment, place, report, provider)
             check_strategy(environment, place, report, provider)

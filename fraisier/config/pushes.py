@@ -18,6 +18,8 @@ Values = Mapping[str, Any]
 #: What a host proves itself with -> the keys that hold it, the newest secret first.
 _SHARED = ("webhook_secret", "old_webhook_secrets")
 _KEYS = ("signing_secret", "old_signing_secrets")
+_LOCAL = ("/", ".", "~")
+_NAMELESS = "git_repo is a path, which no git host knows: add repository: owner/name"
 _HINT = "no git host may tell of pushes: write git: {github: {webhook_secret: {env: …}}}"
 
 
@@ -56,13 +58,19 @@ def check_pushes(data: Any, report: Report) -> None:
                 report.add(where, problem)
 
 
-def check_deploy_on(data: Any, environment: Values, path: Path, report: Report) -> None:
-    """Add to the report where pushes are waited for that nobody may tell of."""
+def check_deploy_on(
+    data: Any, fraise: Values, environment: Values, path: Path, report: Report
+) -> None:
+    """Add to the report where pushes are waited for that nobody may or can tell of."""
     hosts = data.get("git") if isinstance(data, Mapping) else None
     known = isinstance(hosts, Mapping) and set(hosts) & set(GIT_HOSTS)
     if "deploy_on" in environment and not known:
         report.add((*path, "deploy_on"), _HINT)
     on = environment.get("deploy_on")
+    source = fraise.get("git_repo")
+    local = isinstance(source, str) and source.startswith(_LOCAL)
+    if isinstance(on, Mapping) and local and "repository" not in on:
+        report.add((*path, "deploy_on"), _NAMELESS)
     if isinstance(on, Mapping) and "paths" in on and "tag" in on and "branch" not in on:
         report.add((*path, "deploy_on", "paths"), "are for branches: a tag is of a whole commit")
 

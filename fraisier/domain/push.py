@@ -76,6 +76,12 @@ class DeployOn:
             return "no file was changed that deploy_on names"
         return ""
 
+    def why(self, push: Push) -> str:
+        """Return why a push that matches deploys here, in words for people."""
+        unknown = bool(self.paths) and push.kind == BRANCH and push.paths is None
+        because = "; which files it changed is not known" if unknown else ""
+        return f"{push.kind} {push.name} was pushed{because}"
+
 
 @dataclass(frozen=True)
 class Listening:

@@ -116,7 +116,7 @@ class Pushes:
             f"webhook:{found.provider}",
             version=self._version(push, each),
             idempotency_key=hashlib.sha256("\0".join(parts).encode()).hexdigest(),
-            reason=f"{push.kind} {push.name} was pushed",
+            reason=each.on.why(push),
         )
         try:
             made = self._deployments.deploy(wish, trace_id=found.trace_id)

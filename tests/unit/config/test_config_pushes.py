@@ -18,14 +18,28 @@ SECRET = {"env": "HOOK_SECRET"}
 PLACE = "fraises.my_api.environments.production.deploy_on"
 
 
-def loaded(files: Files, deploy_on: Any, git: Any) -> Catalogue:
+def test_a_repository_on_a_path_needs_the_name_that_its_host_gives_it(files: Files) -> None:
+    git = {"github": {"webhook_secret": SECRET}}
+    with pytest.raises(ConfigurationError, match="git_repo is a path, which no git host knows"):
+        loaded(files, {}, git, "/srv/git/my-api.git")
+    named = {"repository": "my-org/my-api"}
+    (found,) = loaded(files, named, git, "/srv/git/my-api.git").listening
+    assert found.on.repository == "my-org/my-api"
+
+
+def loaded(
+    files: Files,
+    deploy_on: Any,
+    git: Any,
+    git_repo: str = "https://git.example.com/my-org/my-api",
+) -> Catalogue:
     """Return the catalogue of a file with these keys."""
     provider = {"app_path": "/opt/my-api", "service_name": "my-api", "service_user": "app",
                 "hosts": [{"hostname": "web-1"}]}  # fmt: skip
     production = {"provider": "bare_metal", "provider_config": provider}
     if deploy_on is not None:
         production["deploy_on"] = deploy_on
-    fraise = {"git_repo": "https://git.example.com/my-org/my-api", "git_branch": "trunk",
+    fraise = {"git_repo": git_repo, "git_branch": "trunk",
               "environments": {"production": production}}  # fmt: skip
     document = {"fraises": {"my_api": fraise}, **({"git": git} if git is not None else {})}
     return load(str(files.write(yaml.safe_dump(document, sort_keys=False))))
