@@ -287,7 +287,7 @@ def test_both_ways_print_the_same_json(prepared: Target, tmp_path: Path) -> None
         assert plain(here) == plain(there)
 
 
-MEASURED = {"seconds", "duration_seconds", "attempts", "triggered_by", "trace_id"}
+MEASURED = {"seconds", "duration_seconds", "queue_seconds", "attempts", "triggered_by", "trace_id"}
 
 
 def plain(told: Any) -> Any:

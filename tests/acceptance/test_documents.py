@@ -27,7 +27,9 @@ GUIDES = [page for page in PAGES if page.path.parent != EXAMPLE]
 DATABASES = [TOP / f"docs/GETTING_STARTED_{name}.md" for name in ("POSTGRES", "MYSQL")]
 #: test_release_documents.py runs it, where a backup and a staging are configured.
 RELEASES = TOP / "docs/RELEASES.md"
-OTHERS = (QUICK_START, ADOPTING, RELEASES, *DATABASES)
+#: test_push_to_deploy.py runs it, with a receiver and a push.
+WEBHOOKS = TOP / "docs/WEBHOOK_REFERENCE.md"
+OTHERS = (QUICK_START, ADOPTING, RELEASES, WEBHOOKS, *DATABASES)
 GUIDES = [page for page in GUIDES if page.path not in OTHERS]
 
 

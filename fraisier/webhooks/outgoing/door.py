@@ -16,6 +16,8 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 CONNECT_SECONDS = 5.0
 LOOKUP_SECONDS = 5.0
+#: By how much a connection's own limit lies behind the cutoff, whose words are in the log.
+AFTER_SECONDS = 1.0
 #: How many of a name's addresses are tried.
 ADDRESSES = 4
 #: Below the first port that anybody may listen on, what webhooks are served on.
@@ -129,7 +131,7 @@ def _connected(address: str, port: int, cutoff: Cutoff) -> socket.socket:
         cutoff.watch(connection)
         connection.settimeout(cutoff.left(CONNECT_SECONDS))
         connection.connect((address, port))
-        connection.settimeout(cutoff.left(float("inf")))
+        connection.settimeout(cutoff.left(float("inf")) + AFTER_SECONDS)
     except OSError:
         connection.close()
         raise
