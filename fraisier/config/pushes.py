@@ -64,12 +64,11 @@ def check_deploy_on(
     """Add to the report where pushes are waited for that nobody may or can tell of."""
     hosts = data.get("git") if isinstance(data, Mapping) else None
     known = isinstance(hosts, Mapping) and set(hosts) & set(GIT_HOSTS)
+    on, source = environment.get("deploy_on"), fraise.get("git_repo")
+    local = isinstance(source, str) and source.startswith(_LOCAL)
     if "deploy_on" in environment and not known:
         report.add((*path, "deploy_on"), _HINT)
-    on = environment.get("deploy_on")
-    source = fraise.get("git_repo")
-    local = isinstance(source, str) and source.startswith(_LOCAL)
-    if isinstance(on, Mapping) and local and "repository" not in on:
+    elif isinstance(on, Mapping) and local and "repository" not in on:
         report.add((*path, "deploy_on"), _NAMELESS)
     if isinstance(on, Mapping) and "paths" in on and "tag" in on and "branch" not in on:
         report.add((*path, "deploy_on", "paths"), "are for branches: a tag is of a whole commit")

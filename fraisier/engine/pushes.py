@@ -109,8 +109,18 @@ class Pushes:
                 yield self._deployed(found, number, push, each)
 
     def _deployed(self, found: Incoming, number: int, push: Push, each: Listening) -> Outcome:
+        try:
+            wish = self._wish(found, number, push, each)
+            made = self._deployments.deploy(wish, trace_id=found.trace_id)
+        except StoreError:
+            raise
+        except FraisierError as error:
+            return Outcome(each.fraise, each.environment, None, error.message)
+        return Outcome(each.fraise, each.environment, made.id)
+
+    def _wish(self, found: Incoming, number: int, push: Push, each: Listening) -> Wish:
         parts = (found.provider, found.delivery_id, str(number), each.fraise, each.environment)
-        wish = Wish(
+        return Wish(
             each.fraise,
             each.environment,
             f"webhook:{found.provider}",
@@ -118,13 +128,6 @@ class Pushes:
             idempotency_key=hashlib.sha256("\0".join(parts).encode()).hexdigest(),
             reason=each.on.why(push),
         )
-        try:
-            made = self._deployments.deploy(wish, trace_id=found.trace_id)
-        except StoreError:
-            raise
-        except FraisierError as error:
-            return Outcome(each.fraise, each.environment, None, error.message)
-        return Outcome(each.fraise, each.environment, made.id)
 
     def _version(self, push: Push, each: Listening) -> str | None:
         """Return the commit; of what is deployed as an image the tag, and else as configured."""

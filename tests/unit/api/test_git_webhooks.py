@@ -17,11 +17,11 @@ from fraisier.domain.errors import ConfigurationError, Problem, StoreUnavailable
 from fraisier.domain.ids import now
 from fraisier.domain.incoming import IncomingStatus, NewIncoming
 from fraisier.domain.ports import Filter
-from fraisier.domain.push import DeployOn, GitHost, Listening, Push
+from fraisier.domain.push import DeployOn, GitHost, Listening, Push, Received
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.token import Scope
 from fraisier.engine import pushes as engine
-from fraisier.engine.deployments import Deployments
+from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.pushes import Pushes
 from fraisier.webhooks.incoming import HOSTS, Intake
 from support.fakes import Inventories, Repositories, make_catalogue, make_target
@@ -136,6 +136,10 @@ def test_paths_narrow_what_deploys(hooked: Hooked) -> None:
     assert hooked.push("github", number="2")["status"] == "deployment_triggered"
     hooked.listen(source, DeployOn("main", paths=("web/**",)))
     assert hooked.push("github", number="3", forced=True)["status"] == "deployment_triggered"
+    newest, before = hooked.deployments()
+    why = "branch main was pushed"
+    assert newest.options["reason"] == f"{why}; which files it changed is not known"
+    assert before.options["reason"] == why
 
 
 def test_a_tag_deploys_where_tags_are_named(hooked: Hooked) -> None:
@@ -175,7 +179,31 @@ def test_github_may_send_a_form(hooked: Hooked) -> None:
     assert hooked.post("gitlab", body, shown).status_code == 415
 
 
-def test_a_refused_target_says_why_and_hinders_no_other(hooked: Hooked) -> None:
+def test_a_refused_target_hinders_no_other(hooked: Hooked) -> None:
+    """One target is busy and rejects, one is not in the catalogue any more, one is free."""
+    targets = [make_target(environment="a", on_busy="reject"), make_target(environment="b")]
+    catalogue = make_catalogue(targets[0])
+    fraise = replace(
+        catalogue.fraise("api"), targets={target.environment: target for target in targets}
+    )
+    source, on = "https://github.com/my-org/my-api", DeployOn("main")
+    listening = tuple(Listening("api", name, source, on) for name in ("a", "gone", "b"))
+    catalogue = replace(catalogue, fraises={"api": fraise}, listening=listening)
+    deployments = Deployments(catalogue, hooked.store, Repositories(), Inventories())
+    busy = deployments.deploy(Wish("api", "a", "cli:me", version=SHA))
+    urls = (f"{source}.git",)
+    said = Received("push", (Push("my-org/my-api", urls, "branch", "main", SHA),))
+    found = Pushes(catalogue, hooked.store, deployments).receive("github", "1", b"", said)
+    assert found.status is IncomingStatus.TRIGGERED
+    refused, gone, made = found.outcomes
+    assert refused.deployment_id is None
+    assert busy.id in refused.reason
+    assert (gone.environment, gone.deployment_id) == ("gone", None)
+    assert gone.reason
+    assert hooked.store.deployment(made.deployment_id or "").target.environment == "b"
+
+
+def test_a_refused_target_says_why(hooked: Hooked) -> None:
     first = hooked.push()
     hooked.listen("https://github.com/my-org/my-api", DeployOn("main"), on_busy="reject")
     said = hooked.push("github", number="2")
@@ -355,6 +383,9 @@ def test_without_its_secret_a_server_takes_nothing_and_tells_strangers_nothing(
     )
     assert answer.status_code == 503
     assert "MY_HOOK_SECRET" not in answer.text
+    again = create_app(services).test_client().post("/api/v1/webhooks/github", data=body)
+    assert again.status_code in (415, 503)
+    assert caplog.text.count("MY_HOOK_SECRET") == 1, "strangers cannot fill the log"
     assert "MY_HOOK_SECRET" in caplog.text
 
 
