@@ -173,8 +173,10 @@ class Relays(Workers):
 def settle(connection: Connection) -> int:
     """Forget some of what everybody was told of, inside the caller's transaction; return how much.
 
-    Sinks that nobody has served for FORGOTTEN_DAYS are forgotten first.
+    Sinks that nobody has served for FORGOTTEN_DAYS are forgotten first. While it looks, no sink can
+    say that it has to be told again.
     """
+    connection.execute(select(relays.c.sink).order_by(relays.c.sink).with_for_update())
     old = relays.c.seen_at < now() - FORGOTTEN_DAYS * _DAY
     gone = list(connection.scalars(select(relays.c.sink).where(old)))
     if gone:
