@@ -491,6 +491,20 @@ def test_a_mail_server_that_refuses_says_so_in_the_log(store: SqlStore) -> None:
     assert smtplib.SMTP is not None
 
 
+def test_what_cannot_be_sent_at_all_is_an_attempt_as_any_other(
+    store: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Python's library for email breaks at some addresses that look like one."""
+    odd = Endpoint("hook", "email", "smtp://127.0.0.1:9", sender="a@b.c", recipients=(":.[';@.>",))
+    out = Out(store, odd)
+    out.tell(told())
+    (tried,) = out.send()["attempts"]
+    assert tried["problem"].startswith("it could not be sent (")
+    assert out.log()[0]["next_at"] is not None
+    assert "hook could not be sent" in caplog.text
+    assert out.desk.test("hook", "cli:me")["status"] == "failed"
+
+
 def test_a_test_of_nobody_is_not_found(store: SqlStore) -> None:
     out = Out(store, hook("https://example.com/"))
     with pytest.raises(NotFound, match='did you mean "hook"'):
