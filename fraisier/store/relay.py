@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     and_,
     delete,
-    exists,
     func,
     insert,
     literal,
@@ -29,17 +27,13 @@ from fraisier.domain.ids import now
 from fraisier.domain.notice import Notice
 from fraisier.store.log import AUDIT, DEPLOYMENT
 from fraisier.store.rows import event_from, notice_from, notice_of_audit
+from fraisier.store.settling import settle
 from fraisier.store.tables import audit, deployments, events, relay_progress, relays, untold
 from fraisier.store.transactions import never
 from fraisier.store.workers import Workers
 
 #: How many streams are read for one answer of `untold`.
 STREAMS = 50
-#: How many are forgotten in one transaction.
-SETTLED = 500
-#: A sink that nobody has served for so long is forgotten, and holds nothing back any more.
-FORGOTTEN_DAYS = 7
-_DAY = 86_400 * 1_000_000
 
 
 class Relays(Workers):
@@ -170,24 +164,6 @@ class Relays(Workers):
             raise LeaseLost(f"another worker passes events on to {sink} now")
 
 
-def settle(connection: Connection) -> int:
-    """Forget some of what everybody was told of, inside the caller's transaction; return how much.
-
-    Sinks that nobody has served for FORGOTTEN_DAYS are forgotten first. While it looks, no sink can
-    say that it has to be told again.
-    """
-    connection.execute(select(relays.c.sink).order_by(relays.c.sink).with_for_update())
-    old = relays.c.seen_at < now() - FORGOTTEN_DAYS * _DAY
-    gone = list(connection.scalars(select(relays.c.sink).where(old)))
-    if gone:
-        connection.execute(delete(relays).where(relays.c.sink.in_(gone)))
-        connection.execute(delete(relay_progress).where(relay_progress.c.sink.in_(gone)))
-    over = list(connection.scalars(_over().limit(SETTLED)))
-    for table in (untold, relay_progress) if over else ():
-        connection.execute(delete(table).where(table.c.stream_id.in_(over)))
-    return len(over)
-
-
 def _waiting(sink: str) -> Any:
     """Return the query of the streams that hold something a sink was not told of."""
     mine = and_(relay_progress.c.sink == sink, relay_progress.c.stream_id == untold.c.stream_id)
@@ -203,29 +179,6 @@ def _waiting(sink: str) -> Any:
         )
         .where(there, last > told)
     )
-
-
-def _over() -> Any:
-    """Return the query of the streams that nobody has to be told of any more."""
-    last = func.coalesce(deployments.c.last_sequence, 1)
-    reached = (
-        exists()
-        .where(
-            relay_progress.c.sink == relays.c.sink,
-            relay_progress.c.stream_id == untold.c.stream_id,
-            relay_progress.c.sequence >= last,
-        )
-        .correlate(relays, untold, deployments)
-    )
-    behind: ColumnElement[bool] = (
-        exists().where(relays.c.sink.is_not(None), ~reached).correlate(untold, deployments)
-    )
-    ended = or_(
-        untold.c.kind == AUDIT, deployments.c.id.is_(None), deployments.c.completed_at.is_not(None)
-    )
-    joined = untold.outerjoin(deployments, deployments.c.id == untold.c.stream_id)
-    gone = and_(untold.c.kind == DEPLOYMENT, deployments.c.id.is_(None))
-    return select(untold.c.stream_id).select_from(joined).where(ended, or_(gone, ~behind))
 
 
 def _events_of(connection: Connection, row: Any, limit: int) -> Sequence[Notice]:
