@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from flask_smorest import Api
 
@@ -22,6 +23,7 @@ from fraisier.api import (
     webhook_endpoints,
 )
 from fraisier.api.answers import Problem
+from fraisier.api.finishing import finished
 from fraisier.api.problems import PROBLEM, Problems
 from fraisier.api.routes import Name
 from fraisier.api.services import Services
@@ -52,18 +54,27 @@ class PlainJson(DefaultJSONProvider):
 
 
 class FraisierApi(Api):  # type: ignore[misc]
-    """The API's description, with our own errors."""
+    """The API's description, with our own errors; each operation says which it may answer."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    @functools.cached_property
+    def document(self) -> dict[str, Any]:
+        """Return the OpenAPI document, once all operations are there."""
+        return finished(self.spec.to_dict())
+
+    def _openapi_json(self) -> Response:
+        return jsonify(self.document)
 
     def _register_error_handlers(self) -> None:
         """Leave errors to `Problems`."""
 
     def _register_responses(self) -> None:
         """Describe every error as a problem."""
-        known = {status.name: status.phrase for status in HTTPStatus}
-        for name, phrase in {**known, self.DEFAULT_ERROR_RESPONSE_NAME: "A problem."}.items():
+        for status in HTTPStatus:
             content = {PROBLEM: {"schema": Problem}}
-            answer = {"description": phrase, "content": content}
-            self.spec.components.response(name, answer, lazy=True)
+            answer = {"description": status.phrase, "content": content}
+            self.spec.components.response(status.name, answer, lazy=True)
 
 
 def create_app(services: Services) -> Flask:
@@ -84,7 +95,7 @@ def create_app(services: Services) -> Flask:
     api.register_blueprint(health.blueprint(services))
     api.register_blueprint(health.blueprint(services), url_prefix="/api/v1", name="health_v1")
     api.register_blueprint(metrics.blueprint(registry))
-    app.register_blueprint(documents.blueprint(api.spec.to_dict))
+    app.register_blueprint(documents.blueprint(lambda: api.document))
     app.after_request(_harden)
     return app
 

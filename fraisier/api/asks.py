@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields
-from marshmallow.validate import Length, OneOf, Range
+from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from fraisier.domain.deployment import Status
 from fraisier.domain.strategy import STRATEGIES
@@ -22,10 +22,22 @@ def said(text: str) -> dict[str, Any]:
     return {"metadata": {"description": text}}
 
 
-def printable(text: str) -> None:
-    """Raise ValidationError where text holds control characters or halves of characters."""
-    if not text.isprintable():
-        raise ValidationError("use printable characters only")
+class Printable(Regexp):
+    """Text of one line: no control characters, none without a width, no halves of characters."""
+
+    def __init__(self) -> None:
+        hidden = "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f"
+        super().__init__(f"^[^{hidden}\\ufeff\\ufff9-\\ufffb]*$")
+
+    def __call__(self, value: str) -> str:
+        """Return the value, or raise ValidationError."""
+        halves = any("\ud800" <= each <= "\udfff" for each in value)
+        if halves or self.regex.fullmatch(value) is None:
+            raise ValidationError("use printable characters only")
+        return value
+
+
+printable = Printable()
 
 
 def text(longest: int, shortest: int = 1, **more: Any) -> fields.String:

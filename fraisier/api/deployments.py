@@ -49,7 +49,7 @@ def blueprint(services: Services) -> Routes:
 def _asking(routes: Routes, services: Services) -> None:
     @routes.operation(
         "POST", "", Scope.DEPLOY, Deployment, 202, body=DeployRequest, keyed=True, headers=LOCATION,
-        also={200: (Preview, "With `dry_run`: what would be done.")},
+        also={200: (Preview, "With `dry_run`: what would be done.")}, problems=(404, 502),
     )  # fmt: skip
     def deploy(body: dict[str, Any], headers: dict[str, Any]) -> Response:
         """Deploy a version, or see what that would change.
@@ -66,7 +66,7 @@ def _asking(routes: Routes, services: Services) -> None:
 
     @routes.operation(
         "POST", "/<name:deployment_id>/rollback", Scope.DEPLOY, Deployment, 202,
-        body=RollbackRequest, keyed=True, headers=LOCATION,
+        body=RollbackRequest, keyed=True, headers=LOCATION, problems=(502,),
     )  # fmt: skip
     def rollback(body: dict[str, Any], headers: dict[str, Any], deployment_id: str) -> Response:
         """Take this deployment's target back to an earlier version, as a new deployment."""

@@ -61,7 +61,7 @@ def _fraises(services: Services) -> Routes:
 
     @routes.operation(
         "POST", "/<name:fraise>/environments/<name:environment>/promote", Scope.DEPLOY, Deployment,
-        202, body=PromoteRequest, keyed=True, headers=LOCATION,
+        202, body=PromoteRequest, keyed=True, headers=LOCATION, problems=(502,),
     )  # fmt: skip
     def promote(
         body: dict[str, Any], headers: dict[str, Any], fraise: str, environment: str

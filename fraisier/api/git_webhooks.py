@@ -77,9 +77,9 @@ def _door(services: Services) -> Routes:
     )  # fmt: skip
 
     @routes.operation(
-        "POST", "/<name:provider>", None, IncomingItem, 202,
+        "POST", f"/<any({','.join(HOSTS)}):provider>", None, IncomingItem, 202,
         also={200: (IncomingItem, "Nothing is deployed: ignored, or a test.")},
-        description="What it deploys.",
+        description="What it deploys.", problems=(400, 401, 404, 409, 413, 415, 422, 503),
     )  # fmt: skip
     def take(provider: str) -> Response:
         """Take a delivery of a git host: github, gitlab, gitea, forgejo, gogs or bitbucket."""
@@ -101,7 +101,9 @@ def _log(services: Services) -> Routes:
         description="What came in from git hosts.",
     )  # fmt: skip
 
-    @routes.operation("GET", "/deliveries", Scope.READ, IncomingPage, query=IncomingQuery)
+    @routes.operation(
+        "GET", "/deliveries", Scope.READ, IncomingPage, query=IncomingQuery, problems=(404,)
+    )
     def deliveries(query: dict[str, Any]) -> Response:
         """List the verified deliveries of git hosts, newest first, and what came of each."""
         status = query["status"] and IncomingStatus(query["status"])

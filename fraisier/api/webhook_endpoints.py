@@ -76,7 +76,7 @@ def blueprint(services: Services) -> Routes:
         description="Webhooks and notifications that go out.",
     )  # fmt: skip
 
-    @routes.operation("GET", "", Scope.READ, EndpointPage, query=PageQuery)
+    @routes.operation("GET", "", Scope.READ, EndpointPage, query=PageQuery, problems=(404,))
     def endpoints(query: dict[str, Any]) -> Response:
         """List the receivers that are configured, and how each does."""
         return page_of_all("endpoints", _desk(services).endpoints(), **query)
@@ -90,7 +90,9 @@ def blueprint(services: Services) -> Routes:
         with services.slow():
             return jsonify(_desk(services).test(endpoint, who()))
 
-    @routes.operation("GET", "/deliveries", Scope.READ, DeliveryPage, query=DeliveriesQuery)
+    @routes.operation(
+        "GET", "/deliveries", Scope.READ, DeliveryPage, query=DeliveriesQuery, problems=(404,)
+    )
     def deliveries(query: dict[str, Any]) -> Response:
         """List what went out, newest first, with every attempt."""
         return _log(None, query)
