@@ -18,6 +18,7 @@ from fraisier.api import (
     fraises,
     git_webhooks,
     health,
+    idempotency,
     metrics,
     queue,
     webhook_endpoints,
@@ -86,6 +87,7 @@ def create_app(services: Services) -> Flask:
     registry = metrics.registry_of(app, services)
     Problems(services.hidden()).register(app)
     access.guard(app, services.tokens)
+    idempotency.remember(app, services.store)
     api = FraisierApi(app, spec_kwargs=_about())
     api.register_blueprint(deployments.blueprint(services))
     parts = (fraises, queue, git_webhooks)

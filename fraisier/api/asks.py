@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields
-from marshmallow.validate import Length, OneOf, Range, Regexp
+from marshmallow.validate import Length, OneOf, Range
 
 from fraisier.domain.deployment import Status
 from fraisier.domain.strategy import STRATEGIES
@@ -22,19 +23,22 @@ def said(text: str) -> dict[str, Any]:
     return {"metadata": {"description": text}}
 
 
-class Printable(Regexp):
-    """Text of one line: no control characters, none without a width, no halves of characters."""
+#: What has no place in a line: control characters, what has no width, what turns the direction.
+HIDDEN = (
+    r"\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+)
 
-    def __init__(self) -> None:
-        hidden = "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f"
-        super().__init__(f"^[^{hidden}\\ufeff\\ufff9-\\ufffb]*$")
 
-    def __call__(self, value: str) -> str:
-        """Return the value, or raise ValidationError."""
-        halves = any("\ud800" <= each <= "\udfff" for each in value)
-        if halves or self.regex.fullmatch(value) is None:
+class Printable:
+    """Text of one line, without what cannot be seen. `regex` is for the document."""
+
+    regex = re.compile(f"^[^{HIDDEN}]*$")
+
+    def __call__(self, text: str) -> None:
+        """Raise ValidationError where something in a text cannot be printed."""
+        halves = any("\ud800" <= each <= "\udfff" for each in text)
+        if halves or self.regex.fullmatch(text) is None:
             raise ValidationError("use printable characters only")
-        return value
 
 
 printable = Printable()
@@ -81,7 +85,8 @@ class KeyHeader(Schema):
         load_default=None,
         validate=[Length(1, 255), printable],
         **said(
-            "The same key of the same token gives the same deployment, however often it is sent."
+            "The same key of the same token is the same request, however often it is sent: it is "
+            "done once, and answered again as it was."
         ),
     )
 

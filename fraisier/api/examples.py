@@ -32,7 +32,6 @@ SAMPLES: Mapping[str, Any] = {
     "fraise": "my_api",
     "from": "staging",
     "host": "production-1.example.com",
-    "Idempotency-Key": "release-42",
     "id": DEPLOYMENT,
     "kind": "deploy",
     "limit": 100,
@@ -82,7 +81,8 @@ def example(document: Shape, schema: Shape, name: str = "", deep: int = 0) -> An
     for several in ("allOf", "anyOf", "oneOf"):
         if several in schema:
             return example(document, schema[several][0], name, deep)
-    return MAKERS.get(_kind(schema), _nothing)(document, schema, name, deep)
+    make = MAKERS.get(_kind(schema))
+    return make(document, schema, name, deep) if make is not None else None
 
 
 def _fits(schema: Shape, sample: Any) -> bool:
@@ -121,10 +121,6 @@ def _number(_document: Shape, schema: Shape, _name: str, _deep: int) -> int:
 
 def _flag(*_: Any) -> bool:
     return False
-
-
-def _nothing(*_: Any) -> None:
-    return None
 
 
 MAKERS: Mapping[str, Callable[[Shape, Shape, str, int], Any]] = {

@@ -22,7 +22,8 @@ def finished(document: Document) -> Document:
             operation = methods[method]
             operation["operationId"] = operation_id(method.upper(), path, _many(whole, operation))
             for given in [*methods.get("parameters", ()), *operation.get("parameters", ())]:
-                given.setdefault("example", example(whole, given["schema"], given["name"]))
+                if given["in"] != "header":  # the same key would make all requests one
+                    given.setdefault("example", example(whole, given["schema"], given["name"]))
             for content in _contents(operation):
                 content.setdefault("example", example(whole, content["schema"]))
     for name, answer in whole["components"].get("responses", {}).items():

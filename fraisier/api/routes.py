@@ -11,6 +11,7 @@ from marshmallow import Schema
 from werkzeug.routing import Map, UnicodeConverter
 
 from fraisier.api.asks import NAME_LENGTH, KeyHeader
+from fraisier.api.idempotency import once
 from fraisier.api.parsing import StrictParser
 from fraisier.domain.token import Scope
 
@@ -50,19 +51,21 @@ class Routes(Blueprint):  # type: ignore[misc]
         """Add a view as an operation; `scope` None needs no token, as `access.OPEN` must say too.
 
         The view is given what `body`, then `query`, then (where `keyed`) the Idempotency-Key said,
-        as dicts, and then the parts of the path. `also` describes its other answers, `problems`
-        names the statuses of those problems that others of its kind do not have, and `security`
-        says so where a token is not always needed.
+        as dicts, and then the parts of the path. Other POSTs are done `once` for each key. `also`
+        describes its other answers, `problems` names the statuses of those problems that others of
+        its kind do not have, and `security` says so where a token is not always needed.
         """
+        once_only = method == "POST" and scope is not None and not keyed
         read = [
             (body, "json", {"required": body_required}),
             (query, "query", {}),
-            (KeyHeader if keyed else None, "headers", {}),
+            (KeyHeader if keyed or once_only else None, "headers", {}),
         ]
         usual = _problems(method, rule, scope, body is not None, any(one[0] for one in read))
 
         def add(view: View) -> View:
-            wrapped: Any = self.response(status, answer, **described)(view)
+            kept = once(view) if once_only else view
+            wrapped: Any = self.response(status, answer, **described)(kept)
             for other, (schema, said) in (also or {}).items():
                 wrapped = self.alt_response(other, schema=schema, description=said)(wrapped)
             for wrong in sorted({*usual, *problems} - set(also or {})):

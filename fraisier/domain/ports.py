@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from fraisier.domain.catalogue import Host, InventoryGroup, Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.event import Event, Fact
+from fraisier.domain.idempotency import KeyStore
 from fraisier.domain.notice import Notice
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work
@@ -72,7 +73,7 @@ class Figure:
 DURATIONS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 
-class Store(Protocol):
+class Store(KeyStore, Protocol):
     """The records. Each method is one transaction; what it returns is committed."""
 
     def installation(self) -> str:
