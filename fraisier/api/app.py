@@ -6,7 +6,7 @@ import functools
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from flask_smorest import Api
 
@@ -99,6 +99,7 @@ def create_app(services: Services) -> Flask:
     api.register_blueprint(metrics.blueprint(registry))
     app.register_blueprint(documents.blueprint(lambda: api.document))
     app.after_request(_harden)
+    app.after_request(_tag)
     return app
 
 
@@ -108,6 +109,18 @@ def _about() -> dict[str, Any]:
         "info": {"description": ABOUT},
         "components": {"securitySchemes": {"token": token}},
     }
+
+
+def _tag(answer: Response) -> Response:
+    """Let a client ask whether what it read has changed: If-None-Match, and 304 where it has not.
+
+    A stream has no tag, nor has what needs no token.
+    """
+    plain = answer.status_code == HTTPStatus.OK and answer.mimetype == "application/json"
+    if request.method == "GET" and plain and not answer.is_streamed and "token" in g:
+        answer.add_etag()
+        answer.make_conditional(request)
+    return answer
 
 
 def _harden(answer: Response) -> Response:

@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf, Range
 
+from fraisier.api.cursors import cursor
 from fraisier.domain.deployment import Status
 from fraisier.domain.strategy import STRATEGIES
 
@@ -166,19 +167,31 @@ class PageQuery(Request):
     offset = _number(0, LARGEST_NUMBER, 0, "How many to pass over.")
 
 
-class DeploymentsQuery(PageQuery):
+def _moment(meaning: str) -> fields.AwareDateTime:
+    return fields.AwareDateTime(format="iso", load_default=None, **said(meaning))
+
+
+class ListQuery(PageQuery):
+    cursor = cursor()
+
+
+class DeploymentsQuery(ListQuery):
     fraise = optional(NAME_LENGTH, "Only those of this fraise.")
     environment = optional(NAME_LENGTH, "Only those in this environment.")
     status = fields.String(
         validate=OneOf([status.value for status in Status]), load_default=None,
         **said("Only those with this status."),
     )  # fmt: skip
-    since = fields.AwareDateTime(
-        format="iso", load_default=None, **said("Only those requested since: ISO 8601 with zone.")
-    )
+    since = _moment("Only those requested since: ISO 8601 with zone.")
+    until = _moment("Only those requested before: ISO 8601 with zone.")
+    sort = fields.String(
+        validate=OneOf(["-created_at", "created_at"]), load_default="-created_at",
+        **said("The order: newest first, or with `created_at` oldest first."),
+    )  # fmt: skip
 
 
 class EventsQuery(Request):
+    cursor = cursor()
     after = _number(0, LARGEST_NUMBER, 0, "Only those after this sequence number.")
     limit = _number(1, LARGEST_PAGE, LARGEST_PAGE, "How many to list at most.")
 

@@ -10,7 +10,8 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from fraisier.api.access import who
-from fraisier.api.asks import PageQuery, RedeliverRequest, said
+from fraisier.api.asks import ListQuery, RedeliverRequest, said
+from fraisier.api.cursors import split
 from fraisier.api.pages import page
 from fraisier.api.parts import list_of, moment, page_of, text
 from fraisier.api.problems import Explained
@@ -53,7 +54,7 @@ class IncomingItem(Schema):
     deployments = list_of(fields.Nested(OutcomeItem))
 
 
-class IncomingQuery(PageQuery):
+class IncomingQuery(ListQuery):
     provider = fields.String(
         validate=OneOf(list(HOSTS)), load_default=None, **said("Only those of this git host.")
     )
@@ -107,9 +108,11 @@ def _log(services: Services) -> Routes:
     def deliveries(query: dict[str, Any]) -> Response:
         """List the verified deliveries of git hosts, newest first, and what came of each."""
         status = query["status"] and IncomingStatus(query["status"])
-        wanted = IncomingFilter(query["provider"], status, query["limit"], query["offset"])
+        limit, offset, place = query["limit"], query["offset"], query["cursor"]
+        wanted = IncomingFilter(query["provider"], status, limit + 1, offset, place)
         found, total = _pushes(services).deliveries(wanted)
-        return page("deliveries", found, total, wanted.limit, wanted.offset)
+        shown, following = split(found, limit, "received_at", "delivery")
+        return page("deliveries", shown, total, limit, offset, following)
 
     @routes.operation(
         "POST", "/deliveries/<name:delivery_id>/redeliver", Scope.DEPLOY, IncomingItem, 202,

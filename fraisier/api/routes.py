@@ -15,6 +15,7 @@ from fraisier.api.idempotency import once
 from fraisier.api.parsing import StrictParser
 from fraisier.domain.token import Scope
 
+UNCHANGED = "It is as the ETag in If-None-Match says."
 View = TypeVar("View", bound=Callable[..., Any])
 Shape = type[Schema] | None
 
@@ -68,6 +69,8 @@ class Routes(Blueprint):  # type: ignore[misc]
             wrapped: Any = self.response(status, answer, **described)(kept)
             for other, (schema, said) in (also or {}).items():
                 wrapped = self.alt_response(other, schema=schema, description=said)(wrapped)
+            if method == "GET" and scope is not None:
+                wrapped = self.alt_response(304, description=UNCHANGED)(wrapped)
             for wrong in sorted({*usual, *problems} - set(also or {})):
                 wrapped = self.alt_response(wrong, HTTPStatus(wrong).name)(wrapped)
             for asked, location, options in reversed(read):

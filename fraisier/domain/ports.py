@@ -12,6 +12,7 @@ from fraisier.domain.event import Event, Fact
 from fraisier.domain.idempotency import KeyStore
 from fraisier.domain.notice import Notice
 from fraisier.domain.outcome import Outcome
+from fraisier.domain.paging import Place
 from fraisier.domain.plan import Work
 from fraisier.domain.token import Token
 from fraisier.domain.worker import NewWorker, Pause, Waiting, WorkerRecord
@@ -39,7 +40,10 @@ class NewDeployment:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which deployments to list, newest first; None means any. `since` is in microseconds."""
+    """Which deployments to list, newest first; None means any. Times are in microseconds.
+
+    `since` is within what is listed, `until` is not. `place` is where the list begins.
+    """
 
     fraise: str | None = None
     environment: str | None = None
@@ -47,6 +51,9 @@ class Filter:
     since: int | None = None
     limit: int = 100
     offset: int = 0
+    until: int | None = None
+    place: Place | None = None
+    oldest_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,10 +190,10 @@ class Store(KeyStore, Protocol):
         """Return one deployment, or raise DeploymentNotFound."""
 
     def deployments(self, wanted: Filter) -> list[Deployment]:
-        """Return deployments, newest first."""
+        """Return a page of deployments."""
 
-    def count(self, wanted: Filter) -> int:
-        """Return how many deployments there are, whatever the limit and offset."""
+    def count(self, wanted: Filter, most: int | None = None) -> int:
+        """Return how many deployments there are, whatever the page; at most `most`."""
 
     def figures(self) -> list[Figure]:
         """Return what is known of the deployments that have ended, in numbers."""
