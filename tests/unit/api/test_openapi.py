@@ -38,7 +38,7 @@ def test_every_route_is_described_with_the_scope_it_needs(server, document: dict
     for rule in server.app.url_map.iter_rules():
         if rule.endpoint.rpartition(".")[0] in ("api-docs", "documents"):
             continue
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        path = re.sub(r"<(?:[^<>:]+:)?(\w+)>", r"{\1}", rule.rule)
         scope = access.scope_of(server.app, rule.endpoint)
         for method in rule.methods - {"HEAD", "OPTIONS"}:
             operation = document["paths"][path][method.lower()]
