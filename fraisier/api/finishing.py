@@ -1,4 +1,4 @@
-"""What every operation of the OpenAPI document is given alike: its name, and its examples."""
+"""What all operations of the OpenAPI document are given alike: name, codes and examples."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+from fraisier.api.codes import codes_of
 from fraisier.api.documents import METHODS, resolved
 from fraisier.api.examples import example
 from fraisier.api.naming import operation_id
@@ -15,12 +16,13 @@ Document = dict[str, Any]
 
 
 def finished(document: Document) -> Document:
-    """Return a document whose operations have names and examples."""
+    """Return a document whose operations have names, codes and examples."""
     whole = copy.deepcopy(document)
     for path, methods in whole["paths"].items():
         for method in (each for each in METHODS if each in methods):
             operation = methods[method]
             operation["operationId"] = operation_id(method.upper(), path, _many(whole, operation))
+            operation["x-problems"] = codes_of(path, operation)
             for given in [*methods.get("parameters", ()), *operation.get("parameters", ())]:
                 if given["in"] != "header":  # the same key would make all requests one
                     given.setdefault("example", example(whole, given["schema"], given["name"]))

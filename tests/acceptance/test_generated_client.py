@@ -31,6 +31,13 @@ class Client:
             base_url=server.url, token=server.secret, raise_on_unexpected_status=True
         )
 
+    def __enter__(self) -> Client:
+        self._client.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.__exit__(*error)
+
     def api(self, tag: str, name: str, status: int, *path: str, **arguments: Any) -> Any:
         """Call an operation and return what it answered with this status, parsed."""
         operation = importlib.import_module(f"{NAME}.api.{tag}.{name}")
@@ -60,8 +67,8 @@ class Client:
         return self.api("deployments", "get_deployment", 200, deployment)
 
 
-def generate(server: Server, folder: Path) -> None:
-    """Generate the package from what the server says of itself."""
+def generated(server: Server, folder: Path) -> Client:
+    """Generate the package from what the server says of itself, and return a client of it."""
     document = folder / "openapi.json"
     document.write_bytes(requests.get(f"{server.url}/api/v1/openapi.json", timeout=10).content)
     (folder / "generate.yml").write_text("post_hooks: []\n")
@@ -74,6 +81,7 @@ def generate(server: Server, folder: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return Client(server)
 
 
 @pytest.fixture
@@ -87,9 +95,7 @@ def importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 def test_it_deploys_follows_goes_back_and_cancels(target: Target, importable: Path) -> None:
     host, first = target.hosts[0], target.repository.commit("good")
-    with serving(target.fraisier) as server:
-        generate(server, importable)
-        client = Client(server)
+    with serving(target.fraisier) as server, generated(server, importable) as client:
         deployed = client.deploy("first")
         assert client.ended(deployed).status.value == "success"
         assert client.deploy("first") == deployed, "the same key is the same deployment"
@@ -109,8 +115,7 @@ def test_it_deploys_follows_goes_back_and_cancels(target: Target, importable: Pa
         assert rest.next_cursor is None
 
     target.configure(build=[SLOW])
-    with serving(target.fraisier, secret=server.secret) as server:
-        client = Client(server)
+    with serving(target.fraisier, secret=server.secret) as server, Client(server) as client:
         target.repository.commit("good", {"note": "third"})
         slow = client.deploy("third")
         until(lambda: server.show(slow)["status"] == "in_progress")

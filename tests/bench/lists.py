@@ -52,9 +52,9 @@ INSERT INTO deployments (id, target_id, kind, status, reason, version, requested
     fingerprint)
 SELECT 'dep_' || lpad(n::text, 26, '0'),
     'tgt_' || n % {fraises} || '_' || (ARRAY[{environments}])[1 + (n / {fraises}) % 3], 'deploy',
-    CASE WHEN n * 7919 % 1000 < {failed} THEN 'failed'
-         WHEN n * 7919 % 1000 < {failed} + {rolled_back} THEN 'rolled_back'
-         WHEN n * 7919 % 1000 < {failed} + {rolled_back} + {cancelled} THEN 'cancelled'
+    CASE WHEN n::bigint * 7919 % 1000 < {failed} THEN 'failed'
+         WHEN n::bigint * 7919 % 1000 < {failed} + {rolled_back} THEN 'rolled_back'
+         WHEN n::bigint * 7919 % 1000 < {failed} + {rolled_back} + {cancelled} THEN 'cancelled'
          ELSE 'success' END,
     '', md5(n::text) || '00000000', 'main', 'rolling', 'cli:me', 'trace_' || n,
     '{target}'::json, '{{}}'::json, 9, n * 60000000::bigint, n * 60000000::bigint,

@@ -120,6 +120,26 @@ def test_every_code_series_and_scope_is_in_the_reference(server) -> None:
     assert not missing
 
 
+def test_every_code_of_an_operation_is_known_and_every_known_one_is_of_some(
+    server, document
+) -> None:
+    told: set[str] = set()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if method != "parameters":
+                problems = operation["x-problems"]
+                statuses = {each for each in operation["responses"] if int(each) >= 400}
+                assert set(problems) == statuses, f"{method} {path}"
+                well = path.startswith(("/health", "/api/v1/health"))
+                assert all(problems.values()) or well, f"{method} {path}: a status has no code"
+                told |= {code for codes in problems.values() for code in codes}
+    reference = page("docs/API_REFERENCE.md")
+    table = set(re.findall(r"^\| `(\w+)` \| [45]\d\d \|", reference.text, re.M))
+    assert told <= table, told - table
+    by_any = {"method_not_allowed", "internal_server_error", "not_found", "token_not_found"}
+    assert table - told <= by_any, table - told
+
+
 def test_the_page_shows_every_operation_and_needs_nothing_from_elsewhere(
     server, document: dict[str, Any]
 ) -> None:

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from fraisier.api.naming import operation_id
+from support.openapi import resolved
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -25,14 +26,6 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], 
     for path, methods in document["paths"].items():
         for method in (each for each in METHODS if each in methods):
             yield f"{method} {path}", methods[method], methods
-
-
-def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    """Return what a part of the document refers to."""
-    while "$ref" in part:
-        _, _, kind, name = part["$ref"].split("/")
-        part = document["components"][kind][name]
-    return part
 
 
 def right(document: dict[str, Any], schema: dict[str, Any], example: Any, where: str) -> None:
