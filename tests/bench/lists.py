@@ -123,25 +123,33 @@ def _between(first: str, last: str) -> str:
     return (start + (end - start) / 2).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def measured(url: str) -> dict[str, float]:
-    """Return the p95 of each list in milliseconds."""
-    asking, headers = client(url)
+def asking(url: str) -> Callable[[str], Any]:
+    """Return a function that asks the API on a database for a list."""
+    asker, headers = client(url)
 
     def ask(query: str) -> Any:
-        answer = asking.get(f"/api/v1/deployments{query}", headers=headers)
+        answer = asker.get(f"/api/v1/deployments{query}", headers=headers)
         assert answer.status_code == 200, answer.text
         return answer.get_json()
 
-    return {name: _p95(ask, query) for name, query in lists(ask).items()}
+    return ask
 
 
-def _p95(ask: Callable[[str], Any], query: str) -> float:
-    took = []
-    for _ in range(ASKED):
-        begun = time.perf_counter()
-        ask(query)
-        took.append((time.perf_counter() - begun) * 1e3)
-    return sorted(took)[ASKED * 95 // 100]
+def measured(few: Callable[[str], Any], many: Callable[[str], Any]) -> list[dict[str, Any]]:
+    """Return the p95 of each list on both, asked in turns, so that both meet the same machine."""
+    rows = []
+    for (name, small), (_, large) in zip(lists(few).items(), lists(many).items(), strict=True):
+        took = [(_seconds(few, small), _seconds(many, large)) for _ in range(ASKED)]
+        one, other = (sorted(each)[ASKED * 95 // 100] * 1e3 for each in zip(*took, strict=True))
+        numbers = {"few_p95_ms": round(one, 2), "many_p95_ms": round(other, 2)}
+        rows.append({"list": name, **numbers, "ratio": round(other / one, 2)})
+    return rows
+
+
+def _seconds(ask: Callable[[str], Any], query: str) -> float:
+    begun = time.perf_counter()
+    ask(query)
+    return time.perf_counter() - begun
 
 
 def main() -> int:
@@ -149,19 +157,9 @@ def main() -> int:
     many = int(sys.argv[1]) if len(sys.argv) > 1 else MANY
     server = PostgresServer()
     try:
-        few_url, many_url = filled(server, FEW), filled(server, many)
-        few, big = measured(few_url), measured(many_url)
+        rows = measured(asking(filled(server, FEW)), asking(filled(server, many)))
     finally:
         server.close()
-    rows = [
-        {
-            "list": name,
-            "few_p95_ms": round(few[name], 2),
-            "many_p95_ms": round(big[name], 2),
-            "ratio": round(big[name] / few[name], 2),
-        }
-        for name in few
-    ]
     for row in rows:
         print(f"{row['list']:28} {row['few_p95_ms']:8} {row['many_p95_ms']:8} {row['ratio']:6}")
     (HERE / "lists.json").write_text(json.dumps(rows, indent=2) + "\n")

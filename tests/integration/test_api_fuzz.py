@@ -19,7 +19,7 @@ from support.repository import Repository
 from support.server import Server, free_port, serving
 
 #: Seconds for which one database is asked, and examples of each operation in each phase.
-SECONDS, EXAMPLES = 25, 8
+SECONDS, EXAMPLES = 20, 8
 LIMIT_SECONDS = 300
 TESTS = Path(__file__).parent.parent
 
