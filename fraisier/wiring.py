@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from fraisier.config.settings import Settings
 from fraisier.domain.catalogue import Catalogue, Provider, Target
+from fraisier.domain.ids import now
 from fraisier.domain.ports import EventSink, Inventories, Repositories, Runner
+from fraisier.domain.retention import KEY_HOURS
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.worker import SELF_FENCE, NewWorker
 from fraisier.engine.automatic import Promotions
@@ -239,7 +241,9 @@ class Application:
         return [WebhookSink(each, self.store, source, ring) for each in self.catalogue.receivers]
 
     def _tidy(self) -> None:
-        """Remove the records that the configuration does not keep."""
+        """Remove the records that the configuration does not keep, and keys that have expired."""
+        while self.store.prune_keys(now() - KEY_HOURS * 3_600_000_000):
+            pass
         if not self.catalogue.retention.keeps_all:
             self.store.prune(self.catalogue.retention)
 

@@ -87,7 +87,25 @@ def _operation(operation: Mapping[str, Any]) -> str:
     rows = [_row(each) for each in given if each.get("in") != "path"]
     if rows:
         lines.append("\n| name | in | meaning |\n| --- | --- | --- |\n" + "\n".join(rows))
+    lines.append(f"\n`{operation['name']}` answers {_told(operation)}.")
     return "\n".join([*lines, ""])
+
+
+def _told(operation: Mapping[str, Any]) -> str:
+    """Return the answers of an operation and the codes of its problems, in one sentence."""
+    answers = [_answer(each) for each in operation["answers"]]
+    problems = [
+        f"{status} {', '.join(f'`{code}`' for code in codes)}"
+        for status, codes in operation["problems"].items()
+        if codes
+    ]
+    return "; ".join([*answers, *problems])
+
+
+def _answer(answer: Mapping[str, str]) -> str:
+    said = answer["description"].rstrip(".")
+    plain = said.lower() in ("ok", "accepted", "created")
+    return answer["status"] if plain else f"{answer['status']} ({_cell(said)})"
 
 
 def _row(given: Mapping[str, Any]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from flask_smorest import Api
 
@@ -17,11 +18,13 @@ from fraisier.api import (
     fraises,
     git_webhooks,
     health,
+    idempotency,
     metrics,
     queue,
     webhook_endpoints,
 )
 from fraisier.api.answers import Problem
+from fraisier.api.finishing import finished
 from fraisier.api.problems import PROBLEM, Problems
 from fraisier.api.routes import Name
 from fraisier.api.services import Services
@@ -52,18 +55,27 @@ class PlainJson(DefaultJSONProvider):
 
 
 class FraisierApi(Api):  # type: ignore[misc]
-    """The API's description, with our own errors."""
+    """The API's description, with our own errors; each operation says which it may answer."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    @functools.cached_property
+    def document(self) -> dict[str, Any]:
+        """Return the OpenAPI document, once all operations are there."""
+        return finished(self.spec.to_dict())
+
+    def _openapi_json(self) -> Response:
+        return jsonify(self.document)
 
     def _register_error_handlers(self) -> None:
         """Leave errors to `Problems`."""
 
     def _register_responses(self) -> None:
         """Describe every error as a problem."""
-        known = {status.name: status.phrase for status in HTTPStatus}
-        for name, phrase in {**known, self.DEFAULT_ERROR_RESPONSE_NAME: "A problem."}.items():
+        for status in HTTPStatus:
             content = {PROBLEM: {"schema": Problem}}
-            answer = {"description": phrase, "content": content}
-            self.spec.components.response(name, answer, lazy=True)
+            answer = {"description": status.phrase, "content": content}
+            self.spec.components.response(status.name, answer, lazy=True)
 
 
 def create_app(services: Services) -> Flask:
@@ -75,6 +87,7 @@ def create_app(services: Services) -> Flask:
     registry = metrics.registry_of(app, services)
     Problems(services.hidden()).register(app)
     access.guard(app, services.tokens)
+    idempotency.remember(app, services.store)
     api = FraisierApi(app, spec_kwargs=_about())
     api.register_blueprint(deployments.blueprint(services))
     parts = (fraises, queue, git_webhooks)
@@ -84,8 +97,9 @@ def create_app(services: Services) -> Flask:
     api.register_blueprint(health.blueprint(services))
     api.register_blueprint(health.blueprint(services), url_prefix="/api/v1", name="health_v1")
     api.register_blueprint(metrics.blueprint(registry))
-    app.register_blueprint(documents.blueprint(api.spec.to_dict))
+    app.register_blueprint(documents.blueprint(lambda: api.document))
     app.after_request(_harden)
+    app.after_request(_tag)
     return app
 
 
@@ -95,6 +109,18 @@ def _about() -> dict[str, Any]:
         "info": {"description": ABOUT},
         "components": {"securitySchemes": {"token": token}},
     }
+
+
+def _tag(answer: Response) -> Response:
+    """Let a client ask whether what it read has changed: If-None-Match, and 304 where it has not.
+
+    A stream has no tag, nor has what needs no token.
+    """
+    plain = answer.status_code == HTTPStatus.OK and answer.mimetype == "application/json"
+    if request.method == "GET" and plain and not answer.is_streamed and "token" in g:
+        answer.add_etag()
+        answer.make_conditional(request)
+    return answer
 
 
 def _harden(answer: Response) -> Response:

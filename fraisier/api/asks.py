@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf, Range
 
+from fraisier.api.cursors import cursor
 from fraisier.domain.deployment import Status
 from fraisier.domain.strategy import STRATEGIES
 
@@ -22,10 +24,25 @@ def said(text: str) -> dict[str, Any]:
     return {"metadata": {"description": text}}
 
 
-def printable(text: str) -> None:
-    """Raise ValidationError where text holds control characters or halves of characters."""
-    if not text.isprintable():
-        raise ValidationError("use printable characters only")
+#: What has no place in a line: control characters, what has no width, what turns the direction.
+HIDDEN = (
+    r"\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+)
+
+
+class Printable:
+    """Text of one line, without what cannot be seen. `regex` is for the document."""
+
+    regex = re.compile(f"^[^{HIDDEN}]*$")
+
+    def __call__(self, text: str) -> None:
+        """Raise ValidationError where something in a text cannot be printed."""
+        halves = any("\ud800" <= each <= "\udfff" for each in text)
+        if halves or self.regex.fullmatch(text) is None:
+            raise ValidationError("use printable characters only")
+
+
+printable = Printable()
 
 
 def text(longest: int, shortest: int = 1, **more: Any) -> fields.String:
@@ -67,9 +84,11 @@ class KeyHeader(Schema):
     key = fields.String(
         data_key="Idempotency-Key",
         load_default=None,
+        allow_none=False,
         validate=[Length(1, 255), printable],
         **said(
-            "The same key of the same token gives the same deployment, however often it is sent."
+            "The same key of the same token is the same request, however often it is sent: it is "
+            "done once, and answered again as it was."
         ),
     )
 
@@ -149,19 +168,31 @@ class PageQuery(Request):
     offset = _number(0, LARGEST_NUMBER, 0, "How many to pass over.")
 
 
-class DeploymentsQuery(PageQuery):
+def _moment(meaning: str) -> fields.AwareDateTime:
+    return fields.AwareDateTime(format="iso", load_default=None, **said(meaning))
+
+
+class ListQuery(PageQuery):
+    cursor = cursor()
+
+
+class DeploymentsQuery(ListQuery):
     fraise = optional(NAME_LENGTH, "Only those of this fraise.")
     environment = optional(NAME_LENGTH, "Only those in this environment.")
     status = fields.String(
         validate=OneOf([status.value for status in Status]), load_default=None,
         **said("Only those with this status."),
     )  # fmt: skip
-    since = fields.AwareDateTime(
-        format="iso", load_default=None, **said("Only those requested since: ISO 8601 with zone.")
-    )
+    since = _moment("Only those requested since: ISO 8601 with zone.")
+    until = _moment("Only those requested before: ISO 8601 with zone.")
+    sort = fields.String(
+        validate=OneOf(["-created_at", "created_at"]), load_default="-created_at",
+        **said("The order: newest first, or with `created_at` oldest first."),
+    )  # fmt: skip
 
 
 class EventsQuery(Request):
+    cursor = cursor()
     after = _number(0, LARGEST_NUMBER, 0, "Only those after this sequence number.")
     limit = _number(1, LARGEST_PAGE, LARGEST_PAGE, "How many to list at most.")
 

@@ -25,10 +25,12 @@ from fraisier.api.asks import (
     GoOnRequest,
     RollbackRequest,
 )
-from fraisier.api.pages import page
+from fraisier.api.cursors import split
+from fraisier.api.pages import COUNTED, page
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
 from fraisier.domain.deployment import Deployment as Recorded
+from fraisier.domain.paging import Place
 from fraisier.domain.ports import Filter
 from fraisier.domain.token import Scope
 from fraisier.engine.deployments import Wish
@@ -49,7 +51,7 @@ def blueprint(services: Services) -> Routes:
 def _asking(routes: Routes, services: Services) -> None:
     @routes.operation(
         "POST", "", Scope.DEPLOY, Deployment, 202, body=DeployRequest, keyed=True, headers=LOCATION,
-        also={200: (Preview, "With `dry_run`: what would be done.")},
+        also={200: (Preview, "With `dry_run`: what would be done.")}, problems=(404, 502),
     )  # fmt: skip
     def deploy(body: dict[str, Any], headers: dict[str, Any]) -> Response:
         """Deploy a version, or see what that would change.
@@ -66,7 +68,7 @@ def _asking(routes: Routes, services: Services) -> None:
 
     @routes.operation(
         "POST", "/<name:deployment_id>/rollback", Scope.DEPLOY, Deployment, 202,
-        body=RollbackRequest, keyed=True, headers=LOCATION,
+        body=RollbackRequest, keyed=True, headers=LOCATION, problems=(502,),
     )  # fmt: skip
     def rollback(body: dict[str, Any], headers: dict[str, Any], deployment_id: str) -> Response:
         """Take this deployment's target back to an earlier version, as a new deployment."""
@@ -115,13 +117,20 @@ def _asking(routes: Routes, services: Services) -> None:
 def _looking(routes: Routes, services: Services) -> None:
     @routes.operation("GET", "", Scope.READ, DeploymentPage, query=DeploymentsQuery)
     def listed(query: dict[str, Any]) -> Response:
-        """List deployments, newest first."""
-        since: datetime | None = query.pop("since")
-        moment = None if since is None else int(since.timestamp() * 1_000_000)
-        wanted = Filter(since=moment, **query)
-        found = services.looks.deployments(wanted)
-        total = services.store.count(wanted)
-        return page("deployments", found, total, wanted.limit, wanted.offset)
+        """List deployments, newest first unless `sort` says otherwise."""
+        limit, offset = query.pop("limit"), query.pop("offset")
+        wanted = Filter(
+            since=_microseconds(query.pop("since")),
+            until=_microseconds(query.pop("until")),
+            oldest_first=query.pop("sort") == "created_at",
+            place=query.pop("cursor"),
+            limit=limit + 1,
+            offset=offset,
+            **query,
+        )
+        shown, following = split(services.looks.deployments(wanted), limit, "created_at")
+        total = services.store.count(wanted, COUNTED + 1)
+        return page("deployments", shown, total, limit, offset, following)
 
     @routes.operation("GET", "/<name:deployment_id>", Scope.READ, DeploymentDetails)
     def shown(deployment_id: str) -> Response:
@@ -140,12 +149,27 @@ def _looking(routes: Routes, services: Services) -> None:
         """List what the build, the service and the hosts said: the events of type log.line."""
         return _log("logs", "log.line", deployment_id, **query)
 
-    def _log(noun: str, kind: str | None, deployment_id: str, after: int, limit: int) -> Response:
+    def _log(
+        noun: str,
+        kind: str | None,
+        deployment_id: str,
+        after: int,
+        limit: int,
+        cursor: Place | None,
+    ) -> Response:
         store = services.store
-        found = [event_json(event) for event in store.events(deployment_id, after, limit, kind)]
+        after = after if cursor is None else cursor.at
+        recorded = store.events(deployment_id, after, limit + 1, kind)
+        found = [event_json(event) for event in recorded[:limit]]
+        more = len(recorded) > limit
+        following = Place(recorded[limit - 1].sequence, "") if more else None
         total = store.count_events(deployment_id, kind)
         before = total - store.count_events(deployment_id, kind, after)
-        return page(noun, found, total, limit, before)
+        return page(noun, found, total, limit, before, following)
+
+
+def _microseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1_000_000)
 
 
 def accepted(deployment: Recorded) -> Response:

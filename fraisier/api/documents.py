@@ -42,6 +42,8 @@ def operations(document: Document) -> Iterator[dict[str, Any]]:
                 "parameters": _parameters(methods, operation),
                 "body": list(_body(document, operation)),
                 "answers": list(_answers(operation)),
+                "problems": operation.get("x-problems", {}),
+                "name": operation.get("operationId", ""),
             }
 
 

@@ -17,7 +17,7 @@ from fraisier.api.answers import (
     TargetStatuses,
     Unlocked,
 )
-from fraisier.api.asks import PageQuery, PromoteRequest, StatusQuery, UnlockRequest
+from fraisier.api.asks import ListQuery, PromoteRequest, StatusQuery, UnlockRequest
 from fraisier.api.deployments import LOCATION, accepted
 from fraisier.api.pages import page_of_all
 from fraisier.api.routes import Routes
@@ -35,7 +35,7 @@ def blueprints(services: Services) -> list[Routes]:
 def _fraises(services: Services) -> Routes:
     routes = Routes("fraises", __name__, url_prefix="/api/v1/fraises", description="Services.")
 
-    @routes.operation("GET", "", Scope.READ, FraisePage, query=PageQuery)
+    @routes.operation("GET", "", Scope.READ, FraisePage, query=ListQuery)
     def fraises(query: dict[str, Any]) -> Response:
         """List the configured fraises and where each is deployed."""
         return page_of_all("fraises", services.looks.fraises(), **query)
@@ -61,7 +61,7 @@ def _fraises(services: Services) -> Routes:
 
     @routes.operation(
         "POST", "/<name:fraise>/environments/<name:environment>/promote", Scope.DEPLOY, Deployment,
-        202, body=PromoteRequest, keyed=True, headers=LOCATION,
+        202, body=PromoteRequest, keyed=True, headers=LOCATION, problems=(502,),
     )  # fmt: skip
     def promote(
         body: dict[str, Any], headers: dict[str, Any], fraise: str, environment: str
@@ -90,7 +90,7 @@ def _environments(services: Services) -> Routes:
     prefix = "/api/v1/environments"
     routes = Routes("environments", __name__, url_prefix=prefix, description="Environments.")
 
-    @routes.operation("GET", "", Scope.READ, EnvironmentPage, query=PageQuery)
+    @routes.operation("GET", "", Scope.READ, EnvironmentPage, query=ListQuery)
     def environments(query: dict[str, Any]) -> Response:
         """List the environments and what is deployed in each."""
         return page_of_all("environments", services.looks.environments(), **query)
@@ -106,7 +106,7 @@ def _environments(services: Services) -> Routes:
 def _providers(services: Services) -> Routes:
     routes = Routes("providers", __name__, url_prefix="/api/v1/providers", description="Providers.")
 
-    @routes.operation("GET", "", Scope.READ, ProviderPage, query=PageQuery)
+    @routes.operation("GET", "", Scope.READ, ProviderPage, query=ListQuery)
     def providers(query: dict[str, Any]) -> Response:
         """List the providers and what they can do."""
         found = [provider for _, provider in sorted(services.catalogue.providers.items())]

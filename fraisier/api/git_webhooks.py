@@ -10,7 +10,8 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from fraisier.api.access import who
-from fraisier.api.asks import PageQuery, RedeliverRequest, said
+from fraisier.api.asks import ListQuery, RedeliverRequest, said
+from fraisier.api.cursors import split
 from fraisier.api.pages import page
 from fraisier.api.parts import list_of, moment, page_of, text
 from fraisier.api.problems import Explained
@@ -53,7 +54,7 @@ class IncomingItem(Schema):
     deployments = list_of(fields.Nested(OutcomeItem))
 
 
-class IncomingQuery(PageQuery):
+class IncomingQuery(ListQuery):
     provider = fields.String(
         validate=OneOf(list(HOSTS)), load_default=None, **said("Only those of this git host.")
     )
@@ -77,9 +78,9 @@ def _door(services: Services) -> Routes:
     )  # fmt: skip
 
     @routes.operation(
-        "POST", "/<name:provider>", None, IncomingItem, 202,
+        "POST", f"/<any({','.join(HOSTS)}):provider>", None, IncomingItem, 202,
         also={200: (IncomingItem, "Nothing is deployed: ignored, or a test.")},
-        description="What it deploys.",
+        description="What it deploys.", problems=(400, 401, 404, 409, 413, 415, 422, 503),
     )  # fmt: skip
     def take(provider: str) -> Response:
         """Take a delivery of a git host: github, gitlab, gitea, forgejo, gogs or bitbucket."""
@@ -101,13 +102,17 @@ def _log(services: Services) -> Routes:
         description="What came in from git hosts.",
     )  # fmt: skip
 
-    @routes.operation("GET", "/deliveries", Scope.READ, IncomingPage, query=IncomingQuery)
+    @routes.operation(
+        "GET", "/deliveries", Scope.READ, IncomingPage, query=IncomingQuery, problems=(404,)
+    )
     def deliveries(query: dict[str, Any]) -> Response:
         """List the verified deliveries of git hosts, newest first, and what came of each."""
         status = query["status"] and IncomingStatus(query["status"])
-        wanted = IncomingFilter(query["provider"], status, query["limit"], query["offset"])
+        limit, offset, place = query["limit"], query["offset"], query["cursor"]
+        wanted = IncomingFilter(query["provider"], status, limit + 1, offset, place)
         found, total = _pushes(services).deliveries(wanted)
-        return page("deliveries", found, total, wanted.limit, wanted.offset)
+        shown, following = split(found, limit, "received_at", "delivery")
+        return page("deliveries", shown, total, limit, offset, following)
 
     @routes.operation(
         "POST", "/deliveries/<name:delivery_id>/redeliver", Scope.DEPLOY, IncomingItem, 202,

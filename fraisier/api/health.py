@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from flask import Response, jsonify
+from marshmallow import Schema, fields
 
 from fraisier import __version__
+from fraisier.api.asks import said
+from fraisier.api.parts import nested, text
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
 from fraisier.domain.errors import StoreError
@@ -13,6 +16,24 @@ from fraisier.domain.ports import Filter
 Part = dict[str, str]
 OK: Part = {"status": "ok"}
 WELL = ("ok", "off")
+ILL = "It is not well."
+
+
+class PartItem(Schema):
+    status = text("ok, off, degraded, stopping or failed")
+    reason = fields.String(**said("Why it is not well, or not there."))
+
+
+class Parts(Schema):
+    database = nested(PartItem)
+    worker = nested(PartItem)
+    nats = nested(PartItem)
+
+
+class WholeItem(Schema):
+    status = text("ok, or what its worst part says")
+    version = text("Of Fraisier.")
+    parts = nested(Parts)
 
 
 class Health:
@@ -59,27 +80,27 @@ def blueprint(services: Services) -> Routes:
     health = Health(services)
     routes = Routes("health", __name__, description="How the server is; without a token.")
 
-    @routes.operation("GET", "/health", None)
+    @routes.operation("GET", "/health", None, WholeItem, also={503: (WholeItem, ILL)})
     def whole() -> Response:
         """Tell how everything is; 503 where something is not well."""
         return _answer(health.whole())
 
-    @routes.operation("GET", "/health/live", None)
+    @routes.operation("GET", "/health/live", None, PartItem)
     def live() -> Response:
         """Tell that this process lives."""
         return _answer(OK)
 
-    @routes.operation("GET", "/health/ready", None)
+    @routes.operation("GET", "/health/ready", None, WholeItem, also={503: (WholeItem, ILL)})
     def ready() -> Response:
         """Tell whether requests are welcome: not while the server stops."""
         return _answer(health.whole())
 
-    @routes.operation("GET", "/health/database", None)
+    @routes.operation("GET", "/health/database", None, PartItem, also={503: (PartItem, ILL)})
     def database() -> Response:
         """Tell whether the database answers."""
         return _answer(health.database())
 
-    @routes.operation("GET", "/health/nats", None)
+    @routes.operation("GET", "/health/nats", None, PartItem, also={503: (PartItem, ILL)})
     def nats() -> Response:
         """Tell whether NATS is there and takes events; 503 while not, though all else goes on."""
         return _answer(health.nats())

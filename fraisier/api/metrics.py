@@ -100,7 +100,9 @@ def blueprint(registry: CollectorRegistry) -> Routes:
     """Return the route that Prometheus scrapes."""
     routes = Routes("metrics", __name__, description="For Prometheus.")
 
-    @routes.operation("GET", "/metrics", Scope.READ, content_type="text/plain")
+    @routes.operation(
+        "GET", "/metrics", Scope.READ, content_type="text/plain", security=[{"token": []}, {}]
+    )
     def metrics() -> Response:
         """Give all metrics as Prometheus' text. From this machine no token is needed."""
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -35,8 +35,12 @@ def page_of(noun: str, item: type[Schema], name: str = "") -> type[Schema]:
     """Return the shape of a page of a list; `name`: what it is called, if not after its noun."""
     numbers: Mapping[str, Any] = {
         "total": fields.Integer(required=True, **said("How many there are in all.")),
+        "total_exact": fields.Boolean(
+            required=True, **said("False where there are more than `total`: it is not counted on.")
+        ),
         "limit": fields.Integer(required=True),
         "offset": fields.Integer(required=True, **said("How many come before these.")),
+        "next_cursor": text("The `cursor` of the next page; null: this is the last.", null=True),
     }
     return type(
         name or f"{noun.capitalize()}Page",

@@ -14,6 +14,7 @@ from fraisier.domain.errors import (
     ConfigurationError,
     Forbidden,
     FraisierError,
+    KeyInProgress,
     KeyReused,
     NotFound,
     Refused,
@@ -67,7 +68,7 @@ class Problems:
         answer = problem(status, error.code, detail, hint)
         if status is HTTPStatus.UNAUTHORIZED:
             answer.headers["WWW-Authenticate"] = 'Bearer realm="fraisier"'
-        if isinstance(error, Unavailable | StoreError):
+        if isinstance(error, Unavailable | StoreError | KeyInProgress):
             answer.headers["Retry-After"] = str(RETRY_SECONDS)
         return answer
 

@@ -8,7 +8,7 @@ from flask import Response, jsonify
 
 from fraisier.api.access import who
 from fraisier.api.answers_of_queue import PauseItem, QueueItem, WorkerPage
-from fraisier.api.asks import PageQuery, PauseRequest, ResumeRequest
+from fraisier.api.asks import ListQuery, PauseRequest, ResumeRequest
 from fraisier.api.pages import page_of_all
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
@@ -47,7 +47,7 @@ def _queue(services: Services) -> Routes:
 def _workers(services: Services) -> Routes:
     routes = Routes("workers", __name__, url_prefix="/api/v1/workers", description="Workers.")
 
-    @routes.operation("GET", "", Scope.READ, WorkerPage, query=PageQuery)
+    @routes.operation("GET", "", Scope.READ, WorkerPage, query=ListQuery)
     def workers(query: dict[str, Any]) -> Response:
         """List the processes that work, with their labels and what each holds."""
         return page_of_all("workers", services.overview.workers(), **query)

@@ -9,7 +9,8 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from fraisier.api.access import who
-from fraisier.api.asks import PageQuery, RedeliverRequest, TestRequest, said
+from fraisier.api.asks import ListQuery, RedeliverRequest, TestRequest, said
+from fraisier.api.cursors import split
 from fraisier.api.pages import page, page_of_all
 from fraisier.api.parts import list_of, moment, page_of, text
 from fraisier.api.routes import Routes
@@ -59,7 +60,7 @@ class DeliveryItem(Schema):
     attempts = list_of(fields.Nested(AttemptItem))
 
 
-class DeliveriesQuery(PageQuery):
+class DeliveriesQuery(ListQuery):
     status = fields.String(
         validate=OneOf(STATUSES), load_default=None, **said("Only those with this status.")
     )
@@ -76,7 +77,7 @@ def blueprint(services: Services) -> Routes:
         description="Webhooks and notifications that go out.",
     )  # fmt: skip
 
-    @routes.operation("GET", "", Scope.READ, EndpointPage, query=PageQuery)
+    @routes.operation("GET", "", Scope.READ, EndpointPage, query=ListQuery, problems=(404,))
     def endpoints(query: dict[str, Any]) -> Response:
         """List the receivers that are configured, and how each does."""
         return page_of_all("endpoints", _desk(services).endpoints(), **query)
@@ -90,7 +91,9 @@ def blueprint(services: Services) -> Routes:
         with services.slow():
             return jsonify(_desk(services).test(endpoint, who()))
 
-    @routes.operation("GET", "/deliveries", Scope.READ, DeliveryPage, query=DeliveriesQuery)
+    @routes.operation(
+        "GET", "/deliveries", Scope.READ, DeliveryPage, query=DeliveriesQuery, problems=(404,)
+    )
     def deliveries(query: dict[str, Any]) -> Response:
         """List what went out, newest first, with every attempt."""
         return _log(None, query)
@@ -111,8 +114,11 @@ def blueprint(services: Services) -> Routes:
         return jsonify(_desk(services).redeliver(delivery_id, who())), 202
 
     def _log(endpoint: str | None, query: dict[str, Any]) -> Response:
-        found, total = _desk(services).deliveries(endpoint, **query)
-        return page("deliveries", found, total, query["limit"], query["offset"])
+        limit, offset, place = query["limit"], query["offset"], query["cursor"]
+        desk = _desk(services)
+        found, total = desk.deliveries(endpoint, query["status"], limit + 1, offset, place)
+        shown, following = split(found, limit, "created_at")
+        return page("deliveries", shown, total, limit, offset, following)
 
     return routes
 

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Protocol
 
 from fraisier.domain.notice import Notice
+from fraisier.domain.paging import Place
 from fraisier.domain.secret import SecretReference
 
 WEBHOOK, EMAIL = "webhook", "email"
@@ -123,6 +124,7 @@ class DeliveryFilter:
     status: DeliveryStatus | None = None
     limit: int = 100
     offset: int = 0
+    place: Place | None = None
 
 
 class DeliveryStore(Protocol):

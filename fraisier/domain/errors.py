@@ -10,7 +10,9 @@ FraisierError
 │   ├── TokenNotFound
 │   └── VersionNotFound
 ├── Refused                 busy, held, or forbidden by a rule; nothing was recorded
-│   └── KeyReused           an idempotency key that stands for another request
+│   ├── KeyReused           an idempotency key that stands for another request
+│   ├── KeyInProgress       the first request with an idempotency key has no answer yet
+│   └── AnswerNotKept       it was done, and its answer is one that is not kept
 ├── Unavailable             this server cannot do it now; later it may
 ├── Unauthorized            it is not known who asks: no token, or one that is not valid
 ├── Forbidden               the token may not do this
@@ -123,6 +125,18 @@ class KeyReused(Refused):
     """The idempotency key was used for another request."""
 
     code = "idempotency_key_reused"
+
+
+class KeyInProgress(Refused):
+    """The first request with this idempotency key is still worked on, or its process died."""
+
+    code = "idempotency_key_in_progress"
+
+
+class AnswerNotKept(Refused):
+    """A request with this idempotency key was done; its answer held a secret or was too long."""
+
+    code = "answer_not_kept"
 
 
 class Unauthorized(FraisierError):

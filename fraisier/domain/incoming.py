@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from fraisier.domain.paging import Place
 from fraisier.domain.push import Push
 
 
@@ -70,6 +71,7 @@ class IncomingFilter:
     status: IncomingStatus | None = None
     limit: int = 100
     offset: int = 0
+    place: Place | None = None
 
 
 class IncomingStore(Protocol):

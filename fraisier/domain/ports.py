@@ -9,8 +9,10 @@ from typing import Any, Protocol
 from fraisier.domain.catalogue import Host, InventoryGroup, Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.event import Event, Fact
+from fraisier.domain.idempotency import KeyStore
 from fraisier.domain.notice import Notice
 from fraisier.domain.outcome import Outcome
+from fraisier.domain.paging import Place
 from fraisier.domain.plan import Work
 from fraisier.domain.token import Token
 from fraisier.domain.worker import NewWorker, Pause, Waiting, WorkerRecord
@@ -38,7 +40,10 @@ class NewDeployment:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which deployments to list, newest first; None means any. `since` is in microseconds."""
+    """Which deployments to list, newest first; None means any. Times are in microseconds.
+
+    `since` is within what is listed, `until` is not. `place` is where the list begins.
+    """
 
     fraise: str | None = None
     environment: str | None = None
@@ -46,6 +51,9 @@ class Filter:
     since: int | None = None
     limit: int = 100
     offset: int = 0
+    until: int | None = None
+    place: Place | None = None
+    oldest_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Figure:
 DURATIONS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 
-class Store(Protocol):
+class Store(KeyStore, Protocol):
     """The records. Each method is one transaction; what it returns is committed."""
 
     def installation(self) -> str:
@@ -182,10 +190,10 @@ class Store(Protocol):
         """Return one deployment, or raise DeploymentNotFound."""
 
     def deployments(self, wanted: Filter) -> list[Deployment]:
-        """Return deployments, newest first."""
+        """Return a page of deployments."""
 
-    def count(self, wanted: Filter) -> int:
-        """Return how many deployments there are, whatever the limit and offset."""
+    def count(self, wanted: Filter, most: int | None = None) -> int:
+        """Return how many deployments there are, whatever the page; at most `most`."""
 
     def figures(self) -> list[Figure]:
         """Return what is known of the deployments that have ended, in numbers."""

@@ -19,6 +19,7 @@ from fraisier.domain.incoming import (
 )
 from fraisier.domain.push import Push
 from fraisier.store.audit import note, noted
+from fraisier.store.lists import after
 from fraisier.store.tables import incoming_deliveries
 from fraisier.store.transactions import Transactions
 
@@ -101,6 +102,8 @@ class IncomingDeliveries(Transactions):
         newest = select(incoming_deliveries).order_by(_all.received_at.desc(), _all.id.desc())
         page = _matching(newest, wanted).limit(wanted.limit).offset(wanted.offset)
         with self._transaction(reading=True) as connection:
+            if wanted.place is not None:
+                page = page.where(after(connection, _all.id, _all.received_at, wanted.place))
             return [_incoming(row) for row in connection.execute(page)]
 
     def count_incoming(self, wanted: IncomingFilter) -> int:

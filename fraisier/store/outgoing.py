@@ -35,6 +35,7 @@ from fraisier.store.deliveries import (
     tried,
     waits_for_another,
 )
+from fraisier.store.lists import after
 from fraisier.store.reading import Reading
 from fraisier.store.tables import delivery_attempts, endpoints, outgoing_deliveries
 from fraisier.store.transactions import never
@@ -174,6 +175,8 @@ class Outgoing(Reading):
         newest = select(outgoing_deliveries).order_by(_all.created_at.desc(), _all.id.desc())
         page = matching(newest, wanted).limit(wanted.limit).offset(wanted.offset)
         with self._transaction(reading=True) as connection:
+            if wanted.place is not None:
+                page = page.where(after(connection, _all.id, _all.created_at, wanted.place))
             return [delivery_from(row) for row in connection.execute(page)]
 
     def count_deliveries(self, wanted: DeliveryFilter) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import eq, ge
 from typing import Any
 
 from sqlalchemy import Connection, and_, exists, func, or_, select
@@ -12,6 +11,7 @@ from fraisier.domain.errors import DeploymentNotFound
 from fraisier.domain.event import Event
 from fraisier.domain.ports import Figure, Filter
 from fraisier.store.figures import figures
+from fraisier.store.lists import counted, listed
 from fraisier.store.rows import deployment_from, event_from, host_record_from, placement_from
 from fraisier.store.tables import deployment_hosts, deployments, events, placements, targets
 from fraisier.store.transactions import Transactions
@@ -43,18 +43,14 @@ class Reading(Transactions):
             return self._deployment(connection, deployment_id)
 
     def deployments(self, wanted: Filter) -> list[Deployment]:
-        """Return deployments, newest first."""
-        query = select(deployments).join(targets).where(*_conditions(wanted))
-        newest = query.order_by(deployments.c.created_at.desc(), deployments.c.id.desc())
-        page = newest.limit(wanted.limit).offset(wanted.offset)
+        """Return a page of deployments."""
         with self._transaction(reading=True) as connection:
-            return [deployment_from(row) for row in connection.execute(page)]
+            return [deployment_from(row) for row in listed(connection, wanted)]
 
-    def count(self, wanted: Filter) -> int:
-        """Return how many deployments there are, whatever the limit and offset."""
-        query = select(func.count()).select_from(deployments).join(targets)
+    def count(self, wanted: Filter, most: int | None = None) -> int:
+        """Return how many deployments there are, whatever the page; at most `most`."""
         with self._transaction(reading=True) as connection:
-            return connection.scalar(query.where(*_conditions(wanted))) or 0
+            return counted(connection, wanted, most)
 
     def figures(self) -> list[Figure]:
         """Return what is known of the deployments that have ended, in numbers."""
@@ -121,16 +117,6 @@ def blocks(other: Any) -> Any:
 
 def is_target(fraise: str, environment: str) -> Any:
     return and_(targets.c.fraise == fraise, targets.c.environment == environment)
-
-
-def _conditions(wanted: Filter) -> list[Any]:
-    wishes = (
-        (targets.c.fraise, eq, wanted.fraise),
-        (targets.c.environment, eq, wanted.environment),
-        (deployments.c.status, eq, wanted.status),
-        (deployments.c.created_at, ge, wanted.since),
-    )
-    return [compare(column, wish) for column, compare, wish in wishes if wish is not None]
 
 
 def _of(deployment_id: str, kind: str | None) -> list[Any]:

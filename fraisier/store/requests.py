@@ -15,6 +15,7 @@ from fraisier.failpoints import failpoint
 from fraisier.store import log
 from fraisier.store.audit import note, noted
 from fraisier.store.ending import end
+from fraisier.store.keys import key_is_taken
 from fraisier.store.reading import LIVE, is_target
 from fraisier.store.rows import deployment_from, values_of
 from fraisier.store.tables import deployments, targets
@@ -72,6 +73,11 @@ class Requests(Workers):
             deployments.c.triggered_by == by, deployments.c.idempotency_key == key
         )
         row = connection.execute(query).first()
+        if row is None and key_is_taken(connection, by, key):
+            raise KeyReused(
+                "this idempotency key was used for another request",
+                "use a new key for a new request",
+            )
         if row is not None and row.fingerprint != fingerprint:
             raise KeyReused(
                 f"this idempotency key was used for another request, {row.id}",

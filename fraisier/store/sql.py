@@ -27,6 +27,7 @@ from fraisier.store.ending import end, last_facts
 from fraisier.store.engines import CONNECTIONS
 from fraisier.store.holds import Holds, put_pause
 from fraisier.store.incoming import IncomingDeliveries
+from fraisier.store.keys import Keys
 from fraisier.store.outgoing import Outgoing
 from fraisier.store.queue import Queue, require_held
 from fraisier.store.reading import LIVE, is_target
@@ -38,7 +39,7 @@ from fraisier.store.tokens import Tokens
 from fraisier.store.transactions import never
 
 
-class SqlStore(Queue, Holds, Relays, Outgoing, IncomingDeliveries, Tokens):
+class SqlStore(Queue, Holds, Relays, Outgoing, IncomingDeliveries, Tokens, Keys):
     """The records in one database."""
 
     @classmethod

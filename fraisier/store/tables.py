@@ -112,9 +112,10 @@ deployments = Table(
         "live_target", Words(40), Computed("CASE WHEN status = 'in_progress' THEN target_id END")
     ),
     UniqueConstraint("triggered_by", "idempotency_key"),
-    Index("ix_deployments_created_at", "created_at"),
-    Index("ix_deployments_status", "status"),
-    Index("ix_deployments_target_created", "target_id", "created_at"),
+    Index("ix_deployments_newest", "created_at", "id"),
+    Index("ix_deployments_status_newest", "status", "created_at", "id"),
+    Index("ix_deployments_target_newest", "target_id", "created_at", "id"),
+    Index("ix_deployments_target_status_newest", "target_id", "status", "created_at", "id"),
     Index("uq_deployments_live_target", "live_target", unique=True),
     Index("ix_deployments_target_accepted", "target_id", "accepted"),
 )
@@ -165,6 +166,21 @@ tokens = Table(
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
+)
+
+#: What POSTs were answered; deployments have their keys in their own rows.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("token_id", Words(40), primary_key=True),
+    Column("key", Words(255), primary_key=True),
+    Column("fingerprint", Words(64), nullable=False),
+    Column("holder", Words(40), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("status", Integer),
+    Column("answer", Text()),
+    Column("location", Words(255)),
+    Index("ix_idempotency_keys_created_at", "created_at"),
 )
 
 #: What may still have events that some sink was not told of: a deployment's log, or one audit note.

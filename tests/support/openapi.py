@@ -18,3 +18,11 @@ def check(document: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
         if "properties" in each and name not in AS_TOLD:
             each["additionalProperties"] = False
     jsonschema.Draft202012Validator({**schema, "components": closed}).validate(value)
+
+
+def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Return what a part of the document refers to."""
+    while "$ref" in part:
+        _, _, kind, name = part["$ref"].split("/")
+        part = document["components"][kind][name]
+    return part

@@ -18,6 +18,7 @@ from fraisier.domain.delivery import (
 )
 from fraisier.domain.errors import NotFound, Refused, did_you_mean
 from fraisier.domain.ids import new_id, now
+from fraisier.domain.paging import Place
 from fraisier.engine.views import timestamp
 from fraisier.webhooks.outgoing.cutoff import Cutoff
 from fraisier.webhooks.outgoing.payloads import new_delivery, ping_notice
@@ -65,12 +66,17 @@ class Outgoing:
         return self._shown([self._store.tried_out(delivery, attempt, by)])[0]
 
     def deliveries(
-        self, name: str | None, status: str | None, limit: int, offset: int = 0
+        self,
+        name: str | None,
+        status: str | None,
+        limit: int,
+        offset: int = 0,
+        place: Place | None = None,
     ) -> tuple[list[Json], int]:
         """Return a page of the log, newest first, and how many there are; raise NotFound."""
         endpoint = None if name is None else self._endpoint(name).id
         which = None if status is None else DeliveryStatus(status)
-        wanted = DeliveryFilter(endpoint, which, limit, offset)
+        wanted = DeliveryFilter(endpoint, which, limit, offset, place)
         total = self._store.count_deliveries(wanted)
         return self._shown(self._store.deliveries(wanted)), total
 

@@ -38,16 +38,16 @@ def test_every_route_is_described_with_the_scope_it_needs(server, document: dict
     for rule in server.app.url_map.iter_rules():
         if rule.endpoint.rpartition(".")[0] in ("api-docs", "documents"):
             continue
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        path = re.sub(r"<(?:[^<>:]+:)?(\w+)>", r"{\1}", rule.rule)
         scope = access.scope_of(server.app, rule.endpoint)
         for method in rule.methods - {"HEAD", "OPTIONS"}:
             operation = document["paths"][path][method.lower()]
             assert operation["summary"], f"{method} {path}"
             assert operation.get("x-scope") == (scope and scope.value)
             assert ("security" in operation) == (scope is not None)
-            assert "default" in operation["responses"]
-            content = document["components"]["responses"]["DEFAULT_ERROR"]["content"]
-            assert set(content) == {"application/problem+json"}
+            assert "default" not in operation["responses"], "each status is said"
+    for name, answer in document["components"]["responses"].items():
+        assert set(answer["content"]) == {"application/problem+json"}, name
 
 
 def test_what_requests_may_hold_is_described_strictly(document: dict[str, Any]) -> None:
@@ -118,6 +118,26 @@ def test_every_code_series_and_scope_is_in_the_reference(server) -> None:
     assert len(series) > 1
     missing = [name for name in (*codes, *series, *Scope) if not reference.row(name)]
     assert not missing
+
+
+def test_every_code_of_an_operation_is_known_and_every_known_one_is_of_some(
+    server, document
+) -> None:
+    told: set[str] = set()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if method != "parameters":
+                problems = operation["x-problems"]
+                statuses = {each for each in operation["responses"] if int(each) >= 400}
+                assert set(problems) == statuses, f"{method} {path}"
+                well = path.startswith(("/health", "/api/v1/health"))
+                assert all(problems.values()) or well, f"{method} {path}: a status has no code"
+                told |= {code for codes in problems.values() for code in codes}
+    reference = page("docs/API_REFERENCE.md")
+    table = set(re.findall(r"^\| `(\w+)` \| [45]\d\d \|", reference.text, re.M))
+    assert told <= table, told - table
+    by_any = {"method_not_allowed", "internal_server_error", "not_found", "token_not_found"}
+    assert table - told <= by_any, table - told
 
 
 def test_the_page_shows_every_operation_and_needs_nothing_from_elsewhere(
