@@ -19,6 +19,7 @@ from fraisier.domain.errors import (
     Refused,
     RunnerError,
     StoreError,
+    TooMany,
     Unauthorized,
     Unavailable,
     UsageError,
@@ -33,6 +34,7 @@ STATUSES: tuple[tuple[type[FraisierError], HTTPStatus], ...] = (
     (Forbidden, HTTPStatus.FORBIDDEN),
     (NotFound, HTTPStatus.NOT_FOUND),
     (KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (Refused, HTTPStatus.CONFLICT),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ConfigurationError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -67,7 +69,7 @@ class Problems:
         answer = problem(status, error.code, detail, hint)
         if status is HTTPStatus.UNAUTHORIZED:
             answer.headers["WWW-Authenticate"] = 'Bearer realm="fraisier"'
-        if isinstance(error, Unavailable | StoreError):
+        if isinstance(error, Unavailable | StoreError | TooMany):
             answer.headers["Retry-After"] = str(RETRY_SECONDS)
         return answer
 

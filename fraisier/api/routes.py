@@ -41,18 +41,20 @@ class Routes(Blueprint):  # type: ignore[misc]
         body_required: bool = True,
         query: Shape = None,
         keyed: bool = False,
+        header: Shape = None,
         also: Mapping[int, tuple[type[Schema], str]] | None = None,
         **described: Any,
     ) -> Callable[[View], View]:
         """Add a view as an operation; `scope` None needs no token, as `access.OPEN` must say too.
 
-        The view is given what `body`, then `query`, then (where `keyed`) the Idempotency-Key said,
-        as dicts, and then the parts of the path. `also` describes its other answers.
+        The view is given what `body`, then `query`, then `header` said (`keyed`: that header is
+        the Idempotency-Key), as dicts, and then the parts of the path. `also` describes its other
+        answers.
         """
         read = [
             (body, "json", {"required": body_required}),
             (query, "query", {}),
-            (KeyHeader if keyed else None, "headers", {}),
+            (KeyHeader if keyed else header, "headers", {}),
         ]
 
         def add(view: View) -> View:
