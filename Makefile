@@ -51,9 +51,10 @@ docs: install ## Write the generated parts of the documentation, and check all o
 	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/pytest -q -n auto tests/unit/docs
 
-bench: system install ## Measure a deployment beside scripts, tasks and pyinfra; and events
+bench: system install ## Measure a deployment beside scripts, tasks and pyinfra; events and streams
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/events.py
+	$(BIN)/python tests/bench/streams.py
 
 chaos: system install ## Kill it at every failpoint (KILLS=500: so often; CANCELS=100: cancel so often)
 	$(BIN)/python tests/chaos/run.py $(KILLS) $(if $(CANCELS),--cancels $(CANCELS))

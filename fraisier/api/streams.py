@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -120,8 +121,8 @@ class Slot:
 
     @property
     def pending(self) -> int:
-        """Return how many parts the thread has not taken."""
-        return self._parts.qsize()
+        """Return more than is ever waited for while the thread has not taken all."""
+        return 0 if self._parts.empty() else sys.maxsize
 
     def write(self, data: bytes) -> None:
         """Hand bytes over."""

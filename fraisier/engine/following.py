@@ -14,10 +14,11 @@ from typing import Protocol
 from fraisier.domain.errors import StoreError, TooMany, Unavailable
 from fraisier.domain.event import Event, Head
 from fraisier.domain.ports import Store
-from fraisier.engine.pieces import Pieces
+from fraisier.engine.pieces import CHUNK_BYTES, Pieces
 
 log = logging.getLogger("fraisier.streams")
 
+LEAST_PAUSE = 0.01
 AGAIN = "end another one, or try again in a moment"
 
 
@@ -68,7 +69,7 @@ class Words(Protocol):
 class Limits:
     """How many may look on, in this process and with one token; the rest is in seconds.
 
-    A viewer to whom nothing could be sent for `patience` is cut. Where the records cannot be read
+    A viewer who has not taken what was sent for `patience` is cut. Where the records cannot be read
     for `outage`, all are.
     """
 
@@ -160,6 +161,7 @@ class Following:
 
     def _run(self) -> None:
         while self._anybody():
+            due = time.monotonic() + self._limits.tick
             try:
                 self._turn()
             except StoreError as error:
@@ -167,7 +169,12 @@ class Following:
             except Exception:
                 log.exception("the streams end by a defect")
                 self._cut_all(Cut.UNAVAILABLE)
-            self._drain.wait(self._limits.tick)
+            self._pause(due - time.monotonic())
+
+    def _pause(self, seconds: float) -> None:
+        """Let others have a turn in any case."""
+        if self._drain.wait(max(LEAST_PAUSE, seconds)):
+            time.sleep(LEAST_PAUSE)
 
     def _anybody(self) -> bool:
         with self._lock:
@@ -190,7 +197,7 @@ class Following:
         silent = time.monotonic() - viewer.told_at
         if wire.gone:
             self.leave(viewer)
-        elif wire.pending:
+        elif wire.pending > CHUNK_BYTES:
             if silent > self._limits.patience:
                 self._end(viewer, wire, self._words.cut(Cut.SLOW))
         elif self._told_news(viewer, wire, head):
