@@ -3,7 +3,8 @@
 The server is a process of its own, and so are the viewers: one loop over all their sockets. Streams
 are measured twice in the same run: on kept connections, as the server has them, and with a thread
 for each, which is the peer. Then how long it takes to accept a deployment: by one client, by eight.
-Writes streams.json: a list of {work, ...}; lags and times are in milliseconds.
+Writes streams.json: a list of {work, ...}; lags and times are in milliseconds. `load_1m` is the
+machine's load: lags mean little where it is above the number of processors.
 
 Usage: python tests/bench/streams.py
 """
@@ -132,7 +133,9 @@ def followed(url: str, store: SqlStore, secret: str, threads: bool) -> dict[str,
         watcher.join()
     expected = VIEWERS * PACE * SECONDS
     cuts = statistics.quantiles(lags, n=100)
-    return {"viewers": VIEWERS, "events_per_s": PACE, "heard": round(len(lags) / expected, 3),
+    load = round(os.getloadavg()[0], 1)
+    return {"viewers": VIEWERS, "events_per_s": PACE, "load_1m": load,
+            "heard": round(len(lags) / expected, 3),
             "lag_p50_ms": round(cuts[49]), "lag_p95_ms": round(cuts[94]),
             "kib_per_viewer": round((most - before) / VIEWERS),
             "cpu_s_per_s": round(spent / SECONDS, 2),
