@@ -51,9 +51,10 @@ docs: install ## Write the generated parts of the documentation, and check all o
 	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/pytest -q -n auto tests/unit/docs
 
-bench: system install ## Measure a deployment beside scripts, tasks and pyinfra; events; and lists
+bench: system install ## Measure a deployment beside scripts, tasks and pyinfra; events, streams and lists
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/events.py
+	$(BIN)/python tests/bench/streams.py
 	$(BIN)/python tests/bench/lists.py
 
 chaos: system install ## Kill it at every failpoint (KILLS=500: so often; CANCELS=100: cancel so often)

@@ -197,5 +197,12 @@ class EventsQuery(Request):
     limit = _number(1, LARGEST_PAGE, LARGEST_PAGE, "How many to list at most.")
 
 
+class LastEventHeader(Schema):
+    last_event_id = fields.String(
+        data_key="Last-Event-ID", load_default=None, allow_none=False,
+        **said("The id of the last event that was seen of a stream; it goes on after that."),
+    )  # fmt: skip
+
+
 class StatusQuery(Request):
     environment = optional(NAME_LENGTH, "Only this environment.")

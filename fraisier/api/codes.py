@@ -22,6 +22,7 @@ ALWAYS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("request_entity_too_large",),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("unsupported_media_type",),
     HTTPStatus.UNPROCESSABLE_ENTITY: ("invalid_arguments",),
+    HTTPStatus.TOO_MANY_REQUESTS: ("too_many_requests",),
     HTTPStatus.BAD_GATEWAY: ("error",),
     HTTPStatus.SERVICE_UNAVAILABLE: ("store_failed",),
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
+from fraisier.api import streams
 from fraisier.api.access import who
 from fraisier.api.answers import (
     Deployment,
@@ -23,6 +24,7 @@ from fraisier.api.asks import (
     DeployRequest,
     EventsQuery,
     GoOnRequest,
+    LastEventHeader,
     RollbackRequest,
 )
 from fraisier.api.cursors import split
@@ -34,6 +36,8 @@ from fraisier.domain.paging import Place
 from fraisier.domain.ports import Filter
 from fraisier.domain.token import Scope
 from fraisier.engine.deployments import Wish
+from fraisier.engine.following import Viewer
+from fraisier.engine.pieces import LOG_LINE
 from fraisier.engine.views import deployment_json, event_json
 
 PREFIX = "/api/v1/deployments"
@@ -138,16 +142,26 @@ def _looking(routes: Routes, services: Services) -> None:
         return jsonify(services.looks.deployment(deployment_id))
 
     @routes.operation(
-        "GET", "/<name:deployment_id>/events", Scope.READ, EventPage, query=EventsQuery
-    )
-    def events(query: dict[str, Any], deployment_id: str) -> Response:
-        """List a deployment's events in order; `after` the last one seen gives the new ones."""
-        return _log("events", None, deployment_id, **query)
+        "GET", "/<name:deployment_id>/events", Scope.READ, EventPage, query=EventsQuery,
+        header=LastEventHeader,
+    )  # fmt: skip
+    def events(query: dict[str, Any], header: dict[str, Any], deployment_id: str) -> Response:
+        """List a deployment's events in order; `after` the last one seen gives the new ones.
 
-    @routes.operation("GET", "/<name:deployment_id>/logs", Scope.READ, LogPage, query=EventsQuery)
-    def logs(query: dict[str, Any], deployment_id: str) -> Response:
-        """List what the build, the service and the hosts said: the events of type log.line."""
-        return _log("logs", "log.line", deployment_id, **query)
+        With `Accept: text/event-stream` it follows them live, to the end of the deployment.
+        """
+        return _log("events", None, deployment_id, **query, **header)
+
+    @routes.operation(
+        "GET", "/<name:deployment_id>/logs", Scope.READ, LogPage, query=EventsQuery,
+        header=LastEventHeader,
+    )  # fmt: skip
+    def logs(query: dict[str, Any], header: dict[str, Any], deployment_id: str) -> Response:
+        """List what the build, the service and the hosts said: the events of type log.line.
+
+        With `Accept: text/event-stream` it follows them live, to the end of the deployment.
+        """
+        return _log("logs", LOG_LINE, deployment_id, **query, **header)
 
     def _log(
         noun: str,
@@ -156,7 +170,13 @@ def _looking(routes: Routes, services: Services) -> None:
         after: int,
         limit: int,
         cursor: Place | None,
+        last_event_id: str | None,
     ) -> Response:
+        if streams.wanted():
+            services.store.deployment(deployment_id)
+            seen = streams.seen(services.store, deployment_id, after, last_event_id)
+            viewer = Viewer(deployment_id, seen, kind is not None, who())
+            return streams.stream(services.following, viewer)
         store = services.store
         after = after if cursor is None else cursor.at
         recorded = store.events(deployment_id, after, limit + 1, kind)

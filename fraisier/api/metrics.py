@@ -58,6 +58,8 @@ class WorkFigures(Collector):
         yield workers
         paused = self._services.store.paused() is not None
         yield GaugeMetricFamily("fraisier_queue_paused", "1 while nothing is begun.", value=paused)
+        streams = self._services.following.count
+        yield GaugeMetricFamily("fraisier_streams", "Logs followed live now.", value=streams)
         if self._services.nats is not None:
             connected = not self._services.nats()
             said = "1 while NATS is there and takes events."

@@ -20,6 +20,7 @@ from fraisier.domain.errors import (
     Refused,
     RunnerError,
     StoreError,
+    TooMany,
     Unauthorized,
     Unavailable,
     UsageError,
@@ -34,6 +35,7 @@ STATUSES: tuple[tuple[type[FraisierError], HTTPStatus], ...] = (
     (Forbidden, HTTPStatus.FORBIDDEN),
     (NotFound, HTTPStatus.NOT_FOUND),
     (KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (Refused, HTTPStatus.CONFLICT),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ConfigurationError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -68,7 +70,7 @@ class Problems:
         answer = problem(status, error.code, detail, hint)
         if status is HTTPStatus.UNAUTHORIZED:
             answer.headers["WWW-Authenticate"] = 'Bearer realm="fraisier"'
-        if isinstance(error, Unavailable | StoreError | KeyInProgress):
+        if isinstance(error, Unavailable | StoreError | KeyInProgress | TooMany):
             answer.headers["Retry-After"] = str(RETRY_SECONDS)
         return answer
 

@@ -44,6 +44,7 @@ class Routes(Blueprint):  # type: ignore[misc]
         body_required: bool = True,
         query: Shape = None,
         keyed: bool = False,
+        header: Shape = None,
         also: Mapping[int, tuple[type[Schema], str]] | None = None,
         problems: Sequence[int] = (),
         security: Sequence[Mapping[str, Any]] = ({"token": []},),
@@ -51,16 +52,17 @@ class Routes(Blueprint):  # type: ignore[misc]
     ) -> Callable[[View], View]:
         """Add a view as an operation; `scope` None needs no token, as `access.OPEN` must say too.
 
-        The view is given what `body`, then `query`, then (where `keyed`) the Idempotency-Key said,
-        as dicts, and then the parts of the path. Other POSTs are done `once` for each key. `also`
-        describes its other answers, `problems` names the statuses of those problems that others of
-        its kind do not have, and `security` says so where a token is not always needed.
+        The view is given what `body`, then `query`, then `header` said (`keyed`: that header is
+        the Idempotency-Key), as dicts, and then the parts of the path. Other POSTs are done `once`
+        for each key. `also` describes its other answers, `problems` names the statuses of those
+        problems that others of its kind do not have, and `security` says so where a token is not
+        always needed.
         """
         once_only = method == "POST" and scope is not None and not keyed
         read = [
             (body, "json", {"required": body_required}),
             (query, "query", {}),
-            (KeyHeader if keyed or once_only else None, "headers", {}),
+            (KeyHeader if keyed or once_only else header, "headers", {}),
         ]
         usual = _problems(method, rule, scope, body is not None, any(one[0] for one in read))
 
@@ -91,7 +93,8 @@ def _problems(
 ) -> Iterator[int]:
     """Yield the statuses of the problems that any operation of this form may answer."""
     if scope is not None:
-        yield from (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
+        yield from (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+        yield from (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
     if "<" in rule:
         yield HTTPStatus.NOT_FOUND
     if reads:

@@ -6,11 +6,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from fraisier.api.streams import ServerSentEvents
 from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.errors import Unavailable
 from fraisier.domain.ports import Store
 from fraisier.engine.deployments import Deployments
+from fraisier.engine.following import Following, Limits
 from fraisier.engine.looks import Looks
 from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
@@ -20,8 +23,9 @@ from fraisier.engine.tokens import Tokens
 from fraisier.webhooks.incoming import Intake
 from fraisier.webhooks.outgoing import Outgoing
 
-#: How many requests may ask git servers or hosts at once; the other threads stay free for reading.
-SLOW_AT_ONCE = 6
+#: How many requests may ask git servers or hosts at once, how many more may wait for that, and
+#: for how many seconds; the other threads stay free for reading.
+SLOW_AT_ONCE, SLOW_WAITING, SLOW_SECONDS = 6, 10, 5.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Services:
 
     `nats` says why NATS is not there or takes no events, empty where all is well, and is None where
     it is not used; `ring` wakes the workers; `outgoing` answers for webhooks and notifications,
-    where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it.
+    where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it;
+    `limits` bounds the streams that follow logs.
     """
 
     catalogue: Catalogue
@@ -45,8 +50,12 @@ class Services:
     outgoing: Outgoing | None = None
     intake: Intake | None = None
     pushes: Pushes | None = None
+    limits: Limits = field(default_factory=Limits)
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
+    )
+    _admitted: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE + SLOW_WAITING)
     )
 
     @property
@@ -59,6 +68,12 @@ class Services:
         """Return what looks at the queue and holds it."""
         return Overview(self.store, self.ring)
 
+    @cached_property
+    def following(self) -> Following:
+        """Return what tells those who follow a log live."""
+        parts = (self.store, self.tokens.still_valid, self.stop.drain, ServerSentEvents())
+        return Following(*parts, self.limits)
+
     @contextmanager
     def slow(self) -> Iterator[None]:
         """Bound what asks other machines, and refuse it once the server is to stop.
@@ -67,12 +82,8 @@ class Services:
         """
         if self.stop.drain.is_set():
             raise Unavailable("the server is stopping", "try again in a moment")
-        if not self._slow.acquire(blocking=False):
-            raise Unavailable("the server has too many requests at once", "try again in a moment")
-        try:
+        with _place(self._admitted, 0.0), _place(self._slow, SLOW_SECONDS):
             yield
-        finally:
-            self._slow.release()
 
     def hidden(self) -> Mapping[str, str]:
         """Return what no answer may show of this machine, and what it shows instead."""
@@ -81,3 +92,13 @@ class Services:
             **dict.fromkeys(local, "the repository"),
             self.catalogue.path: self.catalogue.path.rpartition("/")[2],
         }
+
+
+@contextmanager
+def _place(places: threading.BoundedSemaphore, seconds: float) -> Iterator[None]:
+    if not places.acquire(timeout=seconds):
+        raise Unavailable("the server has too many requests at once", "try again in a moment")
+    try:
+        yield
+    finally:
+        places.release()

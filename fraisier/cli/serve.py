@@ -21,16 +21,12 @@ from fraisier.domain.errors import FraisierError, UsageError
 from fraisier.engine.queue import QueueWorker, Stop
 
 if TYPE_CHECKING:
-    from waitress.server import BaseWSGIServer, MultiSocketServer
-
     from fraisier.api import Services
-
-    Server = BaseWSGIServer | MultiSocketServer
+    from fraisier.api.http_server import Server
+    from fraisier.engine.following import Following
 
 DEFAULT_BIND = "127.0.0.1:8000"
-THREADS = 16
-#: Waitress keeps a body of at most this size for Flask, which refuses most of them with a reason.
-LARGEST_BODY_BYTES = 8 << 20
+LAST_WORDS_SECONDS = 2.0
 LAST_ANSWERS_SECONDS = 0.3
 CHECK_SECONDS = 0.2
 
@@ -61,20 +57,24 @@ def serve(
     stop, application = Stop(), context.application
     new = new_worker("serve", application.settings, concurrency, labels, name)
     worker = None if without_worker else application.queue_worker(new, drain)
-    server = _server(application.services(worker, stop), host, port)
+    services = application.services(worker, stop)
+    server = _server(services, host, port)
     stop_on_signals(stop, context)
     context.say(f"fraisier serves on http://{bind} (health: http://{bind}/health); Ctrl-C stops it")
     if worker is not None:
         context.say(f"{described(new)}, {concurrency} at once, from {application.where}")
     with application.wakeups():
-        Serving(server, worker, stop).run()
+        Serving(server, worker, stop, services.following).run()
 
 
 class Serving:
     """The API and the worker, each in a thread; the process ends when one of them has failed."""
 
-    def __init__(self, server: Server, worker: QueueWorker | None, stop: Stop) -> None:
+    def __init__(
+        self, server: Server, worker: QueueWorker | None, stop: Stop, following: Following
+    ) -> None:
         self._server = server
+        self._following = following
         self._stop = stop
         self._failed: list[str] = []
         self._api = threading.Thread(
@@ -93,7 +93,8 @@ class Serving:
             self._worker.join(CHECK_SECONDS)
         self._stop.drain.set()
         self._worker.join()
-        self._server.task_dispatcher.shutdown()  # answers that are being made are finished
+        self._following.join(LAST_WORDS_SECONDS)
+        self._server.shutdown()  # answers that are being made are finished
         self._api.join(LAST_ANSWERS_SECONDS)  # and sent; the process takes its sockets along
         if self._failed:
             raise FraisierError(
@@ -110,20 +111,11 @@ class Serving:
 
 
 def _server(services: Services, host: str, port: int) -> Server:
-    from waitress.server import create_server
-
     from fraisier.api import create_app
+    from fraisier.api.http_server import Server
 
     try:
-        return create_server(
-            create_app(services),
-            host=host,
-            port=port,
-            ident="fraisier",
-            threads=THREADS,
-            max_request_body_size=LARGEST_BODY_BYTES,
-            clear_untrusted_proxy_headers=False,
-        )
+        return Server.listening(create_app(services), host, port)
     except OSError as error:
         raise FraisierError(
             f"cannot listen on {host}:{port}: {error.strerror}", "choose another with --bind"

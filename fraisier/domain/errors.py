@@ -13,6 +13,7 @@ FraisierError
 │   ├── KeyReused           an idempotency key that stands for another request
 │   ├── KeyInProgress       the first request with an idempotency key has no answer yet
 │   └── AnswerNotKept       it was done, and its answer is one that is not kept
+├── TooMany                 one asker has too much at once
 ├── Unavailable             this server cannot do it now; later it may
 ├── Unauthorized            it is not known who asks: no token, or one that is not valid
 ├── Forbidden               the token may not do this
@@ -167,6 +168,12 @@ class Unavailable(FraisierError):
     """The server cannot do this now: it is stopping, or has too much to do."""
 
     code = "unavailable"
+
+
+class TooMany(FraisierError):
+    """One asker has too much at once; less of it, or later, will do."""
+
+    code = "too_many_requests"
 
 
 class StoreError(FraisierError):

@@ -41,6 +41,14 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Head:
+    """How far the log of a deployment goes, and whether nothing can follow."""
+
+    sequence: int
+    ended: bool
+
+
+@dataclass(frozen=True)
 class Event:
     """A recorded fact: `sequence` counts from 1 without a gap within its deployment.
 

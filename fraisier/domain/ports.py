@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fraisier.domain.catalogue import Host, InventoryGroup, Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
-from fraisier.domain.event import Event, Fact
+from fraisier.domain.event import Event, Fact, Head
 from fraisier.domain.idempotency import KeyStore
 from fraisier.domain.notice import Notice
 from fraisier.domain.outcome import Outcome
@@ -215,6 +215,9 @@ class Store(KeyStore, Protocol):
     def count_events(self, deployment_id: str, kind: str | None = None, after: int = 0) -> int:
         """Return how many events a deployment has after a sequence number; `kind` None: any."""
 
+    def heads(self, deployment_ids: Collection[str]) -> Mapping[str, Head]:
+        """Return how far each log goes, all as of one moment; none for what is not recorded."""
+
 
 class EventSink(Protocol):
     """Where recorded events go on to. Each has its own progress: one that is away delays itself.
@@ -281,6 +284,9 @@ class TokenStore(Protocol):
 
     def tokens(self) -> list[Token]:
         """Return every token, newest first."""
+
+    def tokens_of(self, ids: Collection[str]) -> list[Token]:
+        """Return the tokens that have these ids, in any order."""
 
     def revoke_token(self, token_id: str, by: str) -> Token:
         """Make a token invalid for good; raise TokenNotFound, or Refused where it was already."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from fraisier.domain.errors import Unauthorized
 from fraisier.domain.ids import new_id, now
 from fraisier.domain.ports import TokenStore
@@ -43,6 +45,11 @@ class Tokens:
         if now() - (found.last_used_at or 0) > USE_INTERVAL:
             self._store.used_token(found.id)
         return found
+
+    def still_valid(self, ids: Collection[str]) -> set[str]:
+        """Return which of these tokens are neither revoked nor expired by now."""
+        moment = now()
+        return {token.id for token in self._store.tokens_of(ids) if token.valid_at(moment)}
 
     def all(self) -> list[Token]:
         """Return every token, newest first."""

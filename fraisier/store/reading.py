@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, and_, exists, func, or_, select
 
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.errors import DeploymentNotFound
-from fraisier.domain.event import Event
+from fraisier.domain.event import Event, Head
 from fraisier.domain.ports import Figure, Filter
 from fraisier.store.figures import figures
 from fraisier.store.lists import counted, listed
@@ -88,6 +89,14 @@ class Reading(Transactions):
         with self._transaction(reading=True) as connection:
             self._row(connection, deployment_id)
             return connection.scalar(query) or 0
+
+    def heads(self, deployment_ids: Collection[str]) -> dict[str, Head]:
+        """Return how far each log goes, all as of one moment; none for what is not recorded."""
+        columns = (deployments.c.id, deployments.c.last_sequence, deployments.c.status)
+        query = select(*columns).where(deployments.c.id.in_(sorted(deployment_ids)))
+        with self._transaction(reading=True) as connection:
+            rows = connection.execute(query).all()
+        return {row.id: Head(row.last_sequence, row.status not in LIVE) for row in rows}
 
     def _deployment(self, connection: Connection, deployment_id: str) -> Deployment:
         return deployment_from(self._row(connection, deployment_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -33,6 +34,12 @@ class Tokens(Reading):
     def tokens(self) -> list[Token]:
         """Return every token, newest first."""
         query = select(tokens).order_by(tokens.c.created_at.desc(), tokens.c.id.desc())
+        with self._transaction(reading=True) as connection:
+            return [_token_from(row) for row in connection.execute(query)]
+
+    def tokens_of(self, ids: Collection[str]) -> list[Token]:
+        """Return the tokens that have these ids, in any order."""
+        query = select(tokens).where(tokens.c.id.in_(sorted(ids)))
         with self._transaction(reading=True) as connection:
             return [_token_from(row) for row in connection.execute(query)]
 

@@ -33,7 +33,7 @@ from fraisier.domain.errors import (
     StoreError,
     TokenNotFound,
 )
-from fraisier.domain.event import Fact
+from fraisier.domain.event import Fact, Head
 from fraisier.domain.ports import DURATIONS, Filter, NewDeployment
 from fraisier.domain.token import Scope, Token
 from fraisier.domain.worker import NewWorker
@@ -576,3 +576,26 @@ def test_a_database_of_a_newer_fraisier_is_refused(url: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="newer Fraisier"):
         open_database(url)
+
+
+def test_the_heads_of_many_logs_are_told_at_once(store: Working) -> None:
+    waits, runs = ask(store), begin(store, target={"fraise": "other"})
+    store.record(runs, [Fact("log.line")] * 3)
+    heads = store.heads([waits.id, runs.id, "dep_none"])
+    assert heads == {waits.id: Head(1, False), runs.id: Head(5, False)}
+    assert {each.sequence for each in store.events(runs.id)[-1:]} == {5}
+    store.finish(runs, Status.SUCCESS, "")
+    after = store.heads([runs.id])[runs.id]
+    assert (after.ended, after.sequence) == (True, store.events(runs.id)[-1].sequence)
+    assert store.heads([]) == {}
+
+
+def test_tokens_are_found_by_their_ids(store: Working) -> None:
+    made = [Token(f"tok_{number}", "ci", Scope.READ, 1, "cli:me") for number in range(3)]
+    for token in made:
+        store.add_token(token, f"digest {token.id}")
+    assert sorted(store.tokens_of(["tok_0", "tok_2", "tok_9"]), key=lambda each: each.id) == [
+        made[0],
+        made[2],
+    ]
+    assert store.tokens_of([]) == []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import pytest
 
-from fraisier.api.services import SLOW_AT_ONCE
+from fraisier.api import services
+from fraisier.api.services import SLOW_AT_ONCE, SLOW_WAITING
 from fraisier.domain.deployment import HostRecord, Placement, Status
 from fraisier.domain.errors import FraisierError
 from fraisier.domain.event import Fact
@@ -248,6 +249,7 @@ def test_requests_that_ask_git_are_bounded_so_that_reading_goes_on(
         assert leave.wait(20)
         return "v1"
 
+    monkeypatch.setattr(services, "SLOW_SECONDS", 0.1)
     monkeypatch.setattr(server.services.deployments._repositories, "resolve", hang, raising=False)
     with ThreadPoolExecutor(SLOW_AT_ONCE) as pool:
         asked = [pool.submit(server.deploy) for _ in range(SLOW_AT_ONCE)]
@@ -259,3 +261,23 @@ def test_requests_that_ask_git_are_bounded_so_that_reading_goes_on(
         leave.set()
         assert len({each.result()["id"] for each in asked}) == SLOW_AT_ONCE
     assert server.post("/deployments", WISH).status_code == 202
+
+
+def test_a_few_more_of_them_wait_for_their_turn_and_the_rest_is_refused_at_once_i16(
+    server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave, many = threading.Event(), SLOW_AT_ONCE + SLOW_WAITING
+    monkeypatch.setattr(services, "SLOW_SECONDS", 20)
+    monkeypatch.setattr(
+        server.services.deployments._repositories,
+        "resolve",
+        lambda *_: "v1" if leave.wait(20) else "",
+        raising=False,
+    )
+    with ThreadPoolExecutor(many + 1) as pool:
+        asked = [pool.submit(server.post, "/deployments", WISH) for _ in range(many + 1)]
+        first = next(as_completed(asked, timeout=20))
+        assert (first.result().status_code, first.result().headers["Retry-After"]) == (503, "2")
+        leave.set()
+        answers = sorted(each.result().status_code for each in asked)
+    assert answers == [202] * many + [503]

@@ -1,0 +1,235 @@
+"""Waitress as the control API needs it: streams without threads, and bounds on what waits."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any, cast
+
+from waitress.adjustments import Adjustments
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import Task, ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import Error
+
+from fraisier.api.problems import PROBLEM, RETRY_SECONDS
+from fraisier.api.streams import KEEP
+
+THREADS = 24
+#: Requests that may wait for a thread, connections that are answered, and those that are held.
+WAITING = 256
+CONNECTIONS, MOST_CONNECTIONS = 700, 900
+LARGEST_HEAD_BYTES = 64 << 10
+#: Waitress keeps a body of at most this size for Flask, which refuses most of them with a reason.
+LARGEST_BODY_BYTES = 8 << 20
+#: How long a request may take to arrive, a connection be idle, and last bytes find no taker.
+REQUEST_SECONDS, IDLE_SECONDS, LAST_SECONDS = 30, 60, 10
+CLEANUP_SECONDS = 2
+LIVE = ("/health/live", "/api/v1/health/live")
+
+
+class Busy(Error):
+    """The answer where too much waits already."""
+
+    code, reason = 503, "Service Unavailable"
+
+    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
+        """Return it as problem details."""
+        said = {
+            "status": self.code,
+            "code": "unavailable",
+            "title": self.reason,
+            "detail": "the server has too many requests at once",
+            "hint": "try again in a moment",
+        }
+        headers = [("Content-Type", PROBLEM), ("Retry-After", str(RETRY_SECONDS)),
+                   ("Cache-Control", "no-store")]  # fmt: skip
+        return f"{self.code} {self.reason}", headers, json.dumps(said).encode()
+
+
+class KeptConnection:
+    """The way to a client whose request was answered, and whose answer goes on."""
+
+    def __init__(self, channel: Channel, task: StreamingTask) -> None:
+        self._channel = channel
+        self._task = task
+
+    @property
+    def pending(self) -> int:
+        """Return how many bytes have not left."""
+        return self._channel.total_outbufs_len
+
+    @property
+    def gone(self) -> bool:
+        """True once the client has gone, or the connection is to be closed."""
+        return not self._channel.connected or self._channel.will_close
+
+    def write(self, data: bytes) -> None:
+        """Send what the socket takes now; the server's loop sends the rest.
+
+        Each time in a new buffer: waitress keeps what has left one until it is full, and that is
+        megabytes for each viewer.
+        """
+        self._channel.current_outbuf_count = self._channel.adj.outbuf_high_watermark
+        try:
+            self._task.write(data)
+        except ClientDisconnected:
+            self._channel.connected = False
+
+    def close(self) -> None:
+        """End the answer and, when all has left, the connection."""
+        try:
+            self._task.last_chunk()
+        except ClientDisconnected:
+            return
+        self._channel.last_activity = time.time()
+        self._channel.close_when_flushed = True
+        self._channel.server.pull_trigger()
+
+
+class StreamingTask(WSGITask):
+    """A request whose connection the application may keep; then no thread stays with it."""
+
+    kept = False
+
+    def get_environment(self) -> dict[str, Any]:
+        """Return the environment, with the way to keep the connection."""
+        environ = super().get_environment()
+        environ[KEEP] = self._keep
+        return environ
+
+    def service(self) -> None:
+        """Answer; what was kept is not closed."""
+        super().service()
+        if self.kept:
+            self.close_on_finish = False
+
+    def finish(self) -> None:
+        """End the answer, unless others go on with it."""
+        if not self.kept:
+            super().finish()
+
+    def last_chunk(self) -> None:
+        """End an answer that was gone on with."""
+        super().finish()
+
+    def _keep(self) -> KeptConnection:
+        channel = cast(Channel, self.channel)
+        self.kept = channel.kept = True
+        return KeptConnection(channel, self)
+
+
+class Channel(HTTPChannel):
+    """A connection. Once it is kept, the thread of the streams and the server's loop share it."""
+
+    task_class = StreamingTask
+    kept = refused = False
+    began = 0.0
+
+    def received(self, data: bytes) -> bool:
+        """Take what a client sends; nothing more is heard on a kept connection."""
+        if self.kept:
+            return False
+        if self.request is None:
+            self.began = time.time()
+        heard = super().received(data)
+        self._refuse()
+        return heard
+
+    def service(self) -> None:
+        """Answer one request."""
+        super().service()
+        self._refuse()
+
+    def late(self, now: float) -> bool:
+        """True if its request takes too long to arrive, or nobody takes its last bytes."""
+        if self.request is not None and not self.kept:
+            return now - self.began > REQUEST_SECONDS
+        return self.close_when_flushed and now - self.last_activity > LAST_SECONDS
+
+    def _refuse(self) -> None:
+        """Answer here and now what found no place among those who wait."""
+        with self.requests_lock:
+            if not self.refused:
+                return
+            self.refused = False
+            request: Any = self.parser_class(self.adj)
+            request.error, request.version = Busy(""), self.requests[0].version
+        try:
+            self.error_task_class(self, request).service()
+        except ClientDisconnected:
+            self.connected = False
+        with self.requests_lock:
+            self.close_when_flushed = True
+            for waiting in self.requests:
+                waiting.close()
+            self.requests = []
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        with self.outbuf_lock:
+            return bool(super()._flush_some(do_close=do_close))
+
+
+class Server(TcpWSGIServer):
+    """The control API's HTTP server.
+
+    A request waits for one of the threads, at most so many do, and the rest is answered 503 at
+    once, as all is where there are too many connections. Whether the process lives is answered by
+    a thread of its own.
+    """
+
+    channel_class = Channel
+
+    of_life: ThreadedTaskDispatcher
+
+    @classmethod
+    def listening(cls, application: Any, host: str, port: int) -> Server:
+        """Return what runs a server on each address of a host; raise OSError."""
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        adjustments = Adjustments(
+            listen=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            ident="fraisier",
+            connection_limit=MOST_CONNECTIONS,
+            max_request_header_size=LARGEST_HEAD_BYTES,
+            max_request_body_size=LARGEST_BODY_BYTES,
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=CLEANUP_SECONDS,
+            asyncore_use_poll=True,
+            clear_untrusted_proxy_headers=False,
+        )
+        shared: dict[str, Any] = {"map": {}, "adj": adjustments, "dispatcher": _threads(THREADS)}
+        addresses: list[Any] = adjustments.listen
+        made = [cls(application, sockinfo=each, **shared) for each in addresses]
+        for server in made:
+            server.of_life = _threads(1)
+        return made[-1]
+
+    def add_task(self, task: Task) -> None:
+        """Have a channel served, or let it say that it cannot be."""
+        channel = cast(Channel, task)
+        request = channel.requests[0]
+        full = len(self._map) > CONNECTIONS or len(self.task_dispatcher.queue) >= WAITING
+        if not request.error and request.path in LIVE:
+            self.of_life.add_task(task)
+        elif full:
+            channel.refused = True
+        else:
+            self.task_dispatcher.add_task(task)
+
+    def maintenance(self, now: int) -> None:
+        """Close idle and late connections; a client that takes nothing is not waited for."""
+        super().maintenance(now)
+        for channel in list(self.active_channels.values()):
+            if channel.will_close or channel.late(now):
+                channel.handle_close()
+
+    def shutdown(self) -> None:
+        """Finish the answers that are being made, and take no more requests."""
+        self.task_dispatcher.shutdown()
+
+
+def _threads(count: int) -> ThreadedTaskDispatcher:
+    threads = ThreadedTaskDispatcher()
+    threads.set_thread_count(count)
+    return threads
