@@ -19,6 +19,10 @@ LARGEST_PAGE = 1000
 LARGEST_NUMBER = 2**31 - 1
 
 
+def absent() -> None:
+    """Return what a header is that was not sent: as a function, so that the document says none."""
+
+
 def said(text: str) -> dict[str, Any]:
     """Return what a field means, for the document."""
     return {"metadata": {"description": text}}
@@ -83,7 +87,7 @@ class Request(Schema):
 class KeyHeader(Schema):
     key = fields.String(
         data_key="Idempotency-Key",
-        load_default=None,
+        load_default=absent,
         allow_none=False,
         validate=[Length(1, 255), printable],
         **said(
@@ -199,7 +203,7 @@ class EventsQuery(Request):
 
 class LastEventHeader(Schema):
     last_event_id = fields.String(
-        data_key="Last-Event-ID", load_default=None, allow_none=False,
+        data_key="Last-Event-ID", load_default=absent, allow_none=False,
         **said("The id of the last event that was seen of a stream; it goes on after that."),
     )  # fmt: skip
 
