@@ -6,11 +6,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from fraisier.domain.audit import AuditStore
 from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.errors import Unavailable
+from fraisier.domain.freeze import FreezeStore
 from fraisier.domain.ports import Store
 from fraisier.engine.deployments import Deployments
+from fraisier.engine.freezes import Freezes
 from fraisier.engine.looks import Looks
 from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
@@ -24,6 +28,10 @@ from fraisier.webhooks.outgoing import Outgoing
 SLOW_AT_ONCE = 6
 
 
+class Records(Store, FreezeStore, AuditStore, Protocol):
+    """The records as routes use them."""
+
+
 @dataclass(frozen=True)
 class Services:
     """The parts that routes use. `worker` is None where another process works on the queue.
@@ -34,7 +42,7 @@ class Services:
     """
 
     catalogue: Catalogue
-    store: Store
+    store: Records
     tokens: Tokens
     deployments: Deployments
     previews: Previews
@@ -58,6 +66,11 @@ class Services:
     def overview(self) -> Overview:
         """Return what looks at the queue and holds it."""
         return Overview(self.store, self.ring)
+
+    @property
+    def freezes(self) -> Freezes:
+        """Return the verbs on freezes."""
+        return Freezes(self.catalogue, self.store, self.ring)
 
     @contextmanager
     def slow(self) -> Iterator[None]:

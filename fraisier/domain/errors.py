@@ -8,8 +8,11 @@ FraisierError
 │   ├── EnvironmentNotFound
 │   ├── DeploymentNotFound
 │   ├── TokenNotFound
+│   ├── FreezeNotFound
 │   └── VersionNotFound
 ├── Refused                 busy, held, or forbidden by a rule; nothing was recorded
+│   ├── Frozen              a freeze is in force
+│   ├── OutsideWindow       no deploy window is open
 │   └── KeyReused           an idempotency key that stands for another request
 ├── Unavailable             this server cannot do it now; later it may
 ├── Unauthorized            it is not known who asks: no token, or one that is not valid
@@ -107,6 +110,12 @@ class TokenNotFound(NotFound):
     code = "token_not_found"
 
 
+class FreezeNotFound(NotFound):
+    """No freeze has this id."""
+
+    code = "freeze_not_found"
+
+
 class VersionNotFound(NotFound):
     """The repository has no such branch, tag or commit."""
 
@@ -117,6 +126,18 @@ class Refused(FraisierError):
     """The request is understood and not allowed now."""
 
     code = "refused"
+
+
+class Frozen(Refused):
+    """A freeze is in force, and nothing begins there until it ends."""
+
+    code = "frozen"
+
+
+class OutsideWindow(Refused):
+    """No deploy window of the target is open."""
+
+    code = "outside_deploy_window"
 
 
 class KeyReused(Refused):

@@ -109,7 +109,7 @@ def notice_from(event: Event, deployment: Row) -> Notice:
 
 def notice_of_audit(note: Row) -> Notice:
     """Return a note of the audit trail as the world is told of it."""
-    names = ("actor", "action", "subject", "reason")
+    names = ("actor", "action", "subject", "reason", "result")
     about = note.subject if note.subject.startswith("dep_") else None
     return Notice(
         event_id=note.id,
