@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -68,12 +69,18 @@ def check_windows(environment: Mapping[str, Any], path: Path, report: Report) ->
             continue
         where = (*path, "deploy_windows", at)
         zone = window.get("timezone", "UTC")
-        if isinstance(zone, str) and zone not in (known := available_timezones()):
+        if isinstance(zone, str) and zone not in (known := _zones()):
             message = f'there is no time zone "{zone}"{did_you_mean(zone, known)}'
             report.add((*where, "timezone"), message)
         if window.get("from") is not None and window.get("from") == window.get("to"):
             message = 'a window that ends when it begins has no length; a day is "00:00" to "24:00"'
             report.add((*where, "to"), message)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Return the time zones that this machine knows; looking for them reads its disk."""
+    return frozenset(available_timezones())
 
 
 def windows_of(environment: Mapping[str, Any]) -> tuple[Window, ...]:
