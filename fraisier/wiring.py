@@ -23,6 +23,7 @@ from fraisier.domain.worker import SELF_FENCE, NewWorker
 from fraisier.engine.automatic import Promotions
 from fraisier.engine.bell import Bell
 from fraisier.engine.deployments import Deployments
+from fraisier.engine.freezes import Freezes
 from fraisier.engine.hosts import Hosts
 from fraisier.engine.membership import Membership
 from fraisier.engine.overview import Overview
@@ -156,6 +157,11 @@ class Application:
     def overview(self) -> Overview:
         """Return what looks at the queue as a whole."""
         return Overview(self.store, self.bell.ring)
+
+    @cached_property
+    def freezes(self) -> Freezes:
+        """Return the verbs on freezes."""
+        return Freezes(self.catalogue, self.store, self.bell.ring)
 
     @cached_property
     def hosts(self) -> Hosts:

@@ -46,6 +46,12 @@ def who() -> str:
     return token.id
 
 
+def may(scope: Scope) -> bool:
+    """Return whether the token that asks reaches a scope beyond that of its route."""
+    token: Token = g.token
+    return token.scope.reaches(scope)
+
+
 def _presented() -> str:
     shown = request.authorization
     if shown is None or shown.type != "bearer" or not shown.token:

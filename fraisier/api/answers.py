@@ -66,7 +66,7 @@ class Deployment(Schema):
 
 
 class DeploymentDetails(Deployment):
-    blocked_by = text("The deployment that it waits for.", null=True)
+    blocked_by = text("The deployment, or the freeze, that it waits for.", null=True)
     waiting_for = text("Why it has not begun.", null=True)
     position = fields.Integer(
         required=True, allow_none=True, **said("While it waits: 1 is the next of its target.")

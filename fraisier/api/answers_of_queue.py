@@ -57,7 +57,7 @@ class WaitingItem(QueuedItem):
         required=True, allow_none=True, **said("1 is the next of its target.")
     )
     waiting_for = text("Why it has not begun.", null=True)
-    blocked_by = text("The deployment that it waits for.", null=True)
+    blocked_by = text("The deployment, or the freeze, that it waits for.", null=True)
 
 
 class RunningItem(QueuedItem):

@@ -13,9 +13,11 @@ from flask_smorest import Api
 from fraisier import __version__
 from fraisier.api import (
     access,
+    audit,
     deployments,
     documents,
     fraises,
+    freezes,
     git_webhooks,
     health,
     idempotency,
@@ -94,6 +96,8 @@ def create_app(services: Services) -> Flask:
     for blueprint in (each for part in parts for each in part.blueprints(services)):
         api.register_blueprint(blueprint)
     api.register_blueprint(webhook_endpoints.blueprint(services))
+    api.register_blueprint(freezes.blueprint(services))
+    api.register_blueprint(audit.blueprint(services))
     api.register_blueprint(health.blueprint(services))
     api.register_blueprint(health.blueprint(services), url_prefix="/api/v1", name="health_v1")
     api.register_blueprint(metrics.blueprint(registry))

@@ -110,6 +110,9 @@ class DeployRequest(Request):
         allow_none=True, load_default=True,
         **said("False leaves the configured backup out, this once."),
     )  # fmt: skip
+    break_glass = optional(
+        TEXT_LENGTH, "Why this goes past freezes and deploy windows; needs the scope admin."
+    )
     dry_run = Flag(load_default=False, **said("Answer with what would be done, and do nothing."))
     force = Flag(load_default=False, **said("Take hosts that another installation holds."))
 
@@ -125,6 +128,9 @@ class PromoteRequest(Request):
         allow_none=True, load_default=True,
         **said("False leaves the configured backup out, this once."),
     )  # fmt: skip
+    break_glass = optional(
+        TEXT_LENGTH, "Why this goes past freezes and deploy windows; needs the scope admin."
+    )
     force = Flag(load_default=False, **said("Take hosts that another installation holds."))
 
 
@@ -161,6 +167,20 @@ class RedeliverRequest(Request):
 
 class UnlockRequest(Request):
     reason = text(TEXT_LENGTH, required=True, **said("What you found, for the record."))
+
+
+class FreezeRequest(Request):
+    fraise = optional(NAME_LENGTH, "A fraise, or a pattern such as api-*; default: all of them.")
+    environment = optional(NAME_LENGTH, "An environment; default: all of them.")
+    reason = text(TEXT_LENGTH, required=True, **said("Why, for those who are refused."))
+    starts_at = fields.AwareDateTime(
+        format="iso", data_key="from", allow_none=True, load_default=None,
+        **said("When it begins: ISO 8601 with zone; default: now."),
+    )  # fmt: skip
+    ends_at = fields.AwareDateTime(
+        format="iso", data_key="until", allow_none=True, load_default=None,
+        **said("When it ends by itself; default: not before it is lifted."),
+    )  # fmt: skip
 
 
 def _number(least: int, most: int, default: int, meaning: str) -> fields.Integer:
@@ -210,3 +230,18 @@ class LastEventHeader(Schema):
 
 class StatusQuery(Request):
     environment = optional(NAME_LENGTH, "Only this environment.")
+
+
+class FreezesQuery(PageQuery):
+    over = fields.Boolean(
+        data_key="all", load_default=False, **said("Also those that ended or were lifted.")
+    )
+
+
+class AuditQuery(PageQuery):
+    actor = optional(255, "Only what this token, person or part of Fraisier did.")
+    action = optional(NAME_LENGTH, "Only this action.")
+    subject = optional(255, "Only what was done to this, mostly an id.")
+    since = fields.AwareDateTime(
+        format="iso", load_default=None, **said("Only since then: ISO 8601 with zone.")
+    )

@@ -28,6 +28,7 @@ from fraisier.api.asks import (
     RollbackRequest,
 )
 from fraisier.api.cursors import split
+from fraisier.api.glass import require_glass
 from fraisier.api.pages import COUNTED, page
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
@@ -64,6 +65,7 @@ def _asking(routes: Routes, services: Services) -> None:
         """
         dry_run = body.pop("dry_run")
         body["backup"] = body["backup"] is not False
+        require_glass(services, body, "deploy", f"{body['fraise']} {body['environment']}")
         wish = Wish(triggered_by=who(), idempotency_key=headers["key"], **body)
         with services.slow():
             if dry_run:

@@ -19,6 +19,7 @@ from fraisier.api.answers import (
 )
 from fraisier.api.asks import ListQuery, PromoteRequest, StatusQuery, UnlockRequest
 from fraisier.api.deployments import LOCATION, accepted
+from fraisier.api.glass import require_glass
 from fraisier.api.pages import page_of_all
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
@@ -70,6 +71,7 @@ def _fraises(services: Services) -> Routes:
 
         It is refused where nothing did, or where what came after it there failed.
         """
+        require_glass(services, body, "promote", f"{fraise} {environment}")
         wish = Wish(
             fraise,
             environment,
@@ -79,6 +81,7 @@ def _fraises(services: Services) -> Routes:
             idempotency_key=headers["key"],
             reason=body["reason"] or "",
             backup=body["backup"] is not False,
+            break_glass=body["break_glass"],
         )
         with services.slow():
             return accepted(services.deployments.promote(wish, body["source"]))

@@ -15,10 +15,10 @@ def text(meaning: str = "", null: bool = False) -> fields.String:
     return fields.String(required=True, allow_none=null, **said(meaning))
 
 
-def moment(meaning: str, null: bool = False) -> fields.String:
-    """Return a time, as ISO 8601 in UTC."""
+def moment(meaning: str, null: bool = False, key: str | None = None) -> fields.String:
+    """Return a time, as ISO 8601 in UTC; `key`: its name where that is a word of Python."""
     described = {"description": meaning, "format": "date-time"}
-    return fields.String(required=True, allow_none=null, metadata={**described})
+    return fields.String(required=True, allow_none=null, data_key=key, metadata={**described})
 
 
 def list_of(of: Any) -> fields.List[Any]:

@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 from fraisier.api.streams import ServerSentEvents
+from fraisier.domain.audit import AuditStore
 from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.errors import Unavailable
+from fraisier.domain.freeze import FreezeStore
 from fraisier.domain.ports import Store
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.following import Following, Limits
+from fraisier.engine.freezes import Freezes
 from fraisier.engine.looks import Looks
 from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
@@ -28,6 +32,10 @@ from fraisier.webhooks.outgoing import Outgoing
 SLOW_AT_ONCE, SLOW_WAITING, SLOW_SECONDS = 6, 10, 5.0
 
 
+class Records(Store, FreezeStore, AuditStore, Protocol):
+    """The records as routes use them."""
+
+
 @dataclass(frozen=True)
 class Services:
     """The parts that routes use. `worker` is None where another process works on the queue.
@@ -39,7 +47,7 @@ class Services:
     """
 
     catalogue: Catalogue
-    store: Store
+    store: Records
     tokens: Tokens
     deployments: Deployments
     previews: Previews
@@ -73,6 +81,11 @@ class Services:
         """Return what tells those who follow a log live."""
         parts = (self.store, self.tokens.still_valid, self.stop.drain, ServerSentEvents())
         return Following(*parts, self.limits)
+
+    @property
+    def freezes(self) -> Freezes:
+        """Return the verbs on freezes."""
+        return Freezes(self.catalogue, self.store, self.ring)
 
     @contextmanager
     def slow(self) -> Iterator[None]:

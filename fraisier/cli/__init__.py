@@ -16,6 +16,7 @@ from fraisier.domain.errors import FraisierError
 #: Command -> the module that holds it, under the same name (a trailing underscore is dropped).
 COMMANDS = {
     "app": "app",
+    "audit": "audit",
     "backups": "backups",
     "cancel": "cancel",
     "collection": "collection",
@@ -25,6 +26,8 @@ COMMANDS = {
     "deploy": "deploy",
     "doctor": "doctor",
     "events": "look",
+    "freeze": "freeze",
+    "freezes": "freeze",
     "history": "look",
     "hosts": "hosts",
     "lab": "lab",
@@ -41,6 +44,7 @@ COMMANDS = {
     "show": "look",
     "status": "look",
     "token": "token",
+    "unfreeze": "freeze",
     "unlock": "deploy",
     "webhook": "webhook",
     "worker": "worker",
@@ -49,9 +53,9 @@ COMMANDS = {
 #: The commands that a server can answer; the others need the machine they are typed on.
 WITH_SERVER = frozenset(
     {
-        "cancel", "completion", "deploy", "events", "history", "list", "logs", "plan", "promote",
-        "providers", "queue", "resume", "rollback", "show", "status", "unlock",
-        "webhook",
+        "audit", "cancel", "completion", "deploy", "events", "freeze", "freezes", "history", "list",
+        "logs", "plan", "promote", "providers", "queue", "resume", "rollback", "show", "status",
+        "unfreeze", "unlock", "webhook",
     }
 )  # fmt: skip
 HELP = ["-h", "--help"]

@@ -10,12 +10,14 @@ from click.shell_completion import CompletionItem
 
 from fraisier.cli.context import Context
 from fraisier.cli.control import Control
-from fraisier.domain.errors import FraisierError
+from fraisier.domain.errors import FraisierError, UsageError
 from fraisier.domain.ports import Filter
 
 Command = Callable[..., None]
 
 OFFERED = 20
+#: A reason has at most so many characters.
+LONGEST = 1000
 
 
 def target_arguments(command: Command) -> Command:
@@ -31,6 +33,22 @@ def optional_target(command: Command) -> Command:
 def deployment_argument(command: Command) -> Command:
     """Give a command the argument that names a deployment."""
     return click.argument("deployment_id", metavar="ID", shell_complete=_deployments)(command)
+
+
+def break_glass_option(command: Command) -> Command:
+    """Give a command the option that lets it go past freezes and deploy windows."""
+    return click.option(
+        "--break-glass",
+        metavar="REASON",
+        help="Go past freezes and deploy windows; the reason is recorded and told.",
+    )(command)
+
+
+def break_glass_reason(text: str | None) -> str | None:
+    """Return the reason for breaking the glass, which there must be; raise UsageError."""
+    if text is not None and (not text.strip() or not text.isprintable() or len(text) > LONGEST):
+        raise UsageError(f"--break-glass needs a reason: 1 to {LONGEST} printable characters")
+    return text
 
 
 def waiting_options(command: Command) -> Command:

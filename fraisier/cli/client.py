@@ -13,16 +13,19 @@ from fraisier.cli.problems import SIGN_IN
 from fraisier.cli.shapes import many, one
 from fraisier.cli.transport import Transport
 from fraisier.config.settings import Settings
+from fraisier.domain.audit import AuditFilter
 from fraisier.domain.errors import (
     DeploymentNotFound,
     EnvironmentNotFound,
     FraiseNotFound,
+    FreezeNotFound,
     NotFound,
     Unauthorized,
 )
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
 from fraisier.engine.earlier import nothing_to_go_back_to
+from fraisier.engine.freezes import FreezeWish
 from fraisier.engine.views import timestamp
 
 PAGE = 1000
@@ -98,6 +101,7 @@ class RemoteControl:
             "from": source,
             "reason": wish.reason or None,
             "strategy": wish.strategy,
+            "break_glass": wish.break_glass,
             "force": wish.force,
             **({} if wish.backup else {"backup": False}),
         }
@@ -145,6 +149,32 @@ class RemoteControl:
     def resume(self) -> Json:
         """Let the queue go on."""
         return one("pause", self._http.post("/queue/resume", {}, seconds=REQUEST_SECONDS))
+
+    def freezes(self, over: bool) -> list[Json]:
+        """Return the freezes that the server knows."""
+        asked = {"all": "true"} if over else {}
+        return many("freezes", self._http.get("/freezes", limit=PAGE, **asked))
+
+    def freeze(self, wish: FreezeWish) -> Json:
+        """Let nothing begin on some targets."""
+        body = {
+            "fraise": wish.fraise,
+            "environment": wish.environment,
+            "reason": wish.reason,
+            "from": timestamp(wish.starts_at),
+            "until": timestamp(wish.ends_at),
+        }
+        return one("freeze", self._http.post("/freezes", body, seconds=REQUEST_SECONDS))
+
+    def unfreeze(self, freeze_id: str) -> Json:
+        """Lift a freeze."""
+        missing = FreezeNotFound(f'no freeze "{freeze_id}"', "see: fraisier freezes")
+        return one("freeze", self._http.delete(f"/freezes/{_segment(freeze_id, missing)}"))
+
+    def audit(self, wanted: AuditFilter) -> list[Json]:
+        """Return who did what, newest first."""
+        asked = {**vars(wanted), "since": timestamp(wanted.since)}
+        return many("audit", self._http.get("/audit", **asked))
 
     def endpoints(self) -> list[Json]:
         """Return the receivers that the server has configured."""
@@ -210,6 +240,7 @@ def _asked(wish: Wish) -> dict[str, Any]:
         "version": wish.version,
         "strategy": wish.strategy,
         "health_check_delay": wish.health_check_delay,
+        "break_glass": wish.break_glass,
         "force": wish.force,
         **({} if wish.backup else {"backup": False}),
     }

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from fraisier.domain.audit import AuditFilter
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import Unreachable
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
+from fraisier.engine.freezes import FreezeWish
 
 Json = dict[str, Any]
 
@@ -87,6 +89,18 @@ class Control(Protocol):
 
     def resume(self) -> Json:
         """End the pause and return it."""
+
+    def freezes(self, over: bool) -> list[Json]:
+        """Return the freezes that hold or will hold; with `over` all of them (`freeze_json`)."""
+
+    def freeze(self, wish: FreezeWish) -> Json:
+        """Let nothing begin on some targets and return that freeze."""
+
+    def unfreeze(self, freeze_id: str) -> Json:
+        """Lift a freeze and return it."""
+
+    def audit(self, wanted: AuditFilter) -> list[Json]:
+        """Return who did what, newest first (`audit_json`)."""
 
     def endpoints(self) -> list[Json]:
         """Return the webhooks and notifications that are configured, and how each does."""

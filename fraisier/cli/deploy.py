@@ -7,7 +7,12 @@ from typing import Any
 
 import click
 
-from fraisier.cli.arguments import target_arguments, waiting_options
+from fraisier.cli.arguments import (
+    break_glass_option,
+    break_glass_reason,
+    target_arguments,
+    waiting_options,
+)
 from fraisier.cli.context import Context
 from fraisier.cli.control import ended, who
 from fraisier.cli.exits import STATUSES, TIMED_OUT
@@ -27,6 +32,7 @@ from fraisier.engine.deployments import Wish
 @waiting_options
 @click.option("--dry-run", is_flag=True, help="Show what would change, as `plan` does.")
 @click.option("--no-backup", is_flag=True, help="Leave the configured backup out, this once.")
+@break_glass_option
 @click.option("--force", is_flag=True, help="Take hosts that another installation holds.")
 @click.option("--idempotency-key", metavar="KEY", help="The same key gives the same deployment.")
 @click.pass_obj
@@ -39,6 +45,7 @@ def deploy(
     health_check_delay: float | None,
     dry_run: bool,
     no_backup: bool,
+    break_glass: str | None,
     force: bool,
     idempotency_key: str | None,
     wait: bool,
@@ -56,6 +63,7 @@ def deploy(
         force=force,
         idempotency_key=idempotency_key,
         backup=not no_backup,
+        break_glass=break_glass_reason(break_glass),
     )
     if dry_run:
         report_plan(context, wish)

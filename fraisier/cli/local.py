@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from fraisier.cli.control import Json, Watch, who
+from fraisier.domain.audit import AuditFilter
 from fraisier.domain.errors import ConfigurationError
 from fraisier.domain.event import Event
 from fraisier.domain.incoming import IncomingFilter, IncomingStatus
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
+from fraisier.engine.freezes import FreezeWish
 from fraisier.engine.looks import Looks
 from fraisier.engine.pushes import incoming_json
+from fraisier.engine.trail import audit_page
 from fraisier.engine.views import deployment_json, event_json, provider_json, target_json
 from fraisier.wiring import Application
 
@@ -102,6 +105,22 @@ class LocalControl:
     def resume(self) -> Json:
         """Let the queue go on."""
         return self._application.overview.resume(who())
+
+    def freezes(self, over: bool) -> list[Json]:
+        """Return the freezes of these records."""
+        return self._application.freezes.all(over)
+
+    def freeze(self, wish: FreezeWish) -> Json:
+        """Let nothing begin on some targets, here or on any worker of these records."""
+        return self._application.freezes.add(wish)
+
+    def unfreeze(self, freeze_id: str) -> Json:
+        """Lift a freeze."""
+        return self._application.freezes.lift(freeze_id, who())
+
+    def audit(self, wanted: AuditFilter) -> list[Json]:
+        """Return who did what, newest first."""
+        return audit_page(self._application.store, wanted)[0]
 
     def endpoints(self) -> list[Json]:
         """Return the receivers of the configuration, as the records know them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fraisier.cli.arguments import waiting_options
+from fraisier.cli.arguments import break_glass_option, break_glass_reason, waiting_options
 from fraisier.cli.context import Context
 from fraisier.cli.control import who
 from fraisier.cli.deploy import stay
@@ -19,6 +19,7 @@ from fraisier.engine.deployments import Wish
 @click.option("--strategy", help="As `deploy` takes it; default: as configured.")
 @waiting_options
 @click.option("--no-backup", is_flag=True, help="Leave the configured backup out, this once.")
+@break_glass_option
 @click.option("--force", is_flag=True, help="Take hosts that another installation holds.")
 @click.option("--idempotency-key", metavar="KEY", help="The same key gives the same deployment.")
 @click.pass_obj
@@ -33,6 +34,7 @@ def promote(
     follow: bool,
     timeout: float | None,
     no_backup: bool,
+    break_glass: str | None,
     force: bool,
     idempotency_key: str | None,
 ) -> None:
@@ -49,5 +51,6 @@ def promote(
         idempotency_key=idempotency_key,
         reason=reason,
         backup=not no_backup,
+        break_glass=break_glass_reason(break_glass),
     )
     stay(context, context.control.promote(wish, source), wait, follow, timeout)

@@ -19,6 +19,7 @@ _DEPLOYMENT = (
 _DELIVERY = ("id", "endpoint", "event", "status", "created_at", "next_at", "attempts")
 _RECEIVED = ("delivery", "status", "reason", "provider", "event", "received_at", "pushes",
              "deployments")  # fmt: skip
+_FREEZE = ("id", "state", "fraise", "environment", "reason", "by", "from", "until")
 #: What is asked for -> the keys that commands read of it; an answer may have more.
 ONE: Mapping[str, tuple[str, ...]] = {
     "deployment": _DEPLOYMENT,
@@ -27,6 +28,7 @@ ONE: Mapping[str, tuple[str, ...]] = {
     "unlocked": ("released",),
     "queue": ("paused", "queued", "waiting", "running", "workers"),
     "pause": ("by", "reason", "at"),
+    "freeze": _FREEZE,
     "delivery": _DELIVERY,
     "received": _RECEIVED,
 }
@@ -34,8 +36,10 @@ MANY: Mapping[str, tuple[str, ...]] = {
     "deliveries": _DELIVERY,
     "received": _RECEIVED,
     "endpoints": ("name", "type", "to", "events", "enabled", "failing_since", "pending"),
+    "audit": ("id", "at", "actor", "action", "subject", "reason", "result"),
     "deployments": _DEPLOYMENT,
     "events": ("sequence", "type", "at", "host", "data"),
+    "freezes": _FREEZE,
     "fraises": ("name", "environments"),
     "providers": ("name", "description", "strategies", "role"),
     "targets": ("fraise", "environment", "last_deployment", "held_by", "hosts"),

@@ -28,6 +28,7 @@ from fraisier.config.service_checks import (
 )
 from fraisier.config.services import compose_file
 from fraisier.config.strategy_checks import check_strategy
+from fraisier.config.windows import check_windows
 from fraisier.domain.catalogue import Provider
 from fraisier.domain.secret import SecretReference
 
@@ -49,6 +50,7 @@ def check(document: Document, data: Any, providers: Mapping[str, Provider], base
             check_around(environment, place, report, provider)
             check_type(fraise, environment, place, report, provider)
             check_strategy(environment, place, report, provider)
+            check_windows(environment, place, report)
             check_proxy(environment, place, report, provider)
             config, where = environment.get("provider_config"), (*place, "provider_config")
             if isinstance(config, Mapping):

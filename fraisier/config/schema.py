@@ -18,6 +18,7 @@ from fraisier.config.pushes_schema import DEPLOY_ON, GIT
 from fraisier.config.receivers_schema import NOTIFICATIONS, WEBHOOKS
 from fraisier.config.release_schema import ENVIRONMENT_KEYS, TYPES
 from fraisier.config.strategy_schema import STRATEGY_CONFIG
+from fraisier.config.windows import OUTSIDE, WINDOWS
 from fraisier.domain.catalogue import Json, Provider
 from fraisier.domain.strategy import STRATEGIES
 
@@ -91,6 +92,8 @@ def environment(providers: Mapping[str, Provider]) -> Json:
             "enum": ["queue", "supersede", "reject"],
             "default": "queue",
         },
+        "deploy_windows": WINDOWS,
+        "outside_windows": OUTSIDE,
         "region": {
             "description": "A label for where the hosts are. A worker with a region takes only the "
             "targets of that region.",

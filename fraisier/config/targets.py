@@ -15,6 +15,7 @@ from fraisier.config.report import without_extensions
 from fraisier.config.repository import repository
 from fraisier.config.schema import fraise as fraise_schema
 from fraisier.config.services import git_settings, secrets_of, service_of
+from fraisier.config.windows import windows_of
 from fraisier.domain.catalogue import (
     Catalogue,
     Fraise,
@@ -102,6 +103,8 @@ def _target(
         after=values.get("after"),
         promote=values["promote"],
         tests=tests_of(values),
+        deploy_windows=windows_of(values),
+        outside_windows=values["outside_windows"],
         proxy=proxy_of(proxy, _hosts({**(proxy or {}), **_known_hosts(config)}, base)),
     )
 

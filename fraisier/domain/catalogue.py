@@ -13,6 +13,7 @@ from fraisier.domain.proxy import Proxy
 from fraisier.domain.push import GitHost, Listening
 from fraisier.domain.retention import KEEP_ALL, Retention
 from fraisier.domain.strategy import StrategyConfig
+from fraisier.domain.windows import Window
 
 Json = dict[str, Any]
 
@@ -70,6 +71,8 @@ class Target:
     must have succeeded before it may come here; `promote`: whether it then comes by itself
     (`automatic`) or when somebody says so (`manual`). `tests`: what is run here at the end of a
     deployment, each `{"name", "command", "timeout"}` (an argument list, seconds).
+    `deploy_windows`: when deployments may begin, always where there are none; `outside_windows`:
+    what is done with a request at other times (`refuse` or `wait`).
     """
 
     fraise: str
@@ -93,6 +96,8 @@ class Target:
     after: str | None = None
     promote: str = "manual"
     tests: tuple[Json, ...] = field(default=(), hash=False)
+    deploy_windows: tuple[Window, ...] = ()
+    outside_windows: str = "refuse"
 
     @property
     def proxy_hosts(self) -> tuple[Host, ...]:
@@ -120,6 +125,10 @@ class Target:
                 "inventory": InventoryGroup(**inventory) if inventory else None,
                 "proxy": Proxy.from_json(proxy) if proxy else None,
                 "tests": tuple(data.get("tests") or ()),
+                "deploy_windows": tuple(
+                    Window(**{**each, "days": tuple(each["days"])})
+                    for each in data.get("deploy_windows") or ()
+                ),
             }
         )
 

@@ -8,11 +8,14 @@ FraisierError
 │   ├── EnvironmentNotFound
 │   ├── DeploymentNotFound
 │   ├── TokenNotFound
+│   ├── FreezeNotFound
 │   └── VersionNotFound
 ├── Refused                 busy, held, or forbidden by a rule; nothing was recorded
 │   ├── KeyReused           an idempotency key that stands for another request
 │   ├── KeyInProgress       the first request with an idempotency key has no answer yet
-│   └── AnswerNotKept       it was done, and its answer is one that is not kept
+│   ├── AnswerNotKept       it was done, and its answer is one that is not kept
+│   ├── Frozen              a freeze is in force
+│   └── OutsideWindow       no deploy window is open
 ├── TooMany                 one asker has too much at once
 ├── Unavailable             this server cannot do it now; later it may
 ├── Unauthorized            it is not known who asks: no token, or one that is not valid
@@ -110,6 +113,12 @@ class TokenNotFound(NotFound):
     code = "token_not_found"
 
 
+class FreezeNotFound(NotFound):
+    """No freeze has this id."""
+
+    code = "freeze_not_found"
+
+
 class VersionNotFound(NotFound):
     """The repository has no such branch, tag or commit."""
 
@@ -120,6 +129,18 @@ class Refused(FraisierError):
     """The request is understood and not allowed now."""
 
     code = "refused"
+
+
+class Frozen(Refused):
+    """A freeze is in force, and nothing begins there until it ends."""
+
+    code = "frozen"
+
+
+class OutsideWindow(Refused):
+    """No deploy window of the target is open."""
+
+    code = "outside_deploy_window"
 
 
 class KeyReused(Refused):

@@ -9,9 +9,9 @@ from typing import Any
 DEPLOYMENT_EVENTS = tuple(
     f"deployment.{name}"
     for name in (
-        "queued", "started", "step", "host_started", "host_completed", "release_switched",
-        "paused", "resumed", "tested", "completed", "failed", "cancelled", "superseded",
-        "rolled_back", "rollback_failed", "interrupted",
+        "queued", "break_glass", "started", "step", "host_started", "host_completed",
+        "release_switched", "paused", "resumed", "tested", "completed", "failed", "cancelled",
+        "superseded", "rolled_back", "rollback_failed", "interrupted",
     )
 )  # fmt: skip
 RUNNER_EVENTS = tuple(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from fraisier.domain.catalogue import Host, InventoryGroup, Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.event import Event, Fact, Head
+from fraisier.domain.freeze import Stopped
 from fraisier.domain.idempotency import KeyStore
 from fraisier.domain.notice import Notice
 from fraisier.domain.outcome import Outcome
@@ -101,6 +102,8 @@ class Store(KeyStore, Protocol):
     def request(self, new: NewDeployment, worker_id: str | None = None) -> Deployment:
         """Record an accepted request, or return the one with the same key; raise Refused.
 
+        Frozen or OutsideWindow are raised where it could not begin now and is not to wait.
+
         Any worker may claim it; with `worker_id` it is for that one, and ends with it.
         """
 
@@ -140,6 +143,9 @@ class Store(KeyStore, Protocol):
 
     def waiting(self, deployment_id: str) -> Waiting | None:
         """Return why a deployment has not begun, and its place; None where it has."""
+
+    def stopped(self, target: Target) -> Stopped | None:
+        """Return what keeps a deployment to a target from beginning now, if anything does."""
 
     def pause(self, by: str, reason: str) -> None:
         """Let nothing begin until `resume`; what runs goes on."""

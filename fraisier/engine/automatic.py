@@ -92,6 +92,9 @@ def _blocked(store: Store, target: Target, found: Deployment, since: list[Deploy
     held = store.held(target.fraise, target.environment)
     if held is not None:
         return f"{target.environment} is held by {held}"
+    stop = store.stopped(target)
+    if stop is not None and not stop.waits:
+        return stop.reason
     if target.on_busy == "reject":
         for status in _LIVE:
             busy = Filter(target.fraise, target.environment, status.value, limit=1)

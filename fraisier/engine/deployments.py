@@ -23,7 +23,10 @@ IMAGE_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{6
 
 @dataclass(frozen=True)
 class Wish:
-    """What a person asks for. `health_check_delay` is in seconds; None means as configured."""
+    """What a person asks for. `health_check_delay` is in seconds; None means as configured.
+
+    `break_glass` is why it goes past freezes and deploy windows, where it does.
+    """
 
     fraise: str
     environment: str
@@ -36,6 +39,7 @@ class Wish:
     reason: str = ""
     backup: bool = True
     promoted_from: str | None = None
+    break_glass: str | None = None
 
 
 class Deployments:
@@ -213,6 +217,7 @@ class Deployments:
             "reason": wish.reason,
             "no_backup": not wish.backup,
             "promoted_from": wish.promoted_from,
+            "break_glass": wish.break_glass,
         }
         return NewDeployment(
             kind=kind,
@@ -235,7 +240,7 @@ def _said(value: object) -> bool:
 def _fingerprint(kind: str, wish: Wish) -> str:
     """Return what two requests share only if they ask for the same."""
     asked = {**vars(wish)}
-    for name, usual in (("backup", True), ("promoted_from", None)):
+    for name, usual in (("backup", True), ("promoted_from", None), ("break_glass", None)):
         if asked[name] == usual:  # requests of an earlier version did not know it
             del asked[name]
     text = json.dumps({"kind": kind, **asked}, sort_keys=True)

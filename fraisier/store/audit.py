@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select
 
+from fraisier.domain.audit import DONE
 from fraisier.domain.ids import new_id, now
 from fraisier.store import log
 from fraisier.store.tables import audit
@@ -16,9 +17,11 @@ def note(
     subject: str,
     reason: str = "",
     mark: str | None = None,
+    result: str = DONE,
 ) -> None:
     """Record that `actor` did `action` to `subject`. `noted` finds the row by its `mark`."""
     row = {"actor": actor, "action": action, "subject": subject, "reason": reason}
+    row["result"] = result
     note_id = mark or new_id("aud")
     connection.execute(insert(audit).values(id=note_id, at=now(), **row))
     log.begin(connection, note_id, log.AUDIT)

@@ -42,6 +42,8 @@ class IncomingDeliveries(Transactions):
             found = connection.execute(select(incoming_deliveries).where(known)).first()
             if found is None:
                 connection.execute(insert(incoming_deliveries).values(**_row(incoming_id, new)))
+                actor = f"webhook:{new.provider}"
+                note(connection, actor, "webhook.receive", incoming_id, new.event)
                 return _one(connection, incoming_id)
             if found.body_digest != new.digest:
                 raise KeyReused(

@@ -14,7 +14,9 @@ from fraisier.domain.event import Fact
 from fraisier.domain.ids import new_id, now
 from fraisier.failpoints import failpoint
 from fraisier.store import log
+from fraisier.store.audit import note
 from fraisier.store.ending import end
+from fraisier.store.freezes import Gate
 from fraisier.store.reading import LIVE, blocks
 from fraisier.store.requests import Requests
 from fraisier.store.rows import deployment_from
@@ -32,7 +34,7 @@ class Queue(Requests):
         """
         with self._transaction(reading=True) as connection:
             self._row(connection, deployment_id)
-            if not self._ready(connection, deployments.c.id == deployment_id):
+            if not self._ready(connection, deployment_id):
                 return None
         mark = new_id("evt")
 
@@ -56,15 +58,29 @@ class Queue(Requests):
         fence = self._next_fence(connection, deployment_id)
         self._require_alive(connection, worker_id)
         one = deployments.c.id == deployment_id
-        if not self._ready(connection, one):
+        if not self._ready(connection, deployment_id):
             return None
         begun = {"status": Status.IN_PROGRESS.value, "started_at": now()}
         waits = and_(one, deployments.c.status == Status.PENDING.value)
         held = {"worker_id": worker_id, "fence": fence}
         if connection.execute(update(deployments).where(waits).values(**begun, **held)).rowcount:
             log.append(connection, deployment_id, [Fact("deployment.started")], mark)
-            return self._deployment(connection, deployment_id)
+            begun_one = self._deployment(connection, deployment_id)
+            self._go_past(connection, begun_one)
+            return begun_one
         return None  # it was cancelled in this moment
+
+    def _go_past(self, connection: Connection, begun: Deployment) -> None:
+        """End those accepted earlier that could not begin: later they would undo this one."""
+        name = self._row(connection, begun.id).target_id
+        earlier = and_(
+            deployments.c.target_id == name,
+            deployments.c.status == Status.PENDING.value,
+            deployments.c.accepted < begun.accepted,
+        )
+        for row in connection.execute(select(deployments).where(earlier).with_for_update()).all():
+            reason = f"{begun.id} went ahead of it while it could not begin"
+            end(connection, deployment_from(row), Status.SUPERSEDED, reason)
 
     def _next_fence(self, connection: Connection, deployment_id: str) -> int:
         """Raise the fence of a deployment's target; others wait until this transaction is over."""
@@ -77,7 +93,7 @@ class Queue(Requests):
     def claim_next(self, worker_id: str, takes: Callable[[Target], bool]) -> Deployment | None:
         """Start the queued deployment accepted first among those whose turn it is."""
         with self._transaction(reading=True) as connection:
-            waiting = self._ready(connection, deployments.c.worker_id.is_(None))
+            waiting = self._ready(connection)
         for row in waiting:
             if takes(Target.from_json(row.target)):
                 found = self.claim(row.id, worker_id)
@@ -85,16 +101,23 @@ class Queue(Requests):
                     return found
         return None
 
-    def _ready(self, connection: Connection, wanted: Any) -> list[Any]:
-        """Return those wanted whose turn it is (id and target), the first accepted first."""
+    def _ready(self, connection: Connection, one: str | None = None) -> list[Any]:
+        """Return the rows whose turn it is, the first accepted first.
+
+        It is only `one`, if it is its turn; without it, those that any worker may take. What a
+        freeze or the deploy windows stop is gone past by what they do not stop.
+        """
         other = deployments.alias("other")
         pending = deployments.c.status == Status.PENDING.value
         turn = ~exists(select(other.c.id).where(blocks(other)))
-        query = select(deployments.c.id, deployments.c.target).where(
-            wanted, pending, turn, ~exists(select(pauses.c.id))
-        )
-        ordered = query.order_by(deployments.c.created_at, deployments.c.id)
-        return list(connection.execute(ordered))
+        query = select(deployments).where(pending, turn, ~exists(select(pauses.c.id)))
+        if one is not None:
+            query = query.where(deployments.c.target_id == self._row(connection, one).target_id)
+        heads = connection.execute(query).all()
+        gate = Gate(connection)
+        free = [gate.first_free(head) for head in heads]
+        mine = [row for row in free if row is not None and _is_wanted(row, one)]
+        return sorted(mine, key=lambda row: (row.created_at, row.id))
 
     # --- what the dead left ---------------------------------------------------------------
 
@@ -132,6 +155,7 @@ class Queue(Requests):
         if row.status == Status.PENDING.value:
             reason = "its command ended before it began"
             end(connection, deployment_from(row), Status.CANCELLED, reason, mark)
+            note(connection, worker_id, "cancel", deployment_id, reason)
             return None
         one = deployments.c.id == deployment_id
         values = {"worker_id": worker_id, "fence": fence}
@@ -158,6 +182,10 @@ class Queue(Requests):
         query = select(deployments.c.id, deployments.c.worker_id).where(running | owned)
         ordered = query.order_by(deployments.c.created_at)
         return [row for row in connection.execute(ordered) if not self._lives(connection, row)]
+
+
+def _is_wanted(row: Any, one: str | None) -> bool:
+    return row.worker_id is None if one is None else bool(row.id == one)
 
 
 def require_held(row: Any, deployment: Deployment) -> None:

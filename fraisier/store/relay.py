@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from fraisier.domain.errors import LeaseLost
 from fraisier.domain.ids import now
-from fraisier.domain.notice import Notice
+from fraisier.domain.notice import DEFAULT_REGION, Notice
 from fraisier.store.log import AUDIT, DEPLOYMENT
 from fraisier.store.rows import event_from, notice_from, notice_of_audit
 from fraisier.store.settling import settle
@@ -184,13 +184,20 @@ def _waiting(sink: str) -> Any:
 def _events_of(connection: Connection, row: Any, limit: int) -> Sequence[Notice]:
     if row.kind == AUDIT:
         note = connection.execute(select(audit).where(audit.c.id == row.stream_id)).first()
-        return [notice_of_audit(note)] if note is not None else []
+        return [notice_of_audit(note, _region(connection, note.subject))] if note else []
     of = connection.execute(select(deployments).where(deployments.c.id == row.stream_id)).first()
     if of is None:  # removed just now
         return []
     later = and_(events.c.deployment_id == row.stream_id, events.c.sequence > row.told)
     query = select(events).where(later).order_by(events.c.sequence).limit(limit)
     return [notice_from(event_from(each), of) for each in connection.execute(query)]
+
+
+def _region(connection: Connection, subject: str) -> str:
+    """Return the region of what a note is about, where that is a deployment."""
+    one = select(deployments.c.target).where(deployments.c.id == subject)
+    target = connection.scalar(one) if subject.startswith("dep_") else None
+    return (target or {}).get("region") or DEFAULT_REGION
 
 
 def _put_progress(connection: Connection, sink: str, stream: str, sequence: int) -> None:

@@ -9,12 +9,14 @@ from sqlalchemy import Connection, and_, insert, select, update
 from fraisier.domain.deployment import AS_CONFIGURED, Deployment, Status
 from fraisier.domain.errors import KeyReused, Refused
 from fraisier.domain.event import Fact
+from fraisier.domain.freeze import Stopped, goes_past
 from fraisier.domain.ids import new_id, now
 from fraisier.domain.ports import NewDeployment
 from fraisier.failpoints import failpoint
 from fraisier.store import log
 from fraisier.store.audit import note, noted
 from fraisier.store.ending import end
+from fraisier.store.freezes import Gate
 from fraisier.store.keys import key_is_taken
 from fraisier.store.reading import LIVE, is_target
 from fraisier.store.rows import deployment_from, values_of
@@ -49,14 +51,15 @@ class Requests(Workers):
         again = self._same_key(connection, new.triggered_by, new.idempotency_key, new.fingerprint)
         if again is not None:
             return again
-        self._make_way(connection, new, target)
+        past = self._make_way(connection, new, target)
         accepted = target.accepted + 1
         mine = targets.c.id == target.id
         connection.execute(update(targets).where(mine).values(accepted=accepted))
         row = values_of(deployment_id, new, target.id, accepted, worker_id)
         connection.execute(insert(deployments).values(**row))
         log.begin(connection, deployment_id, log.DEPLOYMENT)
-        log.append(connection, deployment_id, [Fact("deployment.queued", None, _asked(new))])
+        log.append(connection, deployment_id, _first_facts(new, past))
+        note(connection, new.triggered_by, _action(new), deployment_id, _why(new))
         return self._deployment(connection, deployment_id)
 
     def repeated(self, by: str, key: str, fingerprint: str) -> Deployment | None:
@@ -95,7 +98,8 @@ class Requests(Workers):
         connection.execute(insert(targets).values(id=new_id("tgt"), **names))
         return connection.execute(query).one()
 
-    def _make_way(self, connection: Connection, new: NewDeployment, target: Any) -> None:
+    def _make_way(self, connection: Connection, new: NewDeployment, target: Any) -> Stopped | None:
+        """Return what would stop this one and cannot, as the glass is broken; raise Refused."""
         name = f"{new.target.fraise} {new.target.environment}"
         if target.held_by is not None:
             raise Refused(
@@ -104,9 +108,15 @@ class Requests(Workers):
                 f"look at it (fraisier show {target.held_by}), then: fraisier unlock {name} "
                 "--reason …",
             )
+        gate = Gate(connection)
+        stop = gate.of_target(new.target)
+        past = goes_past(new.kind, new.options)
+        if stop is not None and not past and not stop.waits:
+            raise stop.refusal()
         live = and_(deployments.c.target_id == target.id, deployments.c.status.in_(LIVE))
         if new.target.on_busy == "reject":
-            busy = connection.execute(select(deployments).where(live)).first()
+            rows = connection.execute(select(deployments).where(live)).all()
+            busy = gate.in_the_way(rows) if past else next(iter(rows), None)
             if busy is not None:
                 raise Refused(
                     f"{name} is busy: {busy.id} is {busy.status}",
@@ -117,6 +127,7 @@ class Requests(Workers):
             for row in connection.execute(select(deployments).where(waiting).with_for_update()):
                 reason = "a newer request took its place"
                 end(connection, deployment_from(row), Status.SUPERSEDED, reason)
+        return stop if past else None
 
     def _found(self, connection: Connection, deployment_id: str) -> Deployment | None:
         query = select(deployments).where(deployments.c.id == deployment_id)
@@ -151,6 +162,26 @@ class Requests(Workers):
         if found.status is Status.PENDING:
             end(connection, found, Status.CANCELLED, f"cancelled by {by} before it began")
         return self._deployment(connection, deployment_id)
+
+
+def _first_facts(new: NewDeployment, past: Stopped | None) -> list[Fact]:
+    """Return what a request is told by; `past` is what would have stopped it."""
+    queued = Fact("deployment.queued", None, _asked(new))
+    why = new.options.get("break_glass")
+    if not why:
+        return [queued]
+    said = {"by": new.triggered_by, "reason": why, "past": past.reason if past else None}
+    return [queued, Fact("deployment.break_glass", None, said)]
+
+
+def _action(new: NewDeployment) -> str:
+    """Return what an audit note calls a request."""
+    action = "promote" if new.options.get("promoted_from") else new.kind
+    return f"{action}.break_glass" if new.options.get("break_glass") else action
+
+
+def _why(new: NewDeployment) -> str:
+    return str(new.options.get("break_glass") or new.options.get("reason") or "")
 
 
 def _asked(new: NewDeployment) -> dict[str, Any]:

@@ -107,9 +107,9 @@ def notice_from(event: Event, deployment: Row) -> Notice:
     )
 
 
-def notice_of_audit(note: Row) -> Notice:
+def notice_of_audit(note: Row, region: str) -> Notice:
     """Return a note of the audit trail as the world is told of it."""
-    names = ("actor", "action", "subject", "reason")
+    names = ("actor", "action", "subject", "reason", "result")
     about = note.subject if note.subject.startswith("dep_") else None
     return Notice(
         event_id=note.id,
@@ -119,6 +119,7 @@ def notice_of_audit(note: Row) -> Notice:
         at=note.at,
         host=None,
         data={name: getattr(note, name) for name in names},
+        region=region,
         deployment_id=about,
         triggered_by=note.actor,
     )

@@ -36,10 +36,11 @@ from fraisier.store.retention import prune
 from fraisier.store.rows import deployment_from
 from fraisier.store.tables import deployment_hosts, deployments, installation, placements, targets
 from fraisier.store.tokens import Tokens
+from fraisier.store.trail import Trail
 from fraisier.store.transactions import never
 
 
-class SqlStore(Queue, Holds, Relays, Outgoing, IncomingDeliveries, Tokens, Keys):
+class SqlStore(Queue, Holds, Relays, Outgoing, IncomingDeliveries, Tokens, Keys, Trail):
     """The records in one database."""
 
     @classmethod

@@ -152,6 +152,24 @@ audit = Table(
     Column("action", Words(64), nullable=False),
     Column("subject", Words(255), nullable=False),
     Column("reason", Text(), nullable=False),
+    Column("result", Words(16), nullable=False, server_default="done"),
+    Index("ix_audit_at", "at"),
+)
+
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("id", Words(40), primary_key=True),
+    Column("fraise", Words(64), nullable=False),
+    Column("environment", Words(64), nullable=False),
+    Column("reason", Text(), nullable=False),
+    Column("by", Words(255), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("starts_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger),
+    Column("lifted_at", BigInteger),
+    Column("lifted_by", Words(255)),
+    Index("ix_freezes_lifted_at", "lifted_at"),
 )
 
 tokens = Table(

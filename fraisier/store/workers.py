@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
@@ -17,7 +17,8 @@ from fraisier.failpoints import failpoint
 from fraisier.store import process
 from fraisier.store.audit import note
 from fraisier.store.clock import lease_now
-from fraisier.store.reading import LIVE, Reading, blocks
+from fraisier.store.freezes import Freezes, Gate
+from fraisier.store.reading import LIVE, blocks
 from fraisier.store.tables import deployments, pauses, workers
 from fraisier.store.transactions import never
 
@@ -26,7 +27,7 @@ MICROSECONDS = 1_000_000
 FOR_ALL = ("serve", "worker")
 
 
-class Workers(Reading):
+class Workers(Freezes):
     """The processes that work, by their leases, and the pause that stops all of them."""
 
     def join(self, new: NewWorker, lease: float) -> str:
@@ -154,12 +155,19 @@ class Workers(Reading):
             pause = self._pause(connection)
             if pause is not None:
                 return Waiting(position, f"the queue is paused by {pause.by}: {pause.reason}")
-            other = deployments.alias("other")
-            query = select(other).where(deployments.c.id == deployment_id, blocks(other))
-            first = connection.execute(query.order_by(other.c.accepted)).first()
+            gate = Gate(connection)
+            stop = gate.of(row)
+            if stop is not None:
+                return Waiting(position, stop.reason, stop.freeze)
+            first = gate.in_the_way(self._blocking(connection, deployment_id))
             if first is not None:
                 return Waiting(position, _behind(first), first.id)
             return Waiting(position, self._idle(connection, row))
+
+    def _blocking(self, connection: Connection, deployment_id: str) -> Sequence[Any]:
+        other = deployments.alias("other")
+        query = select(other).where(deployments.c.id == deployment_id, blocks(other))
+        return connection.execute(query.order_by(other.c.accepted)).all()
 
     def _position(self, connection: Connection, row: Any) -> int:
         ahead = and_(

@@ -102,8 +102,9 @@ def at_once(many: int, action: Callable[[int], Any]) -> list[Any]:
 
 
 def audited(store: Working) -> list[tuple[str, str, str]]:
-    """Return who did what to what, in order."""
-    query = text("SELECT actor, action, subject FROM audit ORDER BY at, id")
+    """Return who did what to what, in order, besides asking for deployments."""
+    noted = "SELECT actor, action, subject FROM audit WHERE action <> 'deploy' ORDER BY at, id"
+    query = text(noted)
     with store._transaction(reading=True) as connection:
         return [tuple(row) for row in connection.execute(query)]
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 from unittest.mock import Mock
 
+from fraisier.domain.audit import AuditRow
 from fraisier.domain.delivery import Attempt, Delivery, DeliveryStatus, Endpoint
 from fraisier.domain.deployment import Deployment, HostRecord, Status
 from fraisier.domain.event import Event
+from fraisier.domain.freeze import Freeze
 from fraisier.domain.incoming import Incoming, IncomingStatus
 from fraisier.domain.incoming import Outcome as IncomingOutcome
 from fraisier.domain.push import Push
 from fraisier.domain.worker import Pause
+from fraisier.engine.freezes import freeze_json
 from fraisier.engine.overview import Overview, pause_json
 from fraisier.engine.pushes import incoming_json
+from fraisier.engine.trail import audit_json
 from fraisier.engine.views import (
     deployment_json,
     event_json,
@@ -140,6 +144,16 @@ def received() -> dict[str, Any]:
     return incoming_json(
         Incoming("whi_1", "github", "1", 1_000_000, "push", "t", status, "", (push,), (outcome,))
     )
+
+
+def freeze() -> dict[str, Any]:
+    """Return a freeze of everything."""
+    return freeze_json(Freeze("*", "*", "sales", "cli:ana", 1, id="frz_1", created_at=1))
+
+
+def audit() -> dict[str, Any]:
+    """Return a row of the audit trail."""
+    return audit_json(AuditRow("aud_1", 1_000_000, "cli:ana", "freeze", "frz_1", "sales"))
 
 
 def queue() -> dict[str, Any]:

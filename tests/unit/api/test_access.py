@@ -40,6 +40,10 @@ NEEDS = {
     "GET /api/v1/webhooks/deliveries": Scope.READ,
     "POST /api/v1/webhooks/deliveries/ID/redeliver": Scope.DEPLOY,
     "POST /api/v1/webhooks/ID": None,
+    "GET /api/v1/freezes": Scope.READ,
+    "POST /api/v1/freezes": Scope.ADMIN,
+    "DELETE /api/v1/freezes/ID": Scope.ADMIN,
+    "GET /api/v1/audit": Scope.ADMIN,
     "GET /metrics": Scope.READ,
     **{
         f"GET {prefix}/health{part}": None

@@ -16,16 +16,20 @@ from fraisier.cli import problems, shapes, transport
 from fraisier.cli.client import RemoteControl
 from fraisier.cli.transport import Transport
 from fraisier.domain import errors
+from fraisier.domain.audit import AuditFilter
 from fraisier.domain.deployment import Status
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
+from fraisier.engine.freezes import FreezeWish
 from support.samples import (
     ID,
+    audit,
     delivery,
     deployment,
     details,
     endpoint,
     event,
+    freeze,
     pause,
     plan,
     provider,
@@ -113,12 +117,30 @@ def test_what_the_client_needs_of_an_answer_is_what_the_views_give() -> None:
         "targets": status(), "unlocked": {"released": ID}, "queue": queue(), "pause": pause(),
         "fraises": {"name": "api", "environments": [target()]},
         "endpoints": endpoint(), "delivery": delivery(), "deliveries": delivery(),
-        "received": received(),
+        "received": received(), "freeze": freeze(), "freezes": freeze(), "audit": audit(),
     }  # fmt: skip
     needed = {**shapes.ONE, **shapes.MANY}
     assert needed.keys() == given.keys()
     for noun, keys in needed.items():
         assert {*keys} <= given[noun].keys(), noun
+
+
+def test_freezes_and_the_audit_trail_are_those_of_the_server() -> None:
+    replies = [Reply(body={"freezes": [freeze()]}), Reply(201, freeze()), Reply(body=freeze()),
+               Reply(body={"audit": [audit()]})]  # fmt: skip
+    with remote(*replies) as (control, stub):
+        assert control.freezes(over=True) == [freeze()]
+        assert stub.asked[-1].path == "/api/v1/freezes?limit=1000&all=true"
+        wish = FreezeWish("sales", "cli:ana", "api", ends_at=1_000_000)
+        assert control.freeze(wish) == freeze()
+        until = "1970-01-01T00:00:01.000Z"
+        assert stub.asked[-1].body == {"fraise": "api", "reason": "sales", "until": until}
+        assert control.unfreeze("frz_1") == freeze()
+        assert (stub.asked[-1].method, stub.asked[-1].path) == ("DELETE", "/api/v1/freezes/frz_1")
+        assert control.audit(AuditFilter(action="freeze", limit=5)) == [audit()]
+        assert stub.asked[-1].path == "/api/v1/audit?action=freeze&limit=5&offset=0"
+        with pytest.raises(errors.FreezeNotFound):
+            control.unfreeze("../queue/pause")
 
 
 @pytest.mark.parametrize("kind", sorted(problems.KINDS.values(), key=lambda kind: kind.code))

@@ -13,6 +13,7 @@ from fraisier.domain.catalogue import Catalogue, Fraise
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.errors import VersionNotFound
 from fraisier.domain.event import Fact
+from fraisier.domain.freeze import NewFreeze
 from fraisier.domain.ids import now
 from fraisier.domain.ports import Filter
 from fraisier.domain.worker import NewWorker
@@ -94,6 +95,18 @@ def test_a_success_is_asked_for_once_however_often_it_is_looked(line: Line) -> N
     assert asked.options["promoted_from"] == good.id
     assert "force" not in asked.options, "never by itself, also where the one before was forced"
     assert line.coming() is None
+
+
+def test_a_freeze_holds_it_back_until_it_is_lifted(line: Line) -> None:
+    line.succeeded("staging", "v1")
+    new = NewFreeze("*", "production", "the sale", "cli:ana", starts_at=0)
+    found = line.store.add_freeze(new)
+    line.promotions()()
+    assert line.there("production") == []
+    assert found.id in line.coming()["blocked"]
+    line.store.lift_freeze(found.id, "cli:ana")
+    line.promotions()()
+    assert len(line.there("production")) == 1
 
 
 def test_many_who_look_at_once_ask_once(line: Line) -> None:

@@ -1,0 +1,49 @@
+"""The audit trail over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from marshmallow import Schema, fields
+from marshmallow.validate import OneOf
+
+from fraisier.api.asks import AuditQuery, said
+from fraisier.api.pages import page
+from fraisier.api.parts import moment, page_of, text
+from fraisier.api.routes import Routes
+from fraisier.api.services import Services
+from fraisier.domain.audit import DONE, FORBIDDEN, AuditFilter
+from fraisier.domain.token import Scope
+from fraisier.engine.trail import audit_page
+
+
+class AuditItem(Schema):
+    id = text()
+    at = moment("When it was done.")
+    actor = text("A token's id, cli:<login>, webhook:<git host>, promotion:<deployment>, …")
+    action = text("What was done.")
+    subject = text("What it was done to, mostly an id.")
+    reason = text("Why, where somebody said it.")
+    result = fields.String(
+        required=True, validate=OneOf((DONE, FORBIDDEN)), **said("What came of it.")
+    )
+
+
+AuditPage = page_of("audit", AuditItem)
+
+
+def blueprint(services: Services) -> Routes:
+    """Return the route of the audit trail."""
+    routes = Routes("audit", __name__, url_prefix="/api/v1/audit", description="Who did what.")
+
+    @routes.operation("GET", "", Scope.ADMIN, AuditPage, query=AuditQuery)
+    def audit(query: dict[str, Any]) -> Response:
+        """List who did what to what, why and when, newest first."""
+        since = query.pop("since")
+        moment = None if since is None else int(since.timestamp() * 1_000_000)
+        wanted = AuditFilter(since=moment, **query)
+        found, total = audit_page(services.store, wanted)
+        return page("audit", found, total, wanted.limit, wanted.offset)
+
+    return routes

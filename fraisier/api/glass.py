@@ -1,0 +1,24 @@
+"""Who may go past freezes and deploy windows over HTTP: tokens of administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fraisier.api.access import may, who
+from fraisier.api.services import Services
+from fraisier.domain.errors import Forbidden
+from fraisier.domain.token import Scope
+from fraisier.engine.trail import BREAK_GLASS
+
+
+def require_glass(services: Services, body: Mapping[str, Any], action: str, subject: str) -> None:
+    """Raise Forbidden where a request breaks the glass and its token may not; that is recorded."""
+    reason = body["break_glass"]
+    if reason is None or may(Scope.ADMIN):
+        return
+    services.store.note_forbidden(who(), f"{action}.{BREAK_GLASS}", subject, reason)
+    raise Forbidden(
+        'this token may not break the glass; that needs "admin"',
+        "ask somebody who may: freezes and deploy windows hold for everybody else",
+    )

@@ -1,0 +1,51 @@
+"""The audit trail as it is read, and what is added to it where nothing else is changed."""
+
+from __future__ import annotations
+
+from operator import eq, ge
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from fraisier.domain.audit import FORBIDDEN, AuditFilter, AuditRow
+from fraisier.domain.ids import new_id
+from fraisier.store.audit import note, noted
+from fraisier.store.reading import Reading
+from fraisier.store.tables import audit
+
+
+class Trail(Reading):
+    """The audit trail; its rows are never changed, and no retention removes them."""
+
+    def audit(self, wanted: AuditFilter) -> list[AuditRow]:
+        """Return rows, newest first."""
+        newest = select(audit).where(*_conditions(wanted)).order_by(audit.c.at.desc())
+        page = newest.order_by(audit.c.id.desc()).limit(wanted.limit).offset(wanted.offset)
+        with self._transaction(reading=True) as connection:
+            return [AuditRow(**row._mapping) for row in connection.execute(page)]
+
+    def count_audit(self, wanted: AuditFilter) -> int:
+        """Return how many rows there are, whatever the limit and offset."""
+        query = select(func.count()).select_from(audit).where(*_conditions(wanted))
+        with self._transaction(reading=True) as connection:
+            return connection.scalar(query) or 0
+
+    def note_forbidden(self, actor: str, action: str, subject: str, reason: str) -> None:
+        """Record that something was asked for and forbidden."""
+        mark = new_id("aud")
+
+        def change(connection: Connection) -> bool:
+            note(connection, actor, action, subject, reason, mark, FORBIDDEN)
+            return True
+
+        self._write(change, lambda connection: noted(connection, mark) or None)
+
+
+def _conditions(wanted: AuditFilter) -> list[Any]:
+    wishes = (
+        (audit.c.actor, eq, wanted.actor),
+        (audit.c.action, eq, wanted.action),
+        (audit.c.subject, eq, wanted.subject),
+        (audit.c.at, ge, wanted.since),
+    )
+    return [compare(column, wish) for column, compare, wish in wishes if wish is not None]
