@@ -232,13 +232,13 @@ class StatusQuery(Request):
     environment = optional(NAME_LENGTH, "Only this environment.")
 
 
-class FreezesQuery(PageQuery):
+class FreezesQuery(ListQuery):
     over = fields.Boolean(
         data_key="all", load_default=False, **said("Also those that ended or were lifted.")
     )
 
 
-class AuditQuery(PageQuery):
+class AuditQuery(ListQuery):
     actor = optional(255, "Only what this token, person or part of Fraisier did.")
     action = optional(NAME_LENGTH, "Only this action.")
     subject = optional(255, "Only what was done to this, mostly an id.")

@@ -9,6 +9,7 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from fraisier.api.asks import AuditQuery, said
+from fraisier.api.cursors import split
 from fraisier.api.pages import page
 from fraisier.api.parts import moment, page_of, text
 from fraisier.api.routes import Routes
@@ -42,8 +43,10 @@ def blueprint(services: Services) -> Routes:
         """List who did what to what, why and when, newest first."""
         since = query.pop("since")
         moment = None if since is None else int(since.timestamp() * 1_000_000)
-        wanted = AuditFilter(since=moment, **query)
+        limit, place = query.pop("limit"), query.pop("cursor")
+        wanted = AuditFilter(since=moment, limit=limit + 1, place=place, **query)
         found, total = audit_page(services.store, wanted)
-        return page("audit", found, total, wanted.limit, wanted.offset)
+        shown, following = split(found, limit, "at")
+        return page("audit", shown, total, limit, wanted.offset, following)
 
     return routes

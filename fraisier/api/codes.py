@@ -13,6 +13,7 @@ MISSING = {
     "environment": "environment_not_found",
     "deployment_id": "deployment_not_found",
     "token_id": "token_not_found",
+    "freeze_id": "freeze_not_found",
 }
 ALWAYS = {
     HTTPStatus.BAD_REQUEST: ("bad_request",),
@@ -31,6 +32,9 @@ KEYED = {
     HTTPStatus.CONFLICT: ("idempotency_key_in_progress", "answer_not_kept"),
     HTTPStatus.UNPROCESSABLE_ENTITY: ("idempotency_key_reused",),
 }
+#: What besides may be where something is to begin: the ends of such paths, and the codes.
+BEGINNING = ("/deployments", "/promote")
+STOPPED = ("frozen", "outside_deploy_window")
 #: What besides may be where git servers and hosts are asked.
 FAR = {HTTPStatus.SERVICE_UNAVAILABLE: ("configuration_invalid", "runner_failed")}
 
@@ -45,6 +49,8 @@ def _codes(path: str, operation: Operation, status: HTTPStatus) -> Iterator[str]
     if status is HTTPStatus.NOT_FOUND:
         yield from _missing(path, operation)
     yield from ALWAYS.get(status, ())
+    if status is HTTPStatus.CONFLICT and path.endswith(BEGINNING):
+        yield from STOPPED
     far = str(HTTPStatus.BAD_GATEWAY.value) in operation["responses"]
     keyed = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
     if keyed and not (far and status is HTTPStatus.CONFLICT):  # a deployment has its key recorded

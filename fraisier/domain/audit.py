@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fraisier.domain.paging import Place
+
 #: What came of it: it was done, or it was forbidden and nothing else changed.
 DONE, FORBIDDEN = "done", "forbidden"
 
@@ -35,6 +37,7 @@ class AuditFilter:
     since: int | None = None
     limit: int = 100
     offset: int = 0
+    place: Place | None = None
 
 
 class AuditStore(Protocol):

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from fraisier.domain.audit import FORBIDDEN, AuditFilter, AuditRow
 from fraisier.domain.ids import new_id
 from fraisier.store.audit import note, noted
+from fraisier.store.lists import after
 from fraisier.store.reading import Reading
 from fraisier.store.tables import audit
 
@@ -22,6 +23,8 @@ class Trail(Reading):
         newest = select(audit).where(*_conditions(wanted)).order_by(audit.c.at.desc())
         page = newest.order_by(audit.c.id.desc()).limit(wanted.limit).offset(wanted.offset)
         with self._transaction(reading=True) as connection:
+            if wanted.place is not None:
+                page = page.where(after(connection, audit.c.id, audit.c.at, wanted.place))
             return [AuditRow(**row._mapping) for row in connection.execute(page)]
 
     def count_audit(self, wanted: AuditFilter) -> int:

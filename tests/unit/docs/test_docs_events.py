@@ -37,14 +37,25 @@ def test_every_action_that_is_audited_is_named() -> None:
     assert set(re.findall(r"`audit\.([a-z_.]+)`", section)) == set(audited())
 
 
+#: What stands for an action in the code that chooses it -> all that it can be.
+CHOSEN = {
+    "_action(new)": (
+        "deploy", "deploy.break_glass", "promote", "promote.break_glass", "rollback",
+    ),
+    "action": (),  # forbidden: one of those above
+}  # fmt: skip
+
+
 def audited() -> Iterator[str]:
     """Yield every action that the store writes a note of."""
     for file in sorted((TOP / "fraisier/store").glob("*.py")):
         for call in ast.walk(ast.parse(file.read_text())):
             if isinstance(call, ast.Call) and ast.unparse(call.func) == "note":
                 action = call.args[2]
-                assert isinstance(action, ast.Constant), ast.unparse(call)
-                yield str(action.value)
+                if isinstance(action, ast.Constant):
+                    yield str(action.value)
+                else:
+                    yield from CHOSEN[ast.unparse(action)]
 
 
 def test_the_example_of_an_event_has_the_keys_of_an_event() -> None:
