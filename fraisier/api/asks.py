@@ -84,7 +84,6 @@ class KeyHeader(Schema):
     key = fields.String(
         data_key="Idempotency-Key",
         load_default=None,
-        allow_none=False,
         validate=[Length(1, 255), printable],
         **said(
             "The same key of the same token is the same request, however often it is sent: it is "
