@@ -20,7 +20,9 @@ from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.worker import SELF_FENCE, NewWorker
 from fraisier.engine.automatic import Promotions
 from fraisier.engine.bell import Bell
+from fraisier.engine.checkup import Checkups
 from fraisier.engine.deployments import Deployments
+from fraisier.engine.environment_health import EnvironmentHealth
 from fraisier.engine.hosts import Hosts
 from fraisier.engine.membership import Membership
 from fraisier.engine.overview import Overview
@@ -159,6 +161,10 @@ class Application:
     def hosts(self) -> Hosts:
         """Return what works on hosts outside a deployment."""
         return Hosts(self.catalogue, self.store, self.runner, self.recovery)
+
+    def _checkups(self, new_runner: Callable[[], Runner]) -> Checkups:
+        parts = (self.catalogue, self.store, self._deployments(lambda: None).target)
+        return Checkups(*parts, new_runner)
 
     @cached_property
     def previews(self) -> Previews:
@@ -337,6 +343,7 @@ class Application:
             self.outgoing,
             Intake(self.catalogue.git_hosts, self._secret, self.pushes),
             self.pushes,
+            EnvironmentHealth(self._checkups(self.new_runner).look),
         )
 
     def secrets_of(self, target: Target) -> str:

@@ -11,6 +11,7 @@ from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.errors import Unavailable
 from fraisier.domain.ports import Store
 from fraisier.engine.deployments import Deployments
+from fraisier.engine.environment_health import EnvironmentHealth
 from fraisier.engine.looks import Looks
 from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
@@ -30,7 +31,8 @@ class Services:
 
     `nats` says why NATS is not there or takes no events, empty where all is well, and is None where
     it is not used; `ring` wakes the workers; `outgoing` answers for webhooks and notifications,
-    where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it.
+    where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it;
+    `health` asks the hosts how what is deployed there is.
     """
 
     catalogue: Catalogue
@@ -45,6 +47,7 @@ class Services:
     outgoing: Outgoing | None = None
     intake: Intake | None = None
     pushes: Pushes | None = None
+    health: EnvironmentHealth | None = None
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
     )

@@ -27,6 +27,8 @@ NEEDS = {
     "POST /api/v1/fraises/ID/environments/ID/promote": Scope.DEPLOY,
     "GET /api/v1/environments": Scope.READ,
     "GET /api/v1/environments/ID": Scope.READ,
+    "GET /api/v1/environments/ID/config": Scope.READ,
+    "GET /api/v1/environments/ID/health": Scope.READ,
     "GET /api/v1/providers": Scope.READ,
     "GET /api/v1/queue": Scope.READ,
     "POST /api/v1/queue/pause": Scope.ADMIN,

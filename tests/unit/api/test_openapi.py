@@ -82,6 +82,12 @@ def test_answers_are_as_described(server, document: dict[str, Any]) -> None:
         ("get", "/fraises/{fraise}/status", 200): server.get("/fraises/api/status"),
         ("get", "/environments", 200): server.get("/environments"),
         ("get", "/environments/{environment}", 200): server.get("/environments/production"),
+        ("get", "/environments/{environment}/config", 200): server.get(
+            "/environments/production/config"
+        ),
+        ("get", "/environments/{environment}/health", 200): server.get(
+            "/environments/production/health"
+        ),
         ("get", "/providers", 200): server.get("/providers"),
     }
     for (method, path, status), answer in answers.items():
