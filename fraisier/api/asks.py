@@ -149,8 +149,7 @@ class PageQuery(Request):
     offset = _number(0, LARGEST_NUMBER, 0, "How many to pass over.")
 
 
-class DeploymentsQuery(PageQuery):
-    fraise = optional(NAME_LENGTH, "Only those of this fraise.")
+class HistoryQuery(PageQuery):
     environment = optional(NAME_LENGTH, "Only those in this environment.")
     status = fields.String(
         validate=OneOf([status.value for status in Status]), load_default=None,
@@ -158,6 +157,17 @@ class DeploymentsQuery(PageQuery):
     )  # fmt: skip
     since = fields.AwareDateTime(
         format="iso", load_default=None, **said("Only those requested since: ISO 8601 with zone.")
+    )
+
+
+class DeploymentsQuery(HistoryQuery):
+    fraise = optional(NAME_LENGTH, "Only those of this fraise.")
+
+
+class FiguresQuery(Request):
+    environment = optional(NAME_LENGTH, "Only this environment.")
+    since = fields.AwareDateTime(
+        format="iso", load_default=None, **said("Only those that ended since: ISO 8601 with zone.")
     )
 
 

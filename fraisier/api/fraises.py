@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from fraisier.api import environments
+from fraisier.api import environments, figures
 from fraisier.api.access import who
 from fraisier.api.answers import (
     Deployment,
@@ -82,6 +82,7 @@ def _fraises(services: Services) -> Routes:
         with services.slow():
             return accepted(services.deployments.promote(wish, body["source"]))
 
+    figures.add(routes, services)
     return routes
 
 

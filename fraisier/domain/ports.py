@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from fraisier.domain.catalogue import Host, InventoryGroup, Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
+from fraisier.domain.dora import Ended
 from fraisier.domain.event import Event, Fact
 from fraisier.domain.notice import Notice
 from fraisier.domain.outcome import Outcome
@@ -189,6 +190,11 @@ class Store(Protocol):
 
     def figures(self) -> list[Figure]:
         """Return what is known of the deployments that have ended, in numbers."""
+
+    def ended(
+        self, since: int, limit: int, fraise: str | None = None, environment: str | None = None
+    ) -> list[Ended]:
+        """Return deployments that ended since a moment (microseconds), the last to end first."""
 
     def relay_lag(self) -> dict[str, float]:
         """Return for each sink how old, in seconds, the oldest event is that it was not told of."""

@@ -113,6 +113,7 @@ deployments = Table(
     ),
     UniqueConstraint("triggered_by", "idempotency_key"),
     Index("ix_deployments_created_at", "created_at"),
+    Index("ix_deployments_completed_at", "completed_at"),
     Index("ix_deployments_status", "status"),
     Index("ix_deployments_target_created", "target_id", "created_at"),
     Index("uq_deployments_live_target", "live_target", unique=True),

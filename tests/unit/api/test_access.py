@@ -23,6 +23,8 @@ NEEDS = {
     "GET /api/v1/fraises": Scope.READ,
     "GET /api/v1/fraises/ID": Scope.READ,
     "GET /api/v1/fraises/ID/status": Scope.READ,
+    "GET /api/v1/fraises/ID/history": Scope.READ,
+    "GET /api/v1/fraises/ID/metrics": Scope.READ,
     "POST /api/v1/fraises/ID/environments/ID/unlock": Scope.ADMIN,
     "POST /api/v1/fraises/ID/environments/ID/promote": Scope.DEPLOY,
     "GET /api/v1/environments": Scope.READ,
