@@ -24,7 +24,9 @@ from fraisier.engine.checkup import Checkups
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.environment_health import EnvironmentHealth
 from fraisier.engine.hosts import Hosts
+from fraisier.engine.looks import Looks
 from fraisier.engine.membership import Membership
+from fraisier.engine.monitor import Monitor
 from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
 from fraisier.engine.pushes import Pushes
@@ -162,6 +164,9 @@ class Application:
         """Return what works on hosts outside a deployment."""
         return Hosts(self.catalogue, self.store, self.runner, self.recovery)
 
+    def _looks(self) -> Looks:
+        return Looks(lambda: self.catalogue, self.store)
+
     def _checkups(self, new_runner: Callable[[], Runner]) -> Checkups:
         parts = (self.catalogue, self.store, self._deployments(lambda: None).target)
         return Checkups(*parts, new_runner)
@@ -191,7 +196,12 @@ class Application:
             Promotions(self.catalogue, self.store, self._deployments(lambda: None)),
             self.telling,
             self.pushes.tidy,
+            self._monitor(worker.labels, member).round,
         )
+
+    def _monitor(self, labels: Mapping[str, str], member: Membership) -> Monitor:
+        checkups = self._checkups(lambda: self.new_runner(member.until))
+        return Monitor(self.catalogue, self.store, checkups, labels)
 
     @cached_property
     def sinks(self) -> Sequence[EventSink]:
@@ -343,7 +353,7 @@ class Application:
             self.outgoing,
             Intake(self.catalogue.git_hosts, self._secret, self.pushes),
             self.pushes,
-            EnvironmentHealth(self._checkups(self.new_runner).look),
+            EnvironmentHealth(self._checkups(self.new_runner).look, self._looks().health),
         )
 
     def secrets_of(self, target: Target) -> str:

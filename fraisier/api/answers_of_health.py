@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
+from fraisier.api.answers import MonitoredHost
 from fraisier.api.asks import said
 from fraisier.api.parts import list_of, moment, text
 from fraisier.domain.health import Health
@@ -22,6 +23,12 @@ class AskedHost(Schema):
     health = health("healthy, unhealthy, or unknown where it could not be asked.")
     reason = text("Why it is not healthy.", null=True)
     checked_at = moment("When it was asked.")
+    monitoring = fields.Nested(
+        MonitoredHost,
+        required=True,
+        allow_none=True,
+        **said("What the looks between deployments came to; null where nobody looks."),
+    )
 
 
 class AskedTarget(Schema):

@@ -12,6 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
+from fraisier.api.metrics_of_health import HealthFigures
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
 from fraisier.domain.deployment import Status
@@ -127,6 +128,7 @@ def registry_of(app: Flask, services: Services) -> CollectorRegistry:
     ProcessCollector(registry=registry)
     registry.register(DeploymentFigures(services.store))
     registry.register(DoraFigures(services.store))
+    registry.register(HealthFigures(services.catalogue, services.store))
     registry.register(WorkFigures(services))
     registry.register(RelayFigures(services.store))
     return registry

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fraisier.config.defaults import fill
+from fraisier.config.monitoring_schema import monitoring_of
 from fraisier.config.proxies import certificate_of, proxy_of
 from fraisier.config.pushes import git_hosts_of, listening_of
 from fraisier.config.receivers import receivers_of
@@ -102,6 +103,7 @@ def _target(
         after=values.get("after"),
         promote=values["promote"],
         tests=tests_of(values),
+        monitoring=monitoring_of(values),
         proxy=proxy_of(proxy, _hosts({**(proxy or {}), **_known_hosts(config)}, base)),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fraisier.domain.delivery import Endpoint
 from fraisier.domain.errors import EnvironmentNotFound, FraiseNotFound, did_you_mean
+from fraisier.domain.health import NO_MONITORING, Monitoring
 from fraisier.domain.host import Host
 from fraisier.domain.proxy import Proxy
 from fraisier.domain.push import GitHost, Listening
@@ -69,7 +70,8 @@ class Target:
     take it, where workers have labels of that kind. `after`: the environment in which a version
     must have succeeded before it may come here; `promote`: whether it then comes by itself
     (`automatic`) or when somebody says so (`manual`). `tests`: what is run here at the end of a
-    deployment, each `{"name", "command", "timeout"}` (an argument list, seconds).
+    deployment, each `{"name", "command", "timeout"}` (an argument list, seconds). `monitoring`: how
+    often it is looked at between deployments.
     """
 
     fraise: str
@@ -93,11 +95,17 @@ class Target:
     after: str | None = None
     promote: str = "manual"
     tests: tuple[Json, ...] = field(default=(), hash=False)
+    monitoring: Monitoring = NO_MONITORING
 
     @property
     def proxy_hosts(self) -> tuple[Host, ...]:
         """Return the machines of a proxy that does not run on those of the service."""
         return self.proxy.hosts if self.proxy else ()
+
+    @property
+    def check_type(self) -> str:
+        """Return the type of its health check; `none` where its unit or container says enough."""
+        return str((self.service.get("health_check") or {}).get("type", "none"))
 
     @property
     def is_here(self) -> bool:
@@ -120,6 +128,7 @@ class Target:
                 "inventory": InventoryGroup(**inventory) if inventory else None,
                 "proxy": Proxy.from_json(proxy) if proxy else None,
                 "tests": tuple(data.get("tests") or ()),
+                "monitoring": Monitoring(**data.get("monitoring") or {}),
             }
         )
 

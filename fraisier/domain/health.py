@@ -27,6 +27,9 @@ class Monitoring:
     timeout: float = 10.0
 
 
+NO_MONITORING = Monitoring()
+
+
 @dataclass(frozen=True)
 class Seen:
     """What one look at a host found; `reason` is empty where it is well."""
@@ -52,6 +55,40 @@ class HostHealth:
     failures: int = 0
     passed: int = 0
     failed: int = 0
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """The right to look at a target; `fence` is that of its last deployment."""
+
+    id: str
+    fence: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one look made of a host. `news`: it is a change that is to be told."""
+
+    before: HostHealth | None
+    after: HostHealth
+    news: bool
+
+    @property
+    def event_type(self) -> str:
+        """Return the type of the event that tells of it."""
+        well = self.after.health is Health.HEALTHY
+        return "health_check.passed" if well else "health_check.failed"
+
+    def data(self, check_type: str) -> dict[str, object]:
+        """Return what the event says."""
+        return {
+            "type": check_type,
+            "passed": self.after.health is Health.HEALTHY,
+            "health": self.after.health.value,
+            "before": self.before.health.value if self.before else Health.UNKNOWN.value,
+            "reason": self.after.reason,
+            "failures": self.after.failures,
+        }
 
 
 def after_look(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from fraisier.domain.catalogue import Target
-from fraisier.domain.health import Health, Seen
+from fraisier.domain.health import Health, HostHealth, Seen
 from fraisier.domain.ids import now
 from fraisier.engine.checkup import all_unknown
-from fraisier.engine.views import timestamp
+from fraisier.engine.views import health_json, timestamp
 
 Json = dict[str, Any]
 
@@ -34,11 +34,22 @@ class Look(Protocol):
         """Return what each host answered."""
 
 
+#: Tells what the looks at a target's hosts came to, those that are made by themselves.
+Monitored = Callable[[Target], Sequence[HostHealth]]
+
+
 class EnvironmentHealth:
     """What the hosts of each environment answered last; one look at a time, shared by all."""
 
-    def __init__(self, look: Look, kept: float = KEPT_SECONDS, limit: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        look: Look,
+        monitored: Monitored = lambda _target: [],
+        kept: float = KEPT_SECONDS,
+        limit: float = LOOK_SECONDS,
+    ) -> None:
         self._look = look
+        self._monitored = monitored
         self._kept = kept
         self._limit = limit
         self._lock = threading.Lock()
@@ -77,11 +88,14 @@ class EnvironmentHealth:
         names = [host.name for host in target.hosts]
         late = f"not asked: the {self._limit:g} s for all hosts were over"
         seen = self._look(target, left) if left > LEAST_SECONDS else all_unknown(names, late)
+        states = {one.host: health_json(one) for one in self._monitored(target)}
         return {
             "fraise": target.fraise,
             "environment": target.environment,
             "health": worst([each.health for each in seen]),
-            "hosts": [seen_json(each, now()) for each in seen],
+            "hosts": [
+                {**seen_json(each, now()), "monitoring": states.get(each.host)} for each in seen
+            ],
         }
 
 

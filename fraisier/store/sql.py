@@ -25,6 +25,7 @@ from fraisier.store.audit import note, noted
 from fraisier.store.database import open_database
 from fraisier.store.ending import end, last_facts
 from fraisier.store.engines import CONNECTIONS
+from fraisier.store.health import HealthRecords
 from fraisier.store.holds import Holds, put_pause
 from fraisier.store.incoming import IncomingDeliveries
 from fraisier.store.outgoing import Outgoing
@@ -38,7 +39,7 @@ from fraisier.store.tokens import Tokens
 from fraisier.store.transactions import never
 
 
-class SqlStore(Queue, Holds, Relays, Outgoing, IncomingDeliveries, Tokens):
+class SqlStore(Queue, Holds, HealthRecords, Relays, Outgoing, IncomingDeliveries, Tokens):
     """The records in one database."""
 
     @classmethod

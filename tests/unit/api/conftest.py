@@ -16,6 +16,7 @@ from fraisier.domain.token import Scope
 from fraisier.engine.checkup import Checkups
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.environment_health import EnvironmentHealth
+from fraisier.engine.looks import Looks
 from fraisier.engine.preview import Previews
 from fraisier.engine.queue import Stop
 from fraisier.engine.tokens import Tokens
@@ -46,7 +47,9 @@ class Server:
         previews = Previews(catalogue, self.store, deployments, ScriptedRunner)
         self.runner = ScriptedRunner()
         parts = (catalogue, self.store, deployments.target, lambda: self.runner)
-        health = EnvironmentHealth(Checkups(*parts).look)
+        health = EnvironmentHealth(
+            Checkups(*parts).look, Looks(lambda: catalogue, self.store).health
+        )
         self.services = Services(
             catalogue, self.store, self.tokens, deployments, previews, stop=self.stop, health=health
         )

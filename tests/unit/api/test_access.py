@@ -48,7 +48,7 @@ NEEDS = {
     **{
         f"GET {prefix}/health{part}": None
         for prefix in ("", "/api/v1")
-        for part in ("", "/live", "/ready", "/database", "/nats")
+        for part in ("", "/live", "/ready", "/database", "/nats", "/providers")
     },
     "GET /api/v1/openapi.json": None,
     "GET /api/docs": None,

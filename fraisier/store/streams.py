@@ -1,0 +1,80 @@
+"""The streams that sinks are told of, in SQL: which wait, which are over, what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+
+from fraisier.domain.notice import Notice
+from fraisier.store.log import AUDIT, DEPLOYMENT, HEALTH
+from fraisier.store.rows import event_from, notice_from, notice_of_audit, notice_of_health
+from fraisier.store.tables import (
+    audit,
+    deployments,
+    events,
+    health_events,
+    relay_progress,
+    relays,
+    untold,
+)
+
+
+def waiting_for(sink: str) -> Any:
+    """Return the query of the streams that hold something a sink was not told of."""
+    mine = and_(relay_progress.c.sink == sink, relay_progress.c.stream_id == untold.c.stream_id)
+    told = func.coalesce(relay_progress.c.sequence, 0)
+    last = func.coalesce(deployments.c.last_sequence, 1)
+    there = or_(deployments.c.id.is_not(None), untold.c.kind != DEPLOYMENT)
+    return (
+        select(untold.c.stream_id, untold.c.kind, told.label("told"))
+        .select_from(
+            untold.outerjoin(relay_progress, mine).outerjoin(
+                deployments, deployments.c.id == untold.c.stream_id
+            )
+        )
+        .where(there, last > told)
+    )
+
+
+def streams_over() -> Any:
+    """Return the query of the streams that nobody has to be told of any more."""
+    last = func.coalesce(deployments.c.last_sequence, 1)
+    reached = (
+        exists()
+        .where(
+            relay_progress.c.sink == relays.c.sink,
+            relay_progress.c.stream_id == untold.c.stream_id,
+            relay_progress.c.sequence >= last,
+        )
+        .correlate(relays, untold, deployments)
+    )
+    behind: ColumnElement[bool] = (
+        exists().where(relays.c.sink.is_not(None), ~reached).correlate(untold, deployments)
+    )
+    ended = or_(
+        untold.c.kind != DEPLOYMENT,
+        deployments.c.id.is_(None),
+        deployments.c.completed_at.is_not(None),
+    )
+    joined = untold.outerjoin(deployments, deployments.c.id == untold.c.stream_id)
+    gone = and_(untold.c.kind == DEPLOYMENT, deployments.c.id.is_(None))
+    return select(untold.c.stream_id).select_from(joined).where(ended, or_(gone, ~behind))
+
+
+def notices_of(connection: Connection, row: Any, limit: int) -> Sequence[Notice]:
+    """Return what a row of `waiting_for` has to be told, at most so much of it."""
+    if row.kind == AUDIT:
+        note = connection.execute(select(audit).where(audit.c.id == row.stream_id)).first()
+        return [notice_of_audit(note)] if note is not None else []
+    if row.kind == HEALTH:
+        one = health_events.c.id == row.stream_id
+        told = connection.execute(select(health_events).where(one)).first()
+        return [notice_of_health(told)] if told is not None else []
+    of = connection.execute(select(deployments).where(deployments.c.id == row.stream_id)).first()
+    if of is None:  # removed just now
+        return []
+    later = and_(events.c.deployment_id == row.stream_id, events.c.sequence > row.told)
+    query = select(events).where(later).order_by(events.c.sequence).limit(limit)
+    return [notice_from(event_from(each), of) for each in connection.execute(query)]
