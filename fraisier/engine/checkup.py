@@ -15,8 +15,8 @@ from fraisier.engine.hosts import Hosts
 
 #: The provider's playbook that looks, and passes the health gate.
 VERB = "verify"
-#: How long reaching a host may take, beside the check itself, in seconds.
-CONTACT_SECONDS = 20.0
+#: How long one try of a health check may take where somebody waits for the answer, in seconds.
+TRY_SECONDS = 5.0
 #: Seconds beside those of one try: a gate that has no check of its own watches the unit so long.
 MARGIN_SECONDS = 3.0
 #: What a host answers where its service is not well; other answers say nothing of the service.
@@ -45,11 +45,10 @@ class Checkups:
         self._targets = targets
         self._new_runner = new_runner
 
-    def look(
-        self, target: Target, seconds: float, cancelled: Callable[[], bool] = lambda: False
-    ) -> list[Seen]:
+    def look(self, target: Target, seconds: float, trying: float = TRY_SECONDS) -> list[Seen]:
         """Return what each host of a target answers, in at most so many `seconds` and a little.
 
+        Of these the check itself may take `trying` seconds, if not less by its own timeout.
         What cannot be asked is unknown, with the reason; raises only StoreError.
         """
         placed = self._store.placements(target.fraise, target.environment)
@@ -60,17 +59,17 @@ class Checkups:
             return all_unknown(known, NOTHING)
         try:
             found = self._targets(target.fraise, target.environment)
-            return self._ask(found, seconds, cancelled)
+            return self._ask(as_one_try(found, trying), seconds)
         except StoreError:
             raise
         except FraisierError as error:
             return all_unknown(known, error.message)
 
-    def _ask(self, target: Target, seconds: float, cancelled: Callable[[], bool]) -> list[Seen]:
+    def _ask(self, target: Target, seconds: float) -> list[Seen]:
         runner = self._new_runner()
         try:
             hosts = Hosts(self._catalogue, self._store, runner)
-            outcome = hosts.run(as_one_try(target, seconds), VERB, seconds, cancelled=cancelled)
+            outcome = hosts.run(target, VERB, seconds)
         finally:
             runner.close()
         if not outcome.hosts:
@@ -78,11 +77,11 @@ class Checkups:
         return [judged(host) for host in outcome.hosts.values()]
 
 
-def as_one_try(target: Target, seconds: float) -> Target:
+def as_one_try(target: Target, trying: float) -> Target:
     """Return the target as if its health check were to be tried once, without waiting for it."""
     service: dict[str, Any] = {**target.service, "min_healthy_time": 0}
     check = dict(service.get("health_check") or {})
-    limit = min(float(check.get("timeout", 10)), seconds)
+    limit = min(float(check.get("timeout", 10)), trying)
     if check:
         service["health_check"] = {**check, "delay": 0, "retries": 0, "timeout": limit}
     service["healthy_deadline"] = limit + MARGIN_SECONDS

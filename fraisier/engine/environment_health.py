@@ -18,8 +18,8 @@ Json = dict[str, Any]
 
 #: For how many seconds an answer is given again.
 KEPT_SECONDS = 10.0
-#: How long all hosts of an environment together may be asked, in seconds.
-LOOK_SECONDS = 30.0
+#: How long all hosts of an environment together may be asked, in seconds: clients wait for 30.
+LOOK_SECONDS = 20.0
 #: How many targets are asked at once.
 AT_ONCE = 4
 #: Less time than this is not enough to ask a host.

@@ -11,8 +11,10 @@ from fraisier.domain.catalogue import Catalogue, Target
 from fraisier.domain.health import Health
 from fraisier.domain.ports import Store
 from fraisier.domain.worker import takes
-from fraisier.engine.checkup import CONTACT_SECONDS, MARGIN_SECONDS, Checkups
+from fraisier.engine.checkup import MARGIN_SECONDS, Checkups
 
+#: How long reaching the hosts may take: nobody waits, and that this machine is busy is no news.
+CONTACT_SECONDS = 60.0
 #: A target that could not be looked at, for others do or it changes, is tried again after these.
 AGAIN_SECONDS = 5.0
 #: For so long after a look should have ended nobody else looks.
@@ -76,7 +78,7 @@ class Monitor:
         claimed = self._store.claim_check(target, _longest(target) + GRACE_SECONDS)
         if claimed is None:
             return False
-        seen = self._checkups.look(target, _longest(target))
+        seen = self._checkups.look(target, _longest(target), target.monitoring.timeout)
         for verdict in self._store.record_check(claimed, target, seen) or ():
             after = verdict.after
             say = log.info if after.health is Health.HEALTHY else log.warning
