@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
+from fraisier.domain.globs import matches
 from fraisier.domain.secret import SecretReference
 
 BRANCH, TAG = "branch", "tag"
@@ -149,17 +149,5 @@ def place_of(url: str) -> str:
     return f"{host}/{path.strip('/').removesuffix('.git')}".casefold()
 
 
-def matches(glob: str, text: str) -> bool:
-    """Return whether a branch, a tag or a path matches a glob."""
-    return _compiled(glob).fullmatch(text) is not None
-
-
 def _any_of(globs: Iterable[str], paths: Iterable[str]) -> bool:
     return any(matches(glob, path) for path in paths for glob in globs)
-
-
-@lru_cache(maxsize=1024)
-def _compiled(glob: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(known.get(part) or re.escape(part) for part in parts), re.DOTALL)

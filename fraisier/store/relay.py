@@ -27,7 +27,8 @@ from fraisier.domain.errors import LeaseLost
 from fraisier.domain.ids import now
 from fraisier.domain.notice import Notice
 from fraisier.store.log import AUDIT, DEPLOYMENT, HEALTH
-from fraisier.store.streams import notices_of, streams_over, waiting_for
+from fraisier.store.settling import settle
+from fraisier.store.streams import notices_of, waiting_for
 from fraisier.store.tables import (
     audit,
     deployments,
@@ -42,11 +43,6 @@ from fraisier.store.workers import Workers
 
 #: How many streams are read for one answer of `untold`.
 STREAMS = 50
-#: How many are forgotten in one transaction.
-SETTLED = 500
-#: A sink that nobody has served for so long is forgotten, and holds nothing back any more.
-FORGOTTEN_DAYS = 7
-_DAY = 86_400 * 1_000_000
 
 
 class Relays(Workers):
@@ -181,22 +177,6 @@ class Relays(Workers):
         query = select(relays.c.worker_id).where(relays.c.sink == sink).with_for_update()
         if connection.scalar(query) != worker_id:
             raise LeaseLost(f"another worker passes events on to {sink} now")
-
-
-def settle(connection: Connection) -> int:
-    """Forget some of what everybody was told of, inside the caller's transaction; return how much.
-
-    Sinks that nobody has served for FORGOTTEN_DAYS are forgotten first.
-    """
-    old = relays.c.seen_at < now() - FORGOTTEN_DAYS * _DAY
-    gone = list(connection.scalars(select(relays.c.sink).where(old)))
-    if gone:
-        connection.execute(delete(relays).where(relays.c.sink.in_(gone)))
-        connection.execute(delete(relay_progress).where(relay_progress.c.sink.in_(gone)))
-    over = list(connection.scalars(streams_over().limit(SETTLED)))
-    for table in (untold, relay_progress) if over else ():
-        connection.execute(delete(table).where(table.c.stream_id.in_(over)))
-    return len(over)
 
 
 def _put_progress(connection: Connection, sink: str, stream: str, sequence: int) -> None:

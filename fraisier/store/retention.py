@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, or
 from fraisier.domain.deployment import Status
 from fraisier.domain.retention import KEY_HOURS, SUCCESSES_KEPT, Pruned, Retention
 from fraisier.store.audit import note
-from fraisier.store.relay import settle
+from fraisier.store.settling import settle
 from fraisier.store.tables import (
     deployment_hosts,
     deployments,

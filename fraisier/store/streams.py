@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from fraisier.domain.notice import Notice
 from fraisier.store.log import AUDIT, DEPLOYMENT, HEALTH
@@ -16,7 +16,6 @@ from fraisier.store.tables import (
     events,
     health_events,
     relay_progress,
-    relays,
     untold,
 )
 
@@ -36,31 +35,6 @@ def waiting_for(sink: str) -> Any:
         )
         .where(there, last > told)
     )
-
-
-def streams_over() -> Any:
-    """Return the query of the streams that nobody has to be told of any more."""
-    last = func.coalesce(deployments.c.last_sequence, 1)
-    reached = (
-        exists()
-        .where(
-            relay_progress.c.sink == relays.c.sink,
-            relay_progress.c.stream_id == untold.c.stream_id,
-            relay_progress.c.sequence >= last,
-        )
-        .correlate(relays, untold, deployments)
-    )
-    behind: ColumnElement[bool] = (
-        exists().where(relays.c.sink.is_not(None), ~reached).correlate(untold, deployments)
-    )
-    ended = or_(
-        untold.c.kind != DEPLOYMENT,
-        deployments.c.id.is_(None),
-        deployments.c.completed_at.is_not(None),
-    )
-    joined = untold.outerjoin(deployments, deployments.c.id == untold.c.stream_id)
-    gone = and_(untold.c.kind == DEPLOYMENT, deployments.c.id.is_(None))
-    return select(untold.c.stream_id).select_from(joined).where(ended, or_(gone, ~behind))
 
 
 def notices_of(connection: Connection, row: Any, limit: int) -> Sequence[Notice]:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.errors import LeaseLost, SinkUnavailable
@@ -22,6 +23,7 @@ from fraisier.domain.worker import NewWorker
 from fraisier.engine.relay import Relay
 from fraisier.store import SqlStore
 from fraisier.store.retention import prune
+from fraisier.store.tables import relay_progress
 from support.fakes import make_target
 from support.target import until
 
@@ -206,6 +208,27 @@ def test_what_was_lost_is_told_again_to_who_lost_it_alone(store: SqlStore) -> No
     assert set(wiped.sequences()) == {after.id}, "what was over before is not told again"
     assert wiped.sequences()[after.id] == [*range(1, store.count_events(after.id) + 1)]
     assert other.heard == []
+
+
+def test_what_is_about_to_be_told_again_is_not_forgotten(store: SqlStore) -> None:
+    """I12: a sink may say that it lost everything in the moment in which all are tidied up."""
+    me, sink = Me(store), Listener("wiped")
+    found = asked(store)
+    told_to_the_end(store, me, found, 1)
+    store.hold_relay("wiped", me.id)
+    for notice in store.untold("wiped", 100):
+        store.told("wiped", me.id, {notice.stream_id: notice.sequence})
+    with ThreadPoolExecutor(1) as pool:
+        with store._transaction() as telling:  # what `tell_again` does, stopped half-way
+            store._require_relay(telling, "wiped", me.id)
+            settled = pool.submit(store.settle_told)
+            with suppress(TimeoutError):
+                settled.result(1)
+            telling.execute(delete(relay_progress).where(relay_progress.c.sink == "wiped"))
+        assert settled.result(30) == 0
+    with Relay(store, [sink], me):
+        until(lambda: all_told(store, sink))
+    assert sink.sequences()[found.id] == [*range(1, store.count_events(found.id) + 1)]
 
 
 def test_what_everybody_was_told_of_is_forgotten_and_nothing_else(store: SqlStore) -> None:

@@ -27,7 +27,7 @@ from fraisier.domain.ids import now
 from fraisier.domain.notice import Notice
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.store import SqlStore
-from fraisier.webhooks.outgoing import Door, Outgoing, Sender, WebhookSink, receivers_of
+from fraisier.webhooks.outgoing import Door, Outgoing, Sender, WebhookSink, door, receivers_of
 from support.receiving import (
     LOOPBACK,
     OK,
@@ -338,17 +338,25 @@ def test_a_name_that_changes_its_address_meanwhile_gets_nowhere(store: SqlStore)
     assert "rebind.example (127.0.0.1) is not public" in problem
 
 
-def test_of_several_addresses_only_public_ones_count(store: SqlStore) -> None:
+def test_of_several_addresses_only_public_ones_count(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ["::ffff:10.0.0.1", "169.254.169.254", "127.0.0.1"]
     with listening(saying(OK)) as server:
-        out = Out(
-            store,
-            hook(f"http://mixed.example:{server.port}/"),
-            networks=(),
-            resolve=lambda *_: ["127.0.0.1", "::ffff:10.0.0.1", "169.254.169.254"],
-        )
+        url = f"http://mixed.example:{server.port}/"
+        out = Out(store, hook(url), networks=(), resolve=lambda *_: found)
         out.tell(told())
         assert "is not public" in out.send()["attempts"][-1]["problem"]
         assert server.begun == []
+        loopback_is_public(monkeypatch)
+        out.ahead = 3600 * SECOND
+        out.send()
+        until(lambda: len(server.begun) == 1, 5)
+
+
+def loopback_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let 127.0.0.1 stand for an address of the public network."""
+    monkeypatch.setattr(door, "public", lambda address: str(address) == "127.0.0.1")
 
 
 def test_no_proxy_of_the_environment_is_asked(
@@ -380,10 +388,15 @@ def test_a_certificate_has_to_be_the_receivers(store: SqlStore, tmp_path: Path) 
         assert "certificate is not accepted" in out.send("strict")["attempts"][-1]["problem"]
 
 
-def test_plain_http_is_for_listed_networks_only(store: SqlStore) -> None:
-    out = Out(store, hook("http://1.1.1.1:9/"), networks=(), resolve=lambda *_: ["127.0.0.1"])
-    out.tell(told())
-    assert "is not public" in out.send()["attempts"][-1]["problem"]
+def test_plain_http_is_for_listed_networks_only(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loopback_is_public(monkeypatch)
+    with listening(saying(OK)) as server:
+        out = Out(store, hook(server.url()), networks=())
+        out.tell(told())
+        assert "http is only for receivers in" in out.send()["attempts"][-1]["problem"]
+        assert server.got == [], "nothing was said on the open line"
 
 
 @pytest.mark.parametrize(("secret", "said"), [("NOT_SET", "is not set"), ("SHORT", "shorter than")])
@@ -476,6 +489,20 @@ def test_a_mail_server_that_refuses_says_so_in_the_log(store: SqlStore) -> None:
     finally:
         controller.stop()
     assert smtplib.SMTP is not None
+
+
+def test_what_cannot_be_sent_at_all_is_an_attempt_as_any_other(
+    store: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Python's library for email breaks at some addresses that look like one."""
+    odd = Endpoint("hook", "email", "smtp://127.0.0.1:9", sender="a@b.c", recipients=(":.[';@.>",))
+    out = Out(store, odd)
+    out.tell(told())
+    (tried,) = out.send()["attempts"]
+    assert tried["problem"].startswith("it could not be sent (")
+    assert out.log()[0]["next_at"] is not None
+    assert "hook could not be sent" in caplog.text
+    assert out.desk.test("hook", "cli:me")["status"] == "failed"
 
 
 def test_a_test_of_nobody_is_not_found(store: SqlStore) -> None:

@@ -15,8 +15,9 @@ from fraisier.engine.pushes import Pushes
 from fraisier.webhooks.incoming.hosts import HOSTS, Headers
 from fraisier.webhooks.incoming.verifying import Secrets
 
-#: For how long secrets are remembered: strangers must not make us decrypt at every request.
-REMEMBERED_SECONDS = 30.0
+#: For how long secrets are remembered, and that they could not be read: strangers must not make us
+#: decrypt, or log, at every request.
+REMEMBERED_SECONDS, REFUSED_SECONDS = 30.0, 5.0
 
 #: Returns the value of a reference, or raises ConfigurationError, which does not hold it.
 Resolve = Callable[[SecretReference], Secret]
@@ -42,7 +43,7 @@ class Intake:
         self._pushes = pushes
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, Secrets]] = {}
+        self._known: dict[str, tuple[float, Secrets | None]] = {}
 
     def types(self, provider: str) -> tuple[str, ...]:
         """Return the content types that a git host sends; raise NotFound."""
@@ -78,18 +79,23 @@ class Intake:
     def _secrets(self, provider: str, configured: GitHost) -> Secrets:
         """Return what the references of a git host stand for, read lately; raise Unavailable."""
         with self._lock:
-            read_at, known = self._known.get(provider, (float("-inf"), Secrets()))
-            if time.monotonic() - read_at < REMEMBERED_SECONDS:
-                return known
-            try:
-                found = Secrets(self._revealed(configured.secrets), self._revealed(configured.keys))
-            except ConfigurationError as error:
-                log.error("deliveries of %s cannot be verified: %s", provider, error.message)
-                raise Unavailable(
-                    f"deliveries of {provider} cannot be verified now", "the server's log says why"
-                ) from None
-            self._known[provider] = (time.monotonic(), found)
-            return found
+            until, found = self._known.get(provider, (float("-inf"), None))
+            if time.monotonic() >= until:
+                found = self._read(provider, configured)
+                seconds = REFUSED_SECONDS if found is None else REMEMBERED_SECONDS
+                self._known[provider] = (time.monotonic() + seconds, found)
+        if found is None:
+            raise Unavailable(
+                f"deliveries of {provider} cannot be verified now", "the server's log says why"
+            )
+        return found
+
+    def _read(self, provider: str, configured: GitHost) -> Secrets | None:
+        try:
+            return Secrets(self._revealed(configured.secrets), self._revealed(configured.keys))
+        except ConfigurationError as error:
+            log.error("deliveries of %s cannot be verified: %s", provider, error.message)
+            return None
 
     def _revealed(self, references: Sequence[SecretReference]) -> tuple[str, ...]:
         return tuple(self._resolve(each).reveal() for each in references)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,8 @@ from fraisier.webhooks.outgoing.signing import UnfitSecret, key_of, signature_he
 Resolve = Callable[[SecretReference], Secret]
 
 HEADERS = {"Content-Type": "application/json", "User-Agent": f"fraisier/{__version__}"}
+
+log = logging.getLogger("fraisier.webhooks")
 
 
 class Receiver(Protocol):
@@ -49,6 +52,9 @@ class _Receiver:
             return Answer(None, "; ".join(problem.message for problem in error.problems))
         except UnfitSecret as error:
             return Answer(None, str(error))
+        except Exception as error:  # what cannot be sent is tried by the schedule, and given up
+            log.exception("%s to %s could not be sent", delivery.id, delivery.endpoint)
+            return Answer(None, f"it could not be sent ({type(error).__name__}); the log says more")
 
     def attempt(self, delivery: Delivery, at: int, cutoff: Cutoff) -> Answer:
         """Send, with what references stand for now."""

@@ -378,15 +378,12 @@ def test_without_its_secret_a_server_takes_nothing_and_tells_strangers_nothing(
     body, shown = delivery("github")
     intake = Intake({"github": GitHost((REFERENCE,))}, unset, hooked.pushes)
     services = replace(hooked.server.services, intake=intake)
-    answer = (
-        create_app(services).test_client().post("/api/v1/webhooks/github", data=body, headers=shown)
-    )
-    assert answer.status_code == 503
-    assert "MY_HOOK_SECRET" not in answer.text
-    again = create_app(services).test_client().post("/api/v1/webhooks/github", data=body)
-    assert again.status_code in (415, 503)
+    client = create_app(services).test_client()
+    for _ in range(3):
+        answer = client.post("/api/v1/webhooks/github", data=body, headers=shown)
+        assert answer.status_code == 503
+        assert "MY_HOOK_SECRET" not in answer.text
     assert caplog.text.count("MY_HOOK_SECRET") == 1, "strangers cannot fill the log"
-    assert "MY_HOOK_SECRET" in caplog.text
 
 
 def test_secrets_are_not_read_at_every_request(hooked: Hooked) -> None:

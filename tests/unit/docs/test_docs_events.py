@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +13,7 @@ from fraisier.domain.event import EVENT_TYPES
 from fraisier.domain.notice import Notice
 from fraisier.nats.subjects import DEAD_LETTER, FAMILIES, stream_of
 from support import pages
+from support.pages import TOP
 
 REFERENCE = pages.page("docs/EVENT_REFERENCE.md")
 GUIDE = pages.page("docs/NATS_INTEGRATION_GUIDE.md")
@@ -27,6 +30,21 @@ def test_every_event_type_has_a_row_in_the_section_of_its_family(name: str) -> N
 def test_no_type_is_documented_that_does_not_exist() -> None:
     rows = set(re.findall(r"^\| `([a-z_]+\.[a-z_*]+)` \|", REFERENCE.text, re.M))
     assert rows == {*EVENT_TYPES, "audit.*"}
+
+
+def test_every_action_that_is_audited_is_named() -> None:
+    section = REFERENCE.text.split("\n## `audit.*`\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"`audit\.([a-z_.]+)`", section)) == set(audited())
+
+
+def audited() -> Iterator[str]:
+    """Yield every action that the store writes a note of."""
+    for file in sorted((TOP / "fraisier/store").glob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "note":
+                action = call.args[2]
+                assert isinstance(action, ast.Constant), ast.unparse(call)
+                yield str(action.value)
 
 
 def test_the_example_of_an_event_has_the_keys_of_an_event() -> None:

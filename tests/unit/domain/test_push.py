@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fraisier.domain.push import DeployOn, Listening, Push, matches, place_of, ref_of
+from fraisier.domain.push import DeployOn, Listening, Push, place_of, ref_of
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -14,30 +14,6 @@ def push(kind: str = "branch", name: str = "main", **more: object) -> Push:
     urls = ("https://github.com/my-org/my-api.git", "git@github.com:my-org/my-api.git")
     plain = {"repository": "my-org/my-api", "urls": urls, "commit": SHA}
     return Push(kind=kind, name=name, **{**plain, **more})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("glob", "text", "found"),
-    [
-        ("main", "main", True),
-        ("main", "main2", False),
-        ("main", "main\n", False),
-        ("release/*", "release/1.0", True),
-        ("release/*", "release/1.0/fix", False),
-        ("release/**", "release/1.0/fix", True),
-        ("v?.*", "v1.2", True),
-        ("v?.*", "v/.2", False),
-        ("api/**", "api/deep/file.py", True),
-        ("api/**", "web/api/file.py", False),
-        ("**/*.py", "file.py", True),
-        ("**/*.py", "a/b/file.py", True),
-        ("*.py", "a/file.py", False),
-        ("a.b", "axb", False),
-        ("(a+)+$", "(a+)+$", True),
-    ],
-)
-def test_a_glob_matches_what_it_says(glob: str, text: str, found: bool) -> None:
-    assert matches(glob, text) is found
 
 
 @pytest.mark.parametrize(
