@@ -22,10 +22,14 @@ from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.worker import SELF_FENCE, NewWorker
 from fraisier.engine.automatic import Promotions
 from fraisier.engine.bell import Bell
+from fraisier.engine.checkup import Checkups
 from fraisier.engine.deployments import Deployments
+from fraisier.engine.environment_health import EnvironmentHealth
 from fraisier.engine.freezes import Freezes
 from fraisier.engine.hosts import Hosts
+from fraisier.engine.looks import Looks
 from fraisier.engine.membership import Membership
+from fraisier.engine.monitor import Monitor
 from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
 from fraisier.engine.pushes import Pushes
@@ -168,6 +172,13 @@ class Application:
         """Return what works on hosts outside a deployment."""
         return Hosts(self.catalogue, self.store, self.runner, self.recovery)
 
+    def _looks(self) -> Looks:
+        return Looks(lambda: self.catalogue, self.store)
+
+    def _checkups(self, new_runner: Callable[[], Runner]) -> Checkups:
+        parts = (self.catalogue, self.store, self._deployments(lambda: None).target)
+        return Checkups(*parts, new_runner)
+
     @cached_property
     def previews(self) -> Previews:
         """Return what shows what a deployment would do."""
@@ -193,7 +204,12 @@ class Application:
             Promotions(self.catalogue, self.store, self._deployments(lambda: None)),
             self.telling,
             self.pushes.tidy,
+            self._monitor(worker.labels, member).round,
         )
+
+    def _monitor(self, labels: Mapping[str, str], member: Membership) -> Monitor:
+        checkups = self._checkups(lambda: self.new_runner(member.until))
+        return Monitor(self.catalogue, self.store, checkups, labels)
 
     @cached_property
     def sinks(self) -> Sequence[EventSink]:
@@ -347,6 +363,7 @@ class Application:
             self.outgoing,
             Intake(self.catalogue.git_hosts, self._secret, self.pushes),
             self.pushes,
+            health=EnvironmentHealth(self._checkups(self.new_runner).look, self._looks().health),
         )
 
     def secrets_of(self, target: Target) -> str:

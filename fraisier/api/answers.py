@@ -102,6 +102,16 @@ class TargetItem(Schema):
     inventory = fields.Nested(InventoryOfTarget, required=True, allow_none=True)
 
 
+class MonitoredHost(Schema):
+    """What the looks at a host between deployments came to."""
+
+    health = text("healthy, unhealthy or unknown.")
+    since = moment("Since when.")
+    checked_at = moment("When it was looked at last.")
+    reason = text("Why it is not healthy, or what the last looks found.", null=True)
+    failures = fields.Integer(required=True, **said("How many looks in a row found it not well."))
+
+
 class PlacedHost(Schema):
     host = text()
     version = text(null=True)
@@ -111,6 +121,9 @@ class PlacedHost(Schema):
     )
     healthy_when_seen = fields.Boolean(required=True, allow_none=True)
     seen_at = moment("When the host last told.", null=True)
+    monitoring = fields.Nested(
+        MonitoredHost, required=True, allow_none=True, **said("Null where nobody looks.")
+    )
 
 
 class Coming(Schema):

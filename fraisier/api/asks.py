@@ -200,8 +200,7 @@ class ListQuery(PageQuery):
     cursor = cursor()
 
 
-class DeploymentsQuery(ListQuery):
-    fraise = optional(NAME_LENGTH, "Only those of this fraise.")
+class HistoryQuery(ListQuery):
     environment = optional(NAME_LENGTH, "Only those in this environment.")
     status = fields.String(
         validate=OneOf([status.value for status in Status]), load_default=None,
@@ -213,6 +212,15 @@ class DeploymentsQuery(ListQuery):
         validate=OneOf(["-created_at", "created_at"]), load_default="-created_at",
         **said("The order: newest first, or with `created_at` oldest first."),
     )  # fmt: skip
+
+
+class DeploymentsQuery(HistoryQuery):
+    fraise = optional(NAME_LENGTH, "Only those of this fraise.")
+
+
+class FiguresQuery(Request):
+    environment = optional(NAME_LENGTH, "Only this environment.")
+    since = _moment("Only those that ended since: ISO 8601 with zone.")
 
 
 class EventsQuery(Request):
@@ -242,6 +250,4 @@ class AuditQuery(ListQuery):
     actor = optional(255, "Only what this token, person or part of Fraisier did.")
     action = optional(NAME_LENGTH, "Only this action.")
     subject = optional(255, "Only what was done to this, mostly an id.")
-    since = fields.AwareDateTime(
-        format="iso", load_default=None, **said("Only since then: ISO 8601 with zone.")
-    )
+    since = _moment("Only since then: ISO 8601 with zone.")

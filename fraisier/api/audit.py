@@ -10,6 +10,7 @@ from marshmallow.validate import OneOf
 
 from fraisier.api.asks import AuditQuery, said
 from fraisier.api.cursors import split
+from fraisier.api.lists import microseconds
 from fraisier.api.pages import page
 from fraisier.api.parts import moment, page_of, text
 from fraisier.api.routes import Routes
@@ -41,10 +42,8 @@ def blueprint(services: Services) -> Routes:
     @routes.operation("GET", "", Scope.ADMIN, AuditPage, query=AuditQuery)
     def audit(query: dict[str, Any]) -> Response:
         """List who did what to what, why and when, newest first."""
-        since = query.pop("since")
-        moment = None if since is None else int(since.timestamp() * 1_000_000)
-        limit, place = query.pop("limit"), query.pop("cursor")
-        wanted = AuditFilter(since=moment, limit=limit + 1, place=place, **query)
+        limit, place, since = query.pop("limit"), query.pop("cursor"), query.pop("since")
+        wanted = AuditFilter(since=microseconds(since), limit=limit + 1, place=place, **query)
         found, total = audit_page(services.store, wanted)
         shown, following = split(found, limit, "at")
         return page("audit", shown, total, limit, wanted.offset, following)

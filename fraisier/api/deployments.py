@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -27,14 +26,13 @@ from fraisier.api.asks import (
     LastEventHeader,
     RollbackRequest,
 )
-from fraisier.api.cursors import split
 from fraisier.api.glass import require_glass
-from fraisier.api.pages import COUNTED, page
+from fraisier.api.lists import page_of_deployments
+from fraisier.api.pages import page
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
 from fraisier.domain.deployment import Deployment as Recorded
 from fraisier.domain.paging import Place
-from fraisier.domain.ports import Filter
 from fraisier.domain.token import Scope
 from fraisier.engine.deployments import Wish
 from fraisier.engine.following import Viewer
@@ -124,19 +122,7 @@ def _looking(routes: Routes, services: Services) -> None:
     @routes.operation("GET", "", Scope.READ, DeploymentPage, query=DeploymentsQuery)
     def listed(query: dict[str, Any]) -> Response:
         """List deployments, newest first unless `sort` says otherwise."""
-        limit, offset = query.pop("limit"), query.pop("offset")
-        wanted = Filter(
-            since=_microseconds(query.pop("since")),
-            until=_microseconds(query.pop("until")),
-            oldest_first=query.pop("sort") == "created_at",
-            place=query.pop("cursor"),
-            limit=limit + 1,
-            offset=offset,
-            **query,
-        )
-        shown, following = split(services.looks.deployments(wanted), limit, "created_at")
-        total = services.store.count(wanted, COUNTED + 1)
-        return page("deployments", shown, total, limit, offset, following)
+        return page_of_deployments(services, query, fraise=query["fraise"])
 
     @routes.operation("GET", "/<name:deployment_id>", Scope.READ, DeploymentDetails)
     def shown(deployment_id: str) -> Response:
@@ -188,10 +174,6 @@ def _looking(routes: Routes, services: Services) -> None:
         total = store.count_events(deployment_id, kind)
         before = total - store.count_events(deployment_id, kind, after)
         return page(noun, found, total, limit, before, following)
-
-
-def _microseconds(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp() * 1_000_000)
 
 
 def accepted(deployment: Recorded) -> Response:

@@ -6,11 +6,10 @@ from typing import Any
 
 from flask import Response, jsonify
 
+from fraisier.api import environments, figures
 from fraisier.api.access import who
 from fraisier.api.answers import (
     Deployment,
-    EnvironmentItem,
-    EnvironmentPage,
     FraiseItem,
     FraisePage,
     ProviderPage,
@@ -30,7 +29,7 @@ from fraisier.engine.views import fraise_json, provider_json
 
 def blueprints(services: Services) -> list[Routes]:
     """Return the routes of fraises, environments and providers."""
-    return [_fraises(services), _environments(services), _providers(services)]
+    return [_fraises(services), environments.blueprint(services), _providers(services)]
 
 
 def _fraises(services: Services) -> Routes:
@@ -86,23 +85,7 @@ def _fraises(services: Services) -> Routes:
         with services.slow():
             return accepted(services.deployments.promote(wish, body["source"]))
 
-    return routes
-
-
-def _environments(services: Services) -> Routes:
-    prefix = "/api/v1/environments"
-    routes = Routes("environments", __name__, url_prefix=prefix, description="Environments.")
-
-    @routes.operation("GET", "", Scope.READ, EnvironmentPage, query=ListQuery)
-    def environments(query: dict[str, Any]) -> Response:
-        """List the environments and what is deployed in each."""
-        return page_of_all("environments", services.looks.environments(), **query)
-
-    @routes.operation("GET", "/<name:environment>", Scope.READ, EnvironmentItem)
-    def environment(environment: str) -> Response:
-        """Show one environment."""
-        return jsonify(services.looks.environment(environment))
-
+    figures.add(routes, services)
     return routes
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from flask import Response, jsonify
@@ -11,6 +10,7 @@ from marshmallow.validate import OneOf
 
 from fraisier.api.access import who
 from fraisier.api.asks import FreezeRequest, FreezesQuery, said
+from fraisier.api.lists import microseconds
 from fraisier.api.pages import page_of_all
 from fraisier.api.parts import moment, page_of, text
 from fraisier.api.routes import Routes
@@ -53,7 +53,7 @@ def blueprint(services: Services) -> Routes:
     @routes.operation("POST", "", Scope.ADMIN, FreezeItem, 201, body=FreezeRequest)
     def freeze(body: dict[str, Any]) -> tuple[Response, int]:
         """Let nothing begin on some targets, or on all. Rollbacks and what runs go on."""
-        starts, ends = (_microseconds(body.pop(name)) for name in ("starts_at", "ends_at"))
+        starts, ends = (microseconds(body.pop(name)) for name in ("starts_at", "ends_at"))
         wish = FreezeWish(by=who(), starts_at=starts, ends_at=ends, **body)
         return jsonify(services.freezes.add(wish)), 201
 
@@ -63,7 +63,3 @@ def blueprint(services: Services) -> Routes:
         return jsonify(services.freezes.lift(freeze_id, who()))
 
     return routes
-
-
-def _microseconds(when: datetime | None) -> int | None:
-    return None if when is None else int(when.timestamp() * 1_000_000)

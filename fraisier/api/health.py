@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from flask import Response, jsonify
 from marshmallow import Schema, fields
 
 from fraisier import __version__
 from fraisier.api.asks import said
+from fraisier.api.metrics_of_health import looked_at
 from fraisier.api.parts import nested, text
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
+from fraisier.domain.catalogue import Provider
 from fraisier.domain.errors import StoreError
+from fraisier.domain.health import Health as HostState
 from fraisier.domain.ports import Filter
 
 Part = dict[str, str]
 OK: Part = {"status": "ok"}
+NO_DATABASE: Part = {"status": "failed", "reason": "the database does not answer"}
 WELL = ("ok", "off")
 ILL = "It is not well."
 
@@ -22,6 +28,12 @@ ILL = "It is not well."
 class PartItem(Schema):
     status = text("ok, off, degraded, stopping or failed")
     reason = fields.String(**said("Why it is not well, or not there."))
+
+
+class ProvidersItem(PartItem):
+    providers = fields.Dict(
+        keys=fields.String(), values=fields.Nested(PartItem), **said("Each of them, by its name.")
+    )
 
 
 class Parts(Schema):
@@ -32,6 +44,7 @@ class Parts(Schema):
 
 class WholeItem(Schema):
     status = text("ok, or what its worst part says")
+    reason = fields.String(**said("What is not well, part by part."))
     version = text("Of Fraisier.")
     parts = nested(Parts)
 
@@ -47,7 +60,7 @@ class Health:
         try:
             self._services.store.deployments(Filter(limit=1))
         except StoreError:
-            return {"status": "failed", "reason": "the database does not answer"}
+            return NO_DATABASE
         return OK
 
     def worker(self) -> Part:
@@ -67,12 +80,32 @@ class Health:
         reason = trouble()
         return {"status": "degraded", "reason": reason} if reason else OK
 
+    def providers(self) -> dict[str, object]:
+        """Return for each provider whether it can be used, and whether its services are well."""
+        try:
+            found = looked_at(self._services.catalogue, self._services.store)
+        except StoreError:
+            return {**NO_DATABASE}
+        unwell = {t.provider for t, host in found if host.health is not HostState.HEALTHY}
+        parts = {
+            name: _provider(provider, name in unwell)
+            for name, provider in sorted(self._services.catalogue.providers.items())
+        }
+        bad = [name for name, part in parts.items() if part["status"] != "ok"]
+        if not bad:
+            return {**OK, "providers": parts}
+        reason = f"not all is well with {', '.join(bad)}"
+        return {"status": "degraded", "reason": reason, "providers": parts}
+
     def whole(self) -> dict[str, object]:
         """Return the health of everything; NATS is shown, and is no condition."""
         parts = {"database": self.database(), "worker": self.worker()}
-        status = next((part["status"] for part in parts.values() if part["status"] != "ok"), "ok")
+        bad = [(name, part) for name, part in parts.items() if part["status"] != "ok"]
+        status = bad[0][1]["status"] if bad else "ok"
+        reason = "; ".join(f"{name}: {part['reason']}" for name, part in bad)
+        said = {"reason": reason} if reason else {}
         shown = {**parts, "nats": self.nats()}
-        return {"status": status, "version": __version__, "parts": shown}
+        return {"status": status, **said, "version": __version__, "parts": shown}
 
 
 def blueprint(services: Services) -> Routes:
@@ -105,7 +138,27 @@ def blueprint(services: Services) -> Routes:
         """Tell whether NATS is there and takes events; 503 while not, though all else goes on."""
         return _answer(health.nats())
 
+    @routes.operation(
+        "GET", "/health/providers", None, ProvidersItem, also={503: (ProvidersItem, ILL)}
+    )
+    def providers() -> Response:
+        """Tell whether each provider can be used and its monitored services are well.
+
+        503 where one is not, though deployments go on.
+        """
+        return _answer(health.providers())
+
     return routes
+
+
+def _provider(provider: Provider, unwell: bool) -> Part:
+    """Return whether a provider can be used; the hosts of its services are named to nobody here."""
+    own = [Path(book) for book in provider.playbooks.values() if book.startswith("/")]
+    if not all(book.is_file() for book in own):
+        return {"status": "failed", "reason": "a playbook of it is not there any more"}
+    if unwell:
+        return {"status": "degraded", "reason": "a host of its services is not well"}
+    return OK
 
 
 def _answer(said: dict[str, object] | Part) -> Response:

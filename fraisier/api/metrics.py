@@ -12,14 +12,25 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
+from fraisier.api.metrics_of_health import HealthFigures
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
 from fraisier.domain.deployment import Status
+from fraisier.domain.dora import DAY_SECONDS, SECOND, Ended, four_keys
+from fraisier.domain.ids import now
 from fraisier.domain.ports import DURATIONS, Figure, Filter, Store
 from fraisier.domain.token import Scope
+from fraisier.engine.figures import DAYS, MOST
 
 LABELS = ("fraise", "environment", "provider", "strategy", "status")
 KINDS = ("serve", "worker", "command")
+#: Gauges of DORA's keys: the key that each shows, and its words.
+DORA = {
+    "deployments_per_day": ("per_day", "Successful deploys a day"),
+    "lead_time_seconds": ("lead_seconds", "Median from request to end of successful deploys"),
+    "change_failure_ratio": ("failure_rate", "Share of the deploys that failed or were taken back"),
+    "time_to_restore_seconds": ("restore_seconds", "Median from a failure to the next success"),
+}
 GONE_BACK = (Status.ROLLED_BACK.value, Status.ROLLBACK_FAILED.value)
 
 
@@ -39,6 +50,31 @@ class DeploymentFigures(Collector):
             count = self._store.count(Filter(status=status.value))
             said = f"Deployments that are {status.value} now."
             yield GaugeMetricFamily(f"fraisier_{name}_deployments", said, value=count)
+
+
+class DoraFigures(Collector):
+    """DORA's four keys of each target over the last days, computed at each scrape."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield a series for each key; a target without what it needs has none."""
+        since = now() - int(DAYS * DAY_SECONDS * SECOND)
+        found: dict[tuple[str, str], list[Ended]] = {}
+        for one in self._store.ended(since, MOST):
+            found.setdefault((one.fraise, one.environment), []).append(one)
+        keys = {target: four_keys(ended, DAYS) for target, ended in sorted(found.items())}
+        for name, (key, said) in DORA.items():
+            labels = ("fraise", "environment")
+            family = GaugeMetricFamily(
+                f"fraisier_dora_{name}", f"{said}, {DAYS} days.", None, labels
+            )
+            for target, of_target in keys.items():
+                value = getattr(of_target, key)
+                if value is not None:
+                    family.add_metric(target, value)
+            yield family
 
 
 class WorkFigures(Collector):
@@ -93,6 +129,8 @@ def registry_of(app: Flask, services: Services) -> CollectorRegistry:
     PrometheusMetrics(app, path=None, group_by="url_rule", registry=registry)
     ProcessCollector(registry=registry)
     registry.register(DeploymentFigures(services.store))
+    registry.register(DoraFigures(services.store))
+    registry.register(HealthFigures(services.catalogue, services.store))
     registry.register(WorkFigures(services))
     registry.register(RelayFigures(services.store))
     return registry

@@ -16,6 +16,7 @@ from fraisier.domain.errors import Unavailable
 from fraisier.domain.freeze import FreezeStore
 from fraisier.domain.ports import Store
 from fraisier.engine.deployments import Deployments
+from fraisier.engine.environment_health import EnvironmentHealth
 from fraisier.engine.following import Following, Limits
 from fraisier.engine.freezes import Freezes
 from fraisier.engine.looks import Looks
@@ -43,7 +44,8 @@ class Services:
     `nats` says why NATS is not there or takes no events, empty where all is well, and is None where
     it is not used; `ring` wakes the workers; `outgoing` answers for webhooks and notifications,
     where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it;
-    `limits` bounds the streams that follow logs.
+    `limits` bounds the streams that follow logs; `health` asks the hosts how what is deployed
+    there is.
     """
 
     catalogue: Catalogue
@@ -59,6 +61,7 @@ class Services:
     intake: Intake | None = None
     pushes: Pushes | None = None
     limits: Limits = field(default_factory=Limits)
+    health: EnvironmentHealth | None = None
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
     )

@@ -78,10 +78,16 @@ def _status_text(entry: dict[str, Any]) -> str:
     held = f"\n  held by {entry['held_by']}: see fraisier unlock" if entry["held_by"] else ""
     coming = _coming(entry["promotion"]) if entry.get("promotion") else ""
     rows = [
-        {**host, "version": _version(host), "release": host["release"] or "-"}
+        {
+            **host,
+            "version": _version(host),
+            "release": host["release"] or "-",
+            "health": _health(host.get("monitoring")),
+        }
         for host in entry["hosts"]
     ]
-    columns = ("host", "version", "release", "seen_at")
+    monitored = any(host.get("monitoring") for host in entry["hosts"])
+    columns = ("host", "version", "release", "seen_at", *(("health",) if monitored else ()))
     lines = table(rows, columns).replace("\n", "\n  ")
     more = f"{reason}{waits}{held}{coming}"
     return f"{entry['fraise']} {entry['environment']}: {happened}{more}\n  {lines}"
@@ -98,6 +104,14 @@ def _version(host: Json) -> str:
     """Return what a host serves; with a mark where something may have been done there since."""
     seen = short(host["version"] or "-")
     return seen if host["known"] else f"unknown (was {seen})"
+
+
+def _health(monitoring: Json | None) -> str:
+    """Return how a host is by the looks at it between deployments, and why."""
+    if not monitoring:
+        return "-"
+    reason = harmless(monitoring["reason"]) if monitoring["reason"] else ""
+    return f"{monitoring['health']}{f': {reason}' if reason else ''}"
 
 
 @click.command()

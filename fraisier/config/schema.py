@@ -13,6 +13,7 @@ from fraisier.config.grammar import (
     named,
     reference,
 )
+from fraisier.config.monitoring_schema import MONITORING
 from fraisier.config.proxy_schema import PROXY
 from fraisier.config.pushes_schema import DEPLOY_ON, GIT
 from fraisier.config.receivers_schema import NOTIFICATIONS, WEBHOOKS
@@ -73,6 +74,11 @@ def environment(providers: Mapping[str, Provider]) -> Json:
         "provider_config": {
             "description": "Where and how, in the provider's own keys.",
             "type": "object",
+        },
+        "monitoring": {
+            "description": "How often the health of what is deployed is looked at; never when left "
+            "out.",
+            **MONITORING,
         },
         "deploy_on": {"description": "Which pushes deploy here.", **DEPLOY_ON},
         "strategy": {

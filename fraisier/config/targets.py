@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fraisier.config.defaults import fill
+from fraisier.config.monitoring_schema import monitoring_of
 from fraisier.config.proxies import certificate_of, proxy_of
 from fraisier.config.pushes import git_hosts_of, listening_of
 from fraisier.config.receivers import receivers_of
@@ -105,6 +106,7 @@ def _target(
         tests=tests_of(values),
         deploy_windows=windows_of(values),
         outside_windows=values["outside_windows"],
+        monitoring=monitoring_of(values),
         proxy=proxy_of(proxy, _hosts({**(proxy or {}), **_known_hosts(config)}, base)),
     )
 

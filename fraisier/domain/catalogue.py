@@ -8,6 +8,7 @@ from typing import Any
 
 from fraisier.domain.delivery import Endpoint
 from fraisier.domain.errors import EnvironmentNotFound, FraiseNotFound, did_you_mean
+from fraisier.domain.health import NO_MONITORING, Monitoring
 from fraisier.domain.host import Host
 from fraisier.domain.proxy import Proxy
 from fraisier.domain.push import GitHost, Listening
@@ -72,7 +73,8 @@ class Target:
     (`automatic`) or when somebody says so (`manual`). `tests`: what is run here at the end of a
     deployment, each `{"name", "command", "timeout"}` (an argument list, seconds).
     `deploy_windows`: when deployments may begin, always where there are none; `outside_windows`:
-    what is done with a request at other times (`refuse` or `wait`).
+    what is done with a request at other times (`refuse` or `wait`). `monitoring`: how often it is
+    looked at between deployments.
     """
 
     fraise: str
@@ -98,11 +100,17 @@ class Target:
     tests: tuple[Json, ...] = field(default=(), hash=False)
     deploy_windows: tuple[Window, ...] = ()
     outside_windows: str = "refuse"
+    monitoring: Monitoring = NO_MONITORING
 
     @property
     def proxy_hosts(self) -> tuple[Host, ...]:
         """Return the machines of a proxy that does not run on those of the service."""
         return self.proxy.hosts if self.proxy else ()
+
+    @property
+    def check_type(self) -> str:
+        """Return the type of its health check; `none` where its unit or container says enough."""
+        return str((self.service.get("health_check") or {}).get("type", "none"))
 
     @property
     def is_here(self) -> bool:
@@ -129,6 +137,7 @@ class Target:
                     Window(**{**each, "days": tuple(each["days"])})
                     for each in data.get("deploy_windows") or ()
                 ),
+                "monitoring": Monitoring(**data.get("monitoring") or {}),
             }
         )
 

@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 from fraisier.domain.catalogue import Host, InventoryGroup, Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
+from fraisier.domain.dora import Ended
 from fraisier.domain.event import Event, Fact, Head
 from fraisier.domain.freeze import Stopped
+from fraisier.domain.health import Claimed, HostHealth, Seen, Verdict
 from fraisier.domain.idempotency import KeyStore
 from fraisier.domain.notice import Notice
 from fraisier.domain.outcome import Outcome
@@ -203,6 +205,30 @@ class Store(KeyStore, Protocol):
 
     def figures(self) -> list[Figure]:
         """Return what is known of the deployments that have ended, in numbers."""
+
+    def ended(
+        self, since: int, limit: int, fraise: str | None = None, environment: str | None = None
+    ) -> list[Ended]:
+        """Return deployments that ended since a moment (microseconds), the last to end first."""
+
+    def claim_check(self, target: Target, seconds: float) -> Claimed | None:
+        """Return the right to look at a target now, for so many seconds; None where it is not due.
+
+        Nobody may while a deployment of it is under way, or another process looks.
+        """
+
+    def record_check(
+        self, claimed: Claimed, target: Target, seen: Sequence[Seen]
+    ) -> list[Verdict] | None:
+        """Record what a look found, and return what was told of; None where it does not count.
+
+        It does not where a deployment has begun since, or where the claim had run out.
+        """
+
+    def health(
+        self, fraise: str | None = None, environment: str | None = None
+    ) -> dict[tuple[str, str], list[HostHealth]]:
+        """Return what the looks at each target came to, by its fraise and environment."""
 
     def relay_lag(self) -> dict[str, float]:
         """Return for each sink how old, in seconds, the oldest event is that it was not told of."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fraisier.domain.catalogue import Provider
-from fraisier.domain.deployment import CancelAsked, Deployment, Status
+from fraisier.domain.deployment import SERVED_ON, UNTOUCHED, CancelAsked, Deployment, Status
 from fraisier.domain.event import Fact
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Plan, Step, way_back
@@ -126,7 +126,7 @@ class Attempt:
             return self._finish(Status.INTERRUPTED, f"{why}; unseen: {', '.join(unconfirmed)}")
         changed = [name for name, state in self._hosts.items() if state.changed]
         left = f"the release was not switched; restarted on {', '.join(changed)}"
-        return self._finish(end, f"{why}; {left if changed else 'no host was changed'}")
+        return self._finish(end, f"{why}; {left if changed else UNTOUCHED}")
 
     def _look_at(self, outcome: Outcome) -> list[str]:
         """Stop what may still run on hosts that fell silent; return those that do not answer."""
@@ -158,7 +158,7 @@ class Attempt:
                 end, f"{why}; there was no earlier release, so the service was stopped"
             )
         end = Status.ROLLED_BACK if end is Status.FAILED else end
-        serves = "serves again" if switched else "has served all the while"
+        serves = "serves again" if switched else SERVED_ON
         return self._finish(end, f"{why}; the earlier release {serves} on {', '.join(back)}")
 
     # --- the end --------------------------------------------------------------------------

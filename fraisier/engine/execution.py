@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from fraisier.domain.catalogue import Catalogue
-from fraisier.domain.deployment import Deployment, Status
+from fraisier.domain.deployment import UNTOUCHED, Deployment, Status
 from fraisier.domain.errors import LeaseLost, StoreUnavailable
 from fraisier.domain.plan import Plan, way_out
 from fraisier.domain.ports import Runner, Store
@@ -35,7 +35,7 @@ def execute(
     """
     provider = catalogue.providers.get(deployment.target.provider)
     if provider is None:
-        reason = f'there is no provider "{deployment.target.provider}" here; no host was changed'
+        reason = f'there is no provider "{deployment.target.provider}" here; {UNTOUCHED}'
         tell(store.finish(deployment, Status.FAILED, reason, patient=valid))
         return
     wish = CancelWish(store, deployment.id, cancelled)

@@ -8,6 +8,7 @@ from typing import Any
 from fraisier.domain.catalogue import Catalogue, Target
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.errors import EnvironmentNotFound, did_you_mean
+from fraisier.domain.health import HostHealth
 from fraisier.domain.ports import Filter, Store
 from fraisier.engine.automatic import candidate
 from fraisier.engine.views import deployment_json, fraise_json, status_json, target_json
@@ -89,7 +90,15 @@ class Looks:
         placed = self._store.placements(target.fraise, target.environment)
         held = self._store.held(target.fraise, target.environment)
         waiting = self._store.waiting(last.id) if last and _waits(last) else None
-        return status_json(target, last, placed, held, waiting, self._coming(target))
+        coming, health = self._coming(target), self.health(target)
+        return status_json(target, last, placed, held, waiting, coming, health)
+
+    def health(self, target: Target) -> list[HostHealth]:
+        """Return what the looks at a target's hosts came to; nothing where nobody looks."""
+        if target.monitoring.interval <= 0:
+            return []
+        name = (target.fraise, target.environment)
+        return self._store.health(*name).get(name, [])
 
     def _coming(self, target: Target) -> Json | None:
         """Return what succeeded before and comes to a target by itself, or why it does not."""

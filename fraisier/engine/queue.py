@@ -29,6 +29,10 @@ TIDY_SECONDS = 86_400.0
 #: How often it is looked whether a process died that was dealing with a push, in seconds.
 PUSHES_SECONDS = 15.0
 
+#: How many targets are looked at at once, to see whether they are well.
+LOOKS_AT_ONCE = 2
+UNSEEN = "the health of what is deployed was not all looked at"
+
 log = logging.getLogger("fraisier.worker")
 
 
@@ -49,7 +53,8 @@ class QueueWorker:
     first. The queue is looked at when the `bell` rings, and after `poll_seconds()` where it does
     not. `tidy` removes old records, once a day; `promote` lets what succeeded in one environment go
     on to the next, every second; `pushes` deals with what git hosts sent and a process left that
-    died. While it serves, `telling(member)` passes recorded events on.
+    died; `monitor` looks at the health of what is deployed. While it serves, `telling(member)`
+    passes recorded events on.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class QueueWorker:
         promote: Callable[[], None] = lambda: None,
         telling: Callable[[Membership], AbstractContextManager[object]] = nullcontext,
         pushes: Callable[[], None] = lambda: None,
+        monitor: Callable[[], None] = lambda: None,
     ) -> None:
         self._catalogue = catalogue
         self._store = store
@@ -77,6 +83,7 @@ class QueueWorker:
             Beside("tidy", tidy, TIDY_SECONDS, "old records were not all removed"),
             Beside("promote", promote, SWEEP_SECONDS, "what succeeded was not all promoted"),
             Beside("pushes", pushes, PUSHES_SECONDS, "what was pushed was not all dealt with"),
+            *(Beside(f"health-{n}", monitor, SWEEP_SECONDS, UNSEEN) for n in range(LOOKS_AT_ONCE)),
         )
         self._telling = telling
         self._running: dict[str, threading.Thread] = {}

@@ -9,6 +9,7 @@ from typing import Any
 from fraisier.domain.catalogue import Fraise, Provider, Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement
 from fraisier.domain.event import Event
+from fraisier.domain.health import HostHealth
 from fraisier.domain.ids import now
 from fraisier.domain.token import Token
 from fraisier.domain.worker import Waiting
@@ -131,12 +132,15 @@ def status_json(
     held_by: str | None,
     waiting: Waiting | None = None,
     coming: Mapping[str, Any] | None = None,
+    health: Sequence[HostHealth] = (),
 ) -> dict[str, Any]:
     """Return what a target runs, host by host, as its hosts last told.
 
     `waiting`: why the last deployment has not begun. `coming`: what goes on to it by itself.
+    `health`: what the looks at its hosts came to.
     """
     configured = [host.name for host in target.hosts]
+    looked = {one.host: one for one in health}
     return {
         "fraise": target.fraise,
         "environment": target.environment,
@@ -144,11 +148,24 @@ def status_json(
         "waiting_for": waiting.reason if waiting else None,
         "held_by": held_by,
         "promotion": dict(coming) if coming else None,
-        "hosts": [_placed(name, placements.get(name)) for name in configured or sorted(placements)],
+        "hosts": [
+            _placed(n, placements.get(n), looked.get(n)) for n in configured or sorted(placements)
+        ],
     }
 
 
-def _placed(name: str, found: Placement | None) -> dict[str, Any]:
+def health_json(found: HostHealth) -> dict[str, Any]:
+    """Return what the looks at a host came to."""
+    return {
+        "health": found.health.value,
+        "since": timestamp(found.since),
+        "checked_at": timestamp(found.seen_at),
+        "reason": found.reason or None,
+        "failures": found.failures,
+    }
+
+
+def _placed(name: str, found: Placement | None, looked: HostHealth | None) -> dict[str, Any]:
     return {
         "host": name,
         "version": found.version if found else None,
@@ -156,4 +173,5 @@ def _placed(name: str, found: Placement | None) -> dict[str, Any]:
         "known": found.known if found else True,
         "healthy_when_seen": found.good if found else None,
         "seen_at": timestamp(found.at) if found else None,
+        "monitoring": health_json(looked) if looked else None,
     }

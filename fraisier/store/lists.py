@@ -35,7 +35,7 @@ def listed(connection: Connection, wanted: Filter) -> list[Any]:
 
 def counted(connection: Connection, wanted: Filter, most: int | None) -> int:
     """Return how many deployments there are, whatever the page; at most `most`."""
-    chosen = _target_ids(connection, wanted)
+    chosen = target_ids(connection, wanted)
     query = select(_all.id).where(*_conditions(wanted))
     if chosen is not None:
         query = query.where(_all.target_id.in_(chosen))
@@ -61,7 +61,7 @@ def _parts(connection: Connection, wanted: Filter) -> list[Select[Any]]:
     place = after(connection, _all.id, _all.created_at, wanted.place, wanted.oldest_first)
     query = select(_all.id, _all.created_at).where(*_conditions(wanted))
     whole = query if wanted.place is None else query.where(place)
-    chosen = _target_ids(connection, wanted)
+    chosen = target_ids(connection, wanted)
     if chosen is None:
         return [whole]
     if len(chosen) > MANY:
@@ -69,7 +69,7 @@ def _parts(connection: Connection, wanted: Filter) -> list[Select[Any]]:
     return [whole.where(_all.target_id == each) for each in chosen]
 
 
-def _target_ids(connection: Connection, wanted: Filter) -> list[str] | None:
+def target_ids(connection: Connection, wanted: Filter) -> list[str] | None:
     """Return the ids of the targets that a filter names; None: any."""
     names = ((targets.c.fraise, wanted.fraise), (targets.c.environment, wanted.environment))
     named = [column == name for column, name in names if name is not None]

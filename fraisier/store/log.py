@@ -12,7 +12,7 @@ from fraisier.store.rows import event_from
 from fraisier.store.tables import deployments, events, untold
 
 #: The kinds of streams that sinks are told of.
-DEPLOYMENT, AUDIT = "deployment", "audit"
+DEPLOYMENT, AUDIT, HEALTH = "deployment", "audit", "health"
 
 
 def begin(connection: Connection, stream_id: str, kind: str) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, and_, exists, func, or_, select
 
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
+from fraisier.domain.dora import Ended
 from fraisier.domain.errors import DeploymentNotFound
 from fraisier.domain.event import Event, Head
 from fraisier.domain.ports import Figure, Filter
-from fraisier.store.figures import figures
-from fraisier.store.lists import counted, listed
+from fraisier.store.figures import ended, figures
+from fraisier.store.lists import counted, listed, target_ids
 from fraisier.store.rows import deployment_from, event_from, host_record_from, placement_from
 from fraisier.store.tables import deployment_hosts, deployments, events, placements, targets
 from fraisier.store.transactions import Transactions
@@ -57,6 +58,15 @@ class Reading(Transactions):
         """Return what is known of the deployments that have ended, in numbers."""
         with self._transaction(reading=True) as connection:
             return figures(connection, LIVE)
+
+    def ended(
+        self, since: int, limit: int, fraise: str | None = None, environment: str | None = None
+    ) -> list[Ended]:
+        """Return deployments that ended since a moment (microseconds), the last to end first."""
+        with self._transaction(reading=True) as connection:
+            chosen = target_ids(connection, Filter(fraise, environment))
+            some = [] if chosen is None else [deployments.c.target_id.in_(chosen)]
+            return ended(connection, since, limit, some)
 
     def host_records(self, deployment_id: str) -> list[HostRecord]:
         """Return what a deployment did to each host, in the target's order."""

@@ -1,13 +1,14 @@
 """What sinks were told: progress per sink and stream, and what is left, in the order of each log.
 
 Nothing is read by a cursor over ids, for those appear out of the order of their commits. A stream
-(a deployment's log, or one audit note) is `untold` from the transaction that begins it until it has
-ended and every sink was told all of it; within it, sequences are gapless and committed in order.
+(a deployment's log, one audit note, or one change of a host's health) is `untold` from the
+transaction that begins it until it has ended and every sink was told all of it; within it,
+sequences are gapless and committed in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -24,11 +25,19 @@ from sqlalchemy import (
 
 from fraisier.domain.errors import LeaseLost
 from fraisier.domain.ids import now
-from fraisier.domain.notice import DEFAULT_REGION, Notice
-from fraisier.store.log import AUDIT, DEPLOYMENT
-from fraisier.store.rows import event_from, notice_from, notice_of_audit
+from fraisier.domain.notice import Notice
+from fraisier.store.log import AUDIT, DEPLOYMENT, HEALTH
 from fraisier.store.settling import settle
-from fraisier.store.tables import audit, deployments, events, relay_progress, relays, untold
+from fraisier.store.streams import notices_of, waiting_for
+from fraisier.store.tables import (
+    audit,
+    deployments,
+    events,
+    health_events,
+    relay_progress,
+    relays,
+    untold,
+)
 from fraisier.store.transactions import never
 from fraisier.store.workers import Workers
 
@@ -85,7 +94,7 @@ class Relays(Workers):
         Of many streams those after the id `after` come first, so that each has its turn.
         """
         with self._transaction(reading=True) as connection:
-            waiting = _waiting(sink).limit(STREAMS)
+            waiting = waiting_for(sink).limit(STREAMS)
             stream = untold.c.stream_id
             later = connection.execute(waiting.where(stream > after).order_by(stream)).all()
             room = STREAMS - len(later)
@@ -96,7 +105,7 @@ class Relays(Workers):
             for row in rows:
                 if len(found) >= limit:
                     break
-                found += _events_of(connection, row, min(share, limit - len(found)))
+                found += notices_of(connection, row, min(share, limit - len(found)))
             return found
 
     def told(self, sink: str, worker_id: str, reached: Mapping[str, int]) -> None:
@@ -125,6 +134,7 @@ class Relays(Workers):
             for kind, table, which, last in (
                 (DEPLOYMENT, deployments, open_or_late, deployments.c.last_sequence),
                 (AUDIT, audit, audit.c.at >= since, literal(1)),
+                (HEALTH, health_events, health_events.c.at >= since, literal(1)),
             ):
                 fresh = and_(which, table.c.id.not_in(known))
                 for other in others:
@@ -147,57 +157,26 @@ class Relays(Workers):
         found: dict[str, float] = {}
         with self._transaction(reading=True) as connection:
             for sink in list(connection.scalars(select(relays.c.sink).order_by(relays.c.sink))):
-                waiting = _waiting(sink).subquery()
+                waiting = waiting_for(sink).subquery()
                 next_one = and_(
                     events.c.deployment_id == waiting.c.stream_id,
                     events.c.sequence == waiting.c.told + 1,
                 )
                 oldest = connection.scalar(select(func.min(events.c.at)).where(next_one))
-                noted = select(func.min(audit.c.at)).where(audit.c.id == waiting.c.stream_id)
-                both = [at for at in (oldest, connection.scalar(noted)) if at is not None]
-                found[sink] = max(0.0, (now() - min(both)) / 1e6) if both else 0.0
+                alone = [
+                    connection.scalar(
+                        select(func.min(each.c.at)).where(each.c.id == waiting.c.stream_id)
+                    )
+                    for each in (audit, health_events)
+                ]
+                every = [at for at in (oldest, *alone) if at is not None]
+                found[sink] = max(0.0, (now() - min(every)) / 1e6) if every else 0.0
         return found
 
     def _require_relay(self, connection: Connection, sink: str, worker_id: str) -> None:
         query = select(relays.c.worker_id).where(relays.c.sink == sink).with_for_update()
         if connection.scalar(query) != worker_id:
             raise LeaseLost(f"another worker passes events on to {sink} now")
-
-
-def _waiting(sink: str) -> Any:
-    """Return the query of the streams that hold something a sink was not told of."""
-    mine = and_(relay_progress.c.sink == sink, relay_progress.c.stream_id == untold.c.stream_id)
-    told = func.coalesce(relay_progress.c.sequence, 0)
-    last = func.coalesce(deployments.c.last_sequence, 1)
-    there = or_(deployments.c.id.is_not(None), untold.c.kind == AUDIT)
-    return (
-        select(untold.c.stream_id, untold.c.kind, told.label("told"))
-        .select_from(
-            untold.outerjoin(relay_progress, mine).outerjoin(
-                deployments, deployments.c.id == untold.c.stream_id
-            )
-        )
-        .where(there, last > told)
-    )
-
-
-def _events_of(connection: Connection, row: Any, limit: int) -> Sequence[Notice]:
-    if row.kind == AUDIT:
-        note = connection.execute(select(audit).where(audit.c.id == row.stream_id)).first()
-        return [notice_of_audit(note, _region(connection, note.subject))] if note else []
-    of = connection.execute(select(deployments).where(deployments.c.id == row.stream_id)).first()
-    if of is None:  # removed just now
-        return []
-    later = and_(events.c.deployment_id == row.stream_id, events.c.sequence > row.told)
-    query = select(events).where(later).order_by(events.c.sequence).limit(limit)
-    return [notice_from(event_from(each), of) for each in connection.execute(query)]
-
-
-def _region(connection: Connection, subject: str) -> str:
-    """Return the region of what a note is about, where that is a deployment."""
-    one = select(deployments.c.target).where(deployments.c.id == subject)
-    target = connection.scalar(one) if subject.startswith("dep_") else None
-    return (target or {}).get("region") or DEFAULT_REGION
 
 
 def _put_progress(connection: Connection, sink: str, stream: str, sequence: int) -> None:

@@ -11,7 +11,14 @@ from fraisier.domain.deployment import Status
 from fraisier.domain.retention import KEY_HOURS, SUCCESSES_KEPT, Pruned, Retention
 from fraisier.store.audit import note
 from fraisier.store.settling import settle
-from fraisier.store.tables import deployment_hosts, deployments, events, targets, untold
+from fraisier.store.tables import (
+    deployment_hosts,
+    deployments,
+    events,
+    health_events,
+    targets,
+    untold,
+)
 from fraisier.store.transactions import Transactions
 
 HOUR = 3_600 * 1_000_000
@@ -47,6 +54,7 @@ class _Pruning(Transactions):
         gone = self._surplus() if self._retention.deployments is not None else []
         for one in [] if self._dry else gone:
             self._remove_deployment(*one)
+        self._old_health()
         skipped = [one for one, _ in gone]
         pruned = Pruned(
             len(gone),
@@ -116,6 +124,15 @@ class _Pruning(Transactions):
                     total += count
                     self._remove_events(deployment_id, which, last)
         return total
+
+    def _old_health(self) -> None:
+        """Remove what was told of health outside of deployments, as old as other events."""
+        if self._retention.events_days is None or self._dry:
+            return
+        old = health_events.c.at < self._now - self._retention.events_days * 24 * HOUR
+        telling = health_events.c.id.in_(select(untold.c.stream_id))
+        with self._transaction() as connection:
+            connection.execute(delete(health_events).where(old, ~telling))
 
     def _remove_events(
         self, deployment_id: str, which: ColumnElement[bool], last_sequence: int

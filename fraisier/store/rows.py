@@ -123,3 +123,15 @@ def notice_of_audit(note: Row, region: str) -> Notice:
         deployment_id=about,
         triggered_by=note.actor,
     )
+
+
+def notice_of_health(row: Row) -> Notice:
+    """Return a change of a host's health, outside of deployments, as the world is told of it."""
+    names = ("host", "region", "fraise", "environment", "provider", "at", "data")
+    return Notice(
+        event_id=row.id,
+        event_type=row.type,
+        stream_id=row.id,
+        sequence=1,
+        **{name: getattr(row, name) for name in names},
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select
 
 from fraisier.domain.ids import now
-from fraisier.store.log import AUDIT, DEPLOYMENT
+from fraisier.store.log import DEPLOYMENT
 from fraisier.store.tables import deployments, relay_progress, relays, untold
 
 #: How many are forgotten in one transaction.
@@ -59,7 +59,9 @@ def _over() -> Any:
         exists().where(relays.c.sink.is_not(None), ~reached).correlate(untold, deployments)
     )
     ended = or_(
-        untold.c.kind == AUDIT, deployments.c.id.is_(None), deployments.c.completed_at.is_not(None)
+        untold.c.kind != DEPLOYMENT,
+        deployments.c.id.is_(None),
+        deployments.c.completed_at.is_not(None),
     )
     joined = untold.outerjoin(deployments, deployments.c.id == untold.c.stream_id)
     gone = and_(untold.c.kind == DEPLOYMENT, deployments.c.id.is_(None))

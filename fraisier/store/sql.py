@@ -25,6 +25,7 @@ from fraisier.store.audit import note, noted
 from fraisier.store.database import open_database
 from fraisier.store.ending import end, last_facts
 from fraisier.store.engines import CONNECTIONS
+from fraisier.store.health import HealthRecords
 from fraisier.store.holds import Holds, put_pause
 from fraisier.store.incoming import IncomingDeliveries
 from fraisier.store.keys import Keys
@@ -40,7 +41,9 @@ from fraisier.store.trail import Trail
 from fraisier.store.transactions import never
 
 
-class SqlStore(Queue, Holds, Relays, Outgoing, IncomingDeliveries, Tokens, Keys, Trail):
+class SqlStore(
+    Queue, Holds, HealthRecords, Relays, Outgoing, IncomingDeliveries, Tokens, Keys, Trail
+):
     """The records in one database."""
 
     @classmethod

@@ -116,6 +116,7 @@ deployments = Table(
     Index("ix_deployments_status_newest", "status", "created_at", "id"),
     Index("ix_deployments_target_newest", "target_id", "created_at", "id"),
     Index("ix_deployments_target_status_newest", "target_id", "status", "created_at", "id"),
+    Index("ix_deployments_completed_at", "completed_at"),
     Index("uq_deployments_live_target", "live_target", unique=True),
     Index("ix_deployments_target_accepted", "target_id", "accepted"),
 )
@@ -141,6 +142,45 @@ events = Table(
     Column("at", BigInteger, nullable=False),
     Column("host", Words(255)),
     Column("data", JSON, nullable=False),
+)
+
+target_health = Table(
+    "target_health",
+    metadata,
+    Column("target_id", ForeignKey("targets.id"), primary_key=True),
+    Column("host", Words(255), primary_key=True),
+    Column("health", Words(16), nullable=False),
+    Column("reason", Text(), nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("passed", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+)
+
+#: Who looks at a target, and until when nobody else does; by the clock of leases.
+target_checks = Table(
+    "target_checks",
+    metadata,
+    Column("target_id", ForeignKey("targets.id"), primary_key=True),
+    Column("claim", Words(40), nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+#: What is told of the health of a target outside of its deployments; each is a stream of its own.
+health_events = Table(
+    "health_events",
+    metadata,
+    Column("id", Words(40), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Words(64), nullable=False),
+    Column("host", Words(255), nullable=False),
+    Column("fraise", Words(64), nullable=False),
+    Column("environment", Words(64), nullable=False),
+    Column("provider", Words(64), nullable=False),
+    Column("region", Words(64), nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("ix_health_events_at", "at"),
 )
 
 audit = Table(

@@ -17,7 +17,8 @@ from fraisier.engine.membership import Membership
 from fraisier.store import SqlStore
 
 PROVIDER = Provider(
-    "bare_metal", "", {verb: verb for verb in ("preflight", "deploy", "restore", "probe")},
+    "bare_metal", "",
+    {verb: verb for verb in ("preflight", "deploy", "restore", "probe", "verify")},
     "role", ("recreate", "rolling"), "rolling", {},
 )  # fmt: skip
 
@@ -82,12 +83,14 @@ class ScriptedRunner:
 
     What goes wrong: `gate` (switched, then unhealthy), `build` (never switched), `unreachable`,
     `lost` (contact lost after the switch), `stuck` (unhealthy also on the way back), `restart` (its
-    service is restarted, not switched, and not well). `silent`: hosts that no probe reaches.
+    service is restarted, not switched, and not well). `silent`: hosts that no probe reaches;
+    `unwell`: hosts whose service is not well when it is looked at.
     """
 
     def __init__(self, bad: dict[str, tuple[str, str]] | None = None) -> None:
         self.bad = bad or {}
         self.silent: set[str] = set()
+        self.unwell: set[str] = set()
         self.serving: dict[str, str | None] = {}
         self.works: list[Work] = []
         self.before_step: Callable[[Work], None] = lambda _work: None
@@ -121,11 +124,21 @@ class ScriptedRunner:
             case "probe":
                 held = {"number": 1}  # who holds the fence, as the module says it
                 return self._ok(name, release=_release(self.serving.get(name)), fence=held)
+            case "verify":
+                return self._verify(name)
             case "preflight":
                 return self._ok(name, release=_release(self.serving.get(name)))
             case "restore":
                 return self._restore(work, name)
         return self._deploy(work, name)
+
+    def _verify(self, name: str) -> HostOutcome:
+        if name in self.silent:
+            error = {"code": "host_unreachable", "message": "no answer", "hint": ""}
+            return HostOutcome(name, "unreachable", {}, error)
+        if name in self.unwell:
+            return self._failed(name, "health_check_failed")
+        return self._ok(name, gate={"type": "http", "passed": True})
 
     def _restore(self, work: Work, name: str) -> HostOutcome:
         if self.bad.get(name, ("", ""))[1] == "stuck":

@@ -14,6 +14,7 @@ from fraisier.webhooks.outgoing.payloads import is_end
 
 HEADLINE = "{fraise} in {environment}: {summary}"
 END = HEADLINE + ", version {short_version}, after {duration}, by {triggered_by} ({deployment_id})"
+ON_HOST = ", on {host}"
 OTHER = HEADLINE + " (version {short_version}, by {triggered_by}, {deployment_id})"
 WITHOUT_DEPLOYMENT = "Fraisier: {summary}"
 REASON = "\n{reason}"
@@ -73,6 +74,8 @@ def _template(notice: Notice, values: Mapping[str, str]) -> str:
     reason = REASON if values["reason"] else ""
     if not notice.fraise:
         return WITHOUT_DEPLOYMENT + reason
+    if notice.deployment_id is None:
+        return HEADLINE + ON_HOST + reason
     return (END if is_end(notice) else OTHER) + reason
 
 
@@ -81,6 +84,8 @@ def _summary(notice: Notice) -> str:
         return "a test"
     if is_end(notice) and notice.data.get("status"):
         return str(notice.data["status"]).replace("_", " ")
+    if notice.event_type.startswith("health_check.") and notice.deployment_id is None:
+        return notice.event_type.replace(".", " ").replace("_", " ")
     return notice.event_type.partition(".")[2].replace("_", " ") or notice.event_type
 
 

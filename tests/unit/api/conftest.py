@@ -13,7 +13,10 @@ from werkzeug.test import TestResponse
 from fraisier.api import Services, create_app
 from fraisier.domain.deployment import Status
 from fraisier.domain.token import Scope
+from fraisier.engine.checkup import Checkups
 from fraisier.engine.deployments import Deployments
+from fraisier.engine.environment_health import EnvironmentHealth
+from fraisier.engine.looks import Looks
 from fraisier.engine.preview import Previews
 from fraisier.engine.queue import Stop
 from fraisier.engine.tokens import Tokens
@@ -42,8 +45,13 @@ class Server:
         catalogue = make_catalogue(make_target())
         deployments = Deployments(catalogue, self.store, Repositories(), Inventories())
         previews = Previews(catalogue, self.store, deployments, ScriptedRunner)
+        self.runner = ScriptedRunner()
+        parts = (catalogue, self.store, deployments.target, lambda: self.runner)
+        health = EnvironmentHealth(
+            Checkups(*parts).look, Looks(lambda: catalogue, self.store).health
+        )
         self.services = Services(
-            catalogue, self.store, self.tokens, deployments, previews, stop=self.stop
+            catalogue, self.store, self.tokens, deployments, previews, stop=self.stop, health=health
         )
         self.app = create_app(self.services)
         self.client: FlaskClient = self.app.test_client()

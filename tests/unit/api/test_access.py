@@ -23,10 +23,14 @@ NEEDS = {
     "GET /api/v1/fraises": Scope.READ,
     "GET /api/v1/fraises/ID": Scope.READ,
     "GET /api/v1/fraises/ID/status": Scope.READ,
+    "GET /api/v1/fraises/ID/history": Scope.READ,
+    "GET /api/v1/fraises/ID/metrics": Scope.READ,
     "POST /api/v1/fraises/ID/environments/ID/unlock": Scope.ADMIN,
     "POST /api/v1/fraises/ID/environments/ID/promote": Scope.DEPLOY,
     "GET /api/v1/environments": Scope.READ,
     "GET /api/v1/environments/ID": Scope.READ,
+    "GET /api/v1/environments/ID/config": Scope.READ,
+    "GET /api/v1/environments/ID/health": Scope.READ,
     "GET /api/v1/providers": Scope.READ,
     "GET /api/v1/queue": Scope.READ,
     "POST /api/v1/queue/pause": Scope.ADMIN,
@@ -48,7 +52,7 @@ NEEDS = {
     **{
         f"GET {prefix}/health{part}": None
         for prefix in ("", "/api/v1")
-        for part in ("", "/live", "/ready", "/database", "/nats")
+        for part in ("", "/live", "/ready", "/database", "/nats", "/providers")
     },
     "GET /api/v1/openapi.json": None,
     "GET /api/docs": None,

@@ -10,7 +10,7 @@ from support.fakes import joined
 
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
-@pytest.mark.parametrize("part", ["", "/live", "/ready", "/database"])
+@pytest.mark.parametrize("part", ["", "/live", "/ready", "/database", "/providers"])
 def test_each_part_answers_without_a_token(server, prefix: str, part: str) -> None:
     answer = server.ask("GET", f"{prefix}/health{part}", scope=None)
     assert answer.status_code == 200
@@ -55,3 +55,4 @@ def test_a_worker_in_trouble_shows(server) -> None:
     answer = server.ask("GET", "/health", scope=None)
     assert answer.status_code == 503
     assert answer.get_json()["parts"]["worker"]["reason"] == worker.trouble
+    assert answer.get_json()["reason"] == f"worker: {worker.trouble}"

@@ -78,10 +78,18 @@ def test_answers_are_as_described(server, document: dict[str, Any]) -> None:
         ),
         ("get", "/deployments/{deployment_id}/logs", 200): server.get(f"/deployments/{first}/logs"),
         ("get", "/fraises", 200): server.get("/fraises"),
+        ("get", "/fraises/{fraise}/history", 200): server.get("/fraises/api/history"),
+        ("get", "/fraises/{fraise}/metrics", 200): server.get("/fraises/api/metrics"),
         ("get", "/fraises/{fraise}", 200): server.get("/fraises/api"),
         ("get", "/fraises/{fraise}/status", 200): server.get("/fraises/api/status"),
         ("get", "/environments", 200): server.get("/environments"),
         ("get", "/environments/{environment}", 200): server.get("/environments/production"),
+        ("get", "/environments/{environment}/config", 200): server.get(
+            "/environments/production/config"
+        ),
+        ("get", "/environments/{environment}/health", 200): server.get(
+            "/environments/production/health"
+        ),
         ("get", "/providers", 200): server.get("/providers"),
     }
     for (method, path, status), answer in answers.items():

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fraisier.domain.delivery import Endpoint
+from fraisier.domain.notice import Notice
 from fraisier.domain.template import NAMES
 from fraisier.webhooks.outgoing.chat import message_body, values_of
 from fraisier.webhooks.outgoing.payloads import ping_notice
@@ -52,6 +53,17 @@ def test_another_event_and_a_test_are_told_too() -> None:
     endpoint = Endpoint("x", "slack", "https://chat.example")
     text = json.loads(message_body(endpoint, ping_notice(1)))["text"]
     assert text == "Fraisier: a test\nThis is a test of Fraisier's notifications."
+
+
+def test_a_change_of_health_is_told_with_its_host_and_no_deployment() -> None:
+    endpoint = Endpoint("x", "slack", "https://chat.example")
+    data = {"passed": False, "reason": "HTTP 500"}
+    notice = Notice(
+        "evt_1", "health_check.failed", "evt_1", 1, 1, "web-1", data,
+        fraise="my_api", environment="production", provider="bare_metal",
+    )  # fmt: skip
+    text = json.loads(message_body(endpoint, notice))["text"]
+    assert text == "my_api in production: health check failed, on web-1\nHTTP 500"
 
 
 def test_slack_sees_no_mention_link_or_markup_in_a_value() -> None:

@@ -1,0 +1,115 @@
+"""How what is deployed is: asked of a real host, looked at by itself, and told when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from standardwebhooks import Webhook
+
+from support.receiving import OK, Listening, listening, saying
+from support.server import Server, serving
+from support.target import Target, until
+
+KEY = "whsec_" + "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
+#: How long a change may take to be seen: two looks, on a machine that has much else to do.
+SEEN_SECONDS = 240
+
+
+@pytest.fixture
+def receiver() -> Iterator[Listening]:
+    """Return a receiver of webhooks."""
+    with listening(saying(OK)) as server:
+        yield server
+
+
+def configure(target: Target, receiver: Listening) -> None:
+    """Let the target be looked at, and a receiver be told of what becomes of its health."""
+    target.configure({"monitoring": {"interval": 5, "failure_threshold": 2}})
+    file = target.folder / "fraises.yaml"
+    document = yaml.safe_load(file.read_text())
+    hook = {"name": "hook", "url": receiver.url(), "secret": {"env": "HOOK_SECRET"}}
+    document["webhooks"] = [{**hook, "events": ["health_check.*"]}]
+    file.write_text(yaml.safe_dump(document))
+    settings = {"HOOK_SECRET": KEY, "FRAISIER_ALLOWED_NETWORKS": "127.0.0.0/8"}
+    target.fraisier = replace(target.fraisier, environment=settings)
+
+
+def asked(server: Server) -> dict[str, Any]:
+    """Return what the host answers when it is asked."""
+    answer = server.send("GET", "/environments/production/health")
+    assert answer.status_code == 200, answer.text
+    (found,) = answer.json()["targets"]
+    (host,) = found["hosts"]
+    return dict(host)
+
+
+def monitored(server: Server) -> dict[str, Any]:
+    """Return what the looks at the host came to."""
+    answer = server.send("GET", "/fraises/my_api/status")
+    (found,) = answer.json()["targets"]
+    return dict(found["hosts"][0]["monitoring"] or {"health": "not looked at"})
+
+
+def told(receiver: Listening) -> list[tuple[str, bool]]:
+    """Return which changes were told outside of deployments, and whether each is good news."""
+    posted = [Webhook(KEY).verify(got.body, got.headers) for got in receiver.got]
+    alone = [each for each in posted if each["deployment_id"] is None]
+    return [(each["event"], each["data"]["data"]["passed"]) for each in alone]
+
+
+def test_a_service_that_stops_is_seen_told_and_seen_to_be_well_again(
+    target: Target, receiver: Listening
+) -> None:
+    target.repository.commit("good")
+    configure(target, receiver)
+    host = target.hosts[0]
+    with serving(target.fraisier) as server:
+        assert asked(server)["reason"] == "nothing was deployed here yet"
+        ended = server.ended(server.deploy())
+        assert ended["status"] == "success", ended["reason"]
+        until(lambda: monitored(server)["health"] == "healthy", SEEN_SECONDS)
+        until(lambda: asked(server)["health"] == "healthy", SEEN_SECONDS)
+        assert told(receiver) == [], "to be well from the beginning is no news"
+
+        target.inside(host, "systemctl stop my-api")
+        until(lambda: monitored(server)["health"] == "unhealthy", SEEN_SECONDS)
+        until(lambda: asked(server)["health"] == "unhealthy", SEEN_SECONDS)
+        assert "my-api.service" in monitored(server)["reason"]
+        until(lambda: told(receiver) == [("health_check.failed", False)], SEEN_SECONDS)
+        assert requests.get(f"{server.url}/health/providers", timeout=30).status_code == 503
+        shown = target.fraisier("status", "my_api", "production")
+        assert "unhealthy" in shown.out, shown.said
+
+        target.inside(host, "systemctl start my-api")
+        until(lambda: monitored(server)["health"] == "healthy", SEEN_SECONDS)
+        until(lambda: len(told(receiver)) == 2, SEEN_SECONDS)
+        until(lambda: asked(server)["health"] == "healthy", SEEN_SECONDS)
+        assert told(receiver)[1] == ("health_check.passed", True)
+
+
+def test_a_host_that_cannot_be_reached_is_unknown_and_a_deployment_is_not_looked_into(
+    target: Target, receiver: Listening
+) -> None:
+    target.repository.commit("good")
+    configure(target, receiver)
+    host = target.hosts[0]
+    with serving(target.fraisier) as server:
+        server.ended(server.deploy())
+        until(lambda: monitored(server)["health"] == "healthy", SEEN_SECONDS)
+        target.repository.commit("http500")
+        ended = server.ended(server.deploy(), 120)
+        assert ended["status"] == "rolled_back", ended["reason"]
+        assert told(receiver) == [], "what a deployment breaks and mends is its own story"
+
+        target.inside(host, "mv /home/deploy/.ssh /home/deploy/.ssh-away")
+        try:
+            until(lambda: monitored(server)["health"] == "unknown", SEEN_SECONDS)
+            until(lambda: told(receiver) == [("health_check.failed", False)], SEEN_SECONDS)
+        finally:
+            target.inside(host, "mv /home/deploy/.ssh-away /home/deploy/.ssh")
+        until(lambda: monitored(server)["health"] == "healthy", SEEN_SECONDS)
