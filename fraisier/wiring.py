@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraisier.config.settings import Settings
-from fraisier.domain.catalogue import Catalogue, Provider, Target
+from fraisier.domain.catalogue import Provider, Target
 from fraisier.domain.ports import EventSink, Inventories, Repositories, Runner
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.worker import SELF_FENCE, NewWorker
 from fraisier.engine.automatic import Promotions
 from fraisier.engine.bell import Bell
+from fraisier.engine.current import CurrentCatalogue, Followed
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.hosts import Hosts
 from fraisier.engine.membership import Membership
@@ -29,6 +30,8 @@ from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
 from fraisier.engine.recovery import Recovery
 from fraisier.engine.relay import Relay
+from fraisier.engine.reloading import Reloading
+from fraisier.engine.retelling import retelling
 from fraisier.engine.tokens import Tokens
 from fraisier.engine.worker import Worker
 
@@ -55,11 +58,20 @@ class Application:
         return cls(Settings.from_environ(), config_path)
 
     @cached_property
-    def catalogue(self) -> Catalogue:
-        """Load the configuration file; raise ConfigurationError."""
+    def catalogue(self) -> CurrentCatalogue:
+        """Load the configuration file, to be followed by a server; raise ConfigurationError."""
         from fraisier.config import load
 
-        return load(self.config_path)
+        return CurrentCatalogue(load(self.config_path))
+
+    @cached_property
+    def reloading(self) -> Reloading:
+        """Return what lets the catalogue follow its file; raise ConfigurationError."""
+        from fraisier.config import load
+        from fraisier.config.watching import seen
+
+        file = self.catalogue.path
+        return Reloading(self.catalogue, lambda: load(file), lambda: seen(Path(file)))
 
     @cached_property
     def database_url(self) -> str:
@@ -172,7 +184,9 @@ class Application:
 
     def queue_worker(self, worker: NewWorker, drain_seconds: float) -> QueueWorker:
         """Return what carries out the queue in a server."""
-        member = Membership(self.store, worker, self.settings.lease)
+        lease = self.settings.lease
+        member = Membership(self.store, worker, lease, lambda: self.catalogue.digest)
+        promotions = Promotions(self.catalogue, self.store, self._deployments(lambda: None))
         return QueueWorker(
             self.catalogue,
             self.store,
@@ -182,23 +196,27 @@ class Application:
             drain_seconds,
             self._poll_seconds,
             self._tidy,
-            Promotions(self.catalogue, self.store, self._deployments(lambda: None)),
+            self.catalogue.pinning(promotions),
             self.telling,
-            self.pushes.tidy,
+            self.catalogue.pinning(self.pushes.tidy),
         )
 
-    @cached_property
     def sinks(self) -> Sequence[EventSink]:
-        """Return where recorded events go on to."""
+        """Return where recorded events go on to now."""
         streams = [] if self.nats is None else [self.nats_sink]
         return [*streams, *self.webhook_sinks()]
 
     @contextmanager
     def telling(self, member: Membership) -> Iterator[None]:
         """Pass recorded events on to the sinks, and send deliveries, while the block runs."""
+        with retelling(self.catalogue, lambda: self._telling(member)):
+            yield
+
+    @contextmanager
+    def _telling(self, member: Membership) -> Iterator[None]:
         self.sender.start()
         try:
-            with Relay(self.store, self.sinks, member):
+            with Relay(self.store, self.sinks(), member):
                 yield
         finally:
             self.sender.stop()
@@ -209,7 +227,7 @@ class Application:
         from fraisier.webhooks.outgoing import Door, receivers_of
 
         door = Door(self.settings.allowed_networks)
-        return receivers_of(self.catalogue.receivers, self._secret, door)
+        return Followed(lambda: receivers_of(self.catalogue.receivers, self._secret, door))
 
     @cached_property
     def sender(self) -> Sender:
@@ -223,8 +241,8 @@ class Application:
         """Return the verbs on webhooks and notifications."""
         from fraisier.webhooks.outgoing import Outgoing
 
-        parts = (self.catalogue.receivers, self.store, self.receivers)
-        return Outgoing(*parts, self.sender.ring)
+        endpoints = Followed(lambda: {each.id: each for each in self.catalogue.receivers})
+        return Outgoing(endpoints.values(), self.store, self.receivers, self.sender.ring)
 
     @cached_property
     def pushes(self) -> Pushes:
@@ -335,8 +353,9 @@ class Application:
             None if self.nats is None else lambda: self.nats_trouble()[0],
             self.bell.ring,
             self.outgoing,
-            Intake(self.catalogue.git_hosts, self._secret, self.pushes),
+            Intake(Followed(lambda: self.catalogue.git_hosts), self._secret, self.pushes),
             self.pushes,
+            self.reloading,
         )
 
     def secrets_of(self, target: Target) -> str:

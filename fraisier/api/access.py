@@ -6,7 +6,7 @@ import ipaddress
 
 from flask import Flask, g, request
 
-from fraisier.domain.errors import Forbidden, Unauthorized
+from fraisier.domain.errors import Forbidden, StoreError, Unauthorized
 from fraisier.domain.token import Scope, Token
 from fraisier.engine.tokens import Tokens
 
@@ -44,6 +44,15 @@ def who() -> str:
     """Return the id of the token that asks."""
     token: Token = g.token
     return token.id
+
+
+def is_known(tokens: Tokens) -> bool:
+    """Return whether who asks shows a good token, where none is needed."""
+    try:
+        tokens.recognise(_presented())
+    except (Unauthorized, StoreError):
+        return False
+    return True
 
 
 def _presented() -> str:

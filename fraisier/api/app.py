@@ -51,6 +51,19 @@ class PlainJson(DefaultJSONProvider):
     sort_keys = False
 
 
+class PinnedFlask(Flask):
+    """An application whose every request sees one configuration from its beginning to its end."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__("fraisier", static_folder=None)
+        self._pinned = services.pinned
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer a request."""
+        with self._pinned():
+            return super().wsgi_app(environ, start_response)
+
+
 class FraisierApi(Api):  # type: ignore[misc]
     """The API's description, with our own errors."""
 
@@ -68,12 +81,12 @@ class FraisierApi(Api):  # type: ignore[misc]
 
 def create_app(services: Services) -> Flask:
     """Return the application on its services."""
-    app = Flask("fraisier", static_folder=None)
+    app = PinnedFlask(services)
     app.config.update(SETTINGS)
     app.json = PlainJson(app)
     app.url_map.converters["name"] = Name
     registry = metrics.registry_of(app, services)
-    Problems(services.hidden()).register(app)
+    Problems(services.hidden).register(app)
     access.guard(app, services.tokens)
     api = FraisierApi(app, spec_kwargs=_about())
     api.register_blueprint(deployments.blueprint(services))

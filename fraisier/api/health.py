@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response, jsonify
 
 from fraisier import __version__
+from fraisier.api.access import is_known
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
 from fraisier.domain.errors import StoreError
@@ -16,7 +17,7 @@ WELL = ("ok", "off")
 
 
 class Health:
-    """Looks at the parts, one by one; what it says holds no path and no secret."""
+    """Looks at the parts, one by one; what it says holds no secret, and no path for strangers."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -46,11 +47,25 @@ class Health:
         reason = trouble()
         return {"status": "degraded", "reason": reason} if reason else OK
 
+    def configuration(self) -> Part:
+        """Return whether the files as they are now are in force; why not, for those with a token.
+
+        An earlier configuration is as good for requests, so it is no condition.
+        """
+        followed = self._services.configuration
+        if followed is None:
+            return OK
+        part = {"status": "degraded" if followed.trouble else "ok"}
+        if not is_known(self._services.tokens):
+            return part
+        reason = {"reason": followed.trouble} if followed.trouble else {}
+        return {**part, "digest": followed.digest, **reason}
+
     def whole(self) -> dict[str, object]:
         """Return the health of everything; NATS is shown, and is no condition."""
         parts = {"database": self.database(), "worker": self.worker()}
         status = next((part["status"] for part in parts.values() if part["status"] != "ok"), "ok")
-        shown = {**parts, "nats": self.nats()}
+        shown = {**parts, "nats": self.nats(), "configuration": self.configuration()}
         return {"status": status, "version": __version__, "parts": shown}
 
 

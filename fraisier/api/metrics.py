@@ -58,6 +58,10 @@ class WorkFigures(Collector):
         yield workers
         paused = self._services.store.paused() is not None
         yield GaugeMetricFamily("fraisier_queue_paused", "1 while nothing is begun.", value=paused)
+        if self._services.configuration is not None:
+            said = "1 while the configuration's files as they are now are in force."
+            good = not self._services.configuration.trouble
+            yield GaugeMetricFamily("fraisier_configuration_current", said, value=good)
         if self._services.nats is not None:
             connected = not self._services.nats()
             said = "1 while NATS is there and takes events."

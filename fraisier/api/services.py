@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from fraisier.domain.catalogue import Catalogue
@@ -16,6 +16,7 @@ from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
 from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.engine.reloading import Reloading
 from fraisier.engine.tokens import Tokens
 from fraisier.webhooks.incoming import Intake
 from fraisier.webhooks.outgoing import Outgoing
@@ -30,7 +31,8 @@ class Services:
 
     `nats` says why NATS is not there or takes no events, empty where all is well, and is None where
     it is not used; `ring` wakes the workers; `outgoing` answers for webhooks and notifications,
-    where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it.
+    where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it;
+    `configuration` tells of the file, where it is followed.
     """
 
     catalogue: Catalogue
@@ -45,6 +47,7 @@ class Services:
     outgoing: Outgoing | None = None
     intake: Intake | None = None
     pushes: Pushes | None = None
+    configuration: Reloading | None = None
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
     )
@@ -73,6 +76,10 @@ class Services:
             yield
         finally:
             self._slow.release()
+
+    def pinned(self) -> AbstractContextManager[None]:
+        """Return what lets a request see one configuration from its beginning to its end."""
+        return nullcontext() if self.configuration is None else self.configuration.current.pinned()
 
     def hidden(self) -> Mapping[str, str]:
         """Return what no answer may show of this machine, and what it shows instead."""

@@ -27,7 +27,7 @@ log = logging.getLogger("fraisier.webhooks")
 class Intake:
     """Takes the deliveries of the git hosts that are configured.
 
-    `clock` gives seconds since 1970.
+    `configured` is asked each time. `clock` gives seconds since 1970.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Intake:
         self._pushes = pushes
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, Secrets]] = {}
+        self._known: dict[str, tuple[float, GitHost, Secrets]] = {}
 
     def types(self, provider: str) -> tuple[str, ...]:
         """Return the content types that a git host sends; raise NotFound."""
@@ -78,8 +78,8 @@ class Intake:
     def _secrets(self, provider: str, configured: GitHost) -> Secrets:
         """Return what the references of a git host stand for, read lately; raise Unavailable."""
         with self._lock:
-            read_at, known = self._known.get(provider, (float("-inf"), Secrets()))
-            if time.monotonic() - read_at < REMEMBERED_SECONDS:
+            read_at, of, known = self._known.get(provider, (float("-inf"), configured, Secrets()))
+            if time.monotonic() - read_at < REMEMBERED_SECONDS and of == configured:
                 return known
             try:
                 found = Secrets(self._revealed(configured.secrets), self._revealed(configured.keys))
@@ -88,7 +88,7 @@ class Intake:
                 raise Unavailable(
                     f"deliveries of {provider} cannot be verified now", "the server's log says why"
                 ) from None
-            self._known[provider] = (time.monotonic(), found)
+            self._known[provider] = (time.monotonic(), configured, found)
             return found
 
     def _revealed(self, references: Sequence[SecretReference]) -> tuple[str, ...]:
