@@ -7,7 +7,7 @@ import math
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from fraisier.engine.recovery import Recovery
 from fraisier.engine.relay import Relay
 from fraisier.engine.reloading import Reloading
 from fraisier.engine.retelling import retelling
+from fraisier.engine.tending import Tending
 from fraisier.engine.tokens import Tokens
 from fraisier.engine.worker import Worker
 
@@ -171,6 +172,20 @@ class Application:
     def hosts(self) -> Hosts:
         """Return what works on hosts outside a deployment."""
         return Hosts(self.catalogue, self.store, self.runner, self.recovery)
+
+    @cached_property
+    def tending(self) -> Tending:
+        """Return what is done with services in this command."""
+        return Tending(self.deployments.target, self.store, lambda: nullcontext(self.hosts))
+
+    @contextmanager
+    def _lent_hosts(self) -> Iterator[Hosts]:
+        """Lend what works on hosts to one request; workers settle what is left."""
+        runner = self.new_runner()
+        try:
+            yield Hosts(self.catalogue, self.store, runner)
+        finally:
+            runner.close()
 
     @cached_property
     def previews(self) -> Previews:
@@ -356,6 +371,7 @@ class Application:
             Intake(Followed(lambda: self.catalogue.git_hosts), self._secret, self.pushes),
             self.pushes,
             self.reloading,
+            Tending(self.deployments.target, self.store, self._lent_hosts),
         )
 
     def secrets_of(self, target: Target) -> str:

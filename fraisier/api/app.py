@@ -19,6 +19,7 @@ from fraisier.api import (
     health,
     metrics,
     queue,
+    tending,
     webhook_endpoints,
 )
 from fraisier.api.answers import Problem
@@ -93,6 +94,7 @@ def create_app(services: Services) -> Flask:
     parts = (fraises, queue, git_webhooks)
     for blueprint in (each for part in parts for each in part.blueprints(services)):
         api.register_blueprint(blueprint)
+    api.register_blueprint(tending.blueprint(services))
     api.register_blueprint(webhook_endpoints.blueprint(services))
     api.register_blueprint(health.blueprint(services))
     api.register_blueprint(health.blueprint(services), url_prefix="/api/v1", name="health_v1")

@@ -17,12 +17,15 @@ from fraisier.engine.preview import Previews
 from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
 from fraisier.engine.reloading import Reloading
+from fraisier.engine.tending import Tending
 from fraisier.engine.tokens import Tokens
 from fraisier.webhooks.incoming import Intake
 from fraisier.webhooks.outgoing import Outgoing
 
 #: How many requests may ask git servers or hosts at once; the other threads stay free for reading.
 SLOW_AT_ONCE = 6
+#: How many requests may work with a service's hosts at once, which can take minutes.
+LONG_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Services:
     `nats` says why NATS is not there or takes no events, empty where all is well, and is None where
     it is not used; `ring` wakes the workers; `outgoing` answers for webhooks and notifications,
     where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it;
-    `configuration` tells of the file, where it is followed.
+    `configuration` tells of the file, where it is followed; `tending` works with services.
     """
 
     catalogue: Catalogue
@@ -48,8 +51,12 @@ class Services:
     intake: Intake | None = None
     pushes: Pushes | None = None
     configuration: Reloading | None = None
+    tending: Tending | None = None
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
+    )
+    _long: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(LONG_AT_ONCE)
     )
 
     @property
@@ -62,20 +69,27 @@ class Services:
         """Return what looks at the queue and holds it."""
         return Overview(self.store, self.ring)
 
-    @contextmanager
-    def slow(self) -> Iterator[None]:
+    def slow(self) -> AbstractContextManager[None]:
         """Bound what asks other machines, and refuse it once the server is to stop.
 
         Raises Unavailable.
         """
+        return self._bounded(self._slow)
+
+    def long(self) -> AbstractContextManager[None]:
+        """Bound what works with a service's hosts, in the same way."""
+        return self._bounded(self._long)
+
+    @contextmanager
+    def _bounded(self, slots: threading.BoundedSemaphore) -> Iterator[None]:
         if self.stop.drain.is_set():
             raise Unavailable("the server is stopping", "try again in a moment")
-        if not self._slow.acquire(blocking=False):
+        if not slots.acquire(blocking=False):
             raise Unavailable("the server has too many requests at once", "try again in a moment")
         try:
             yield
         finally:
-            self._slow.release()
+            slots.release()
 
     def pinned(self) -> AbstractContextManager[None]:
         """Return what lets a request see one configuration from its beginning to its end."""

@@ -49,7 +49,8 @@ COMMANDS = {
 #: The commands that a server can answer; the others need the machine they are typed on.
 WITH_SERVER = frozenset(
     {
-        "cancel", "completion", "deploy", "events", "history", "list", "logs", "plan", "promote",
+        "app", "backups", "cancel", "completion", "deploy", "events", "history", "hosts", "list",
+        "logs", "plan", "promote",
         "providers", "queue", "resume", "rollback", "show", "status", "unlock",
         "webhook",
     }

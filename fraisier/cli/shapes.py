@@ -29,6 +29,8 @@ ONE: Mapping[str, tuple[str, ...]] = {
     "pause": ("by", "reason", "at"),
     "delivery": _DELIVERY,
     "received": _RECEIVED,
+    "controlled": ("hosts", "left"),
+    "log": ("hosts", "next"),
 }
 MANY: Mapping[str, tuple[str, ...]] = {
     "deliveries": _DELIVERY,
@@ -38,6 +40,7 @@ MANY: Mapping[str, tuple[str, ...]] = {
     "events": ("sequence", "type", "at", "host", "data"),
     "fraises": ("name", "environments"),
     "providers": ("name", "description", "strategies", "role"),
+    "tended": ("host", "state", "error"),
     "targets": ("fraise", "environment", "last_deployment", "held_by", "hosts"),
 }
 
