@@ -264,11 +264,16 @@ class Application:
         """Return what makes deployments of pushes."""
         return Pushes(self.catalogue, self.store, self._deployments(lambda: None))
 
+    @cached_property
+    def _installation(self) -> str:
+        """Return its id, read once: telling can begin anew while the database is away."""
+        return self.store.installation()
+
     def webhook_sinks(self) -> list[EventSink]:
         """Return a sink for each webhook and notification."""
         from fraisier.webhooks.outgoing import WebhookSink
 
-        source, ring = self.store.installation(), self.sender.ring
+        source, ring = self._installation, self.sender.ring
         return [WebhookSink(each, self.store, source, ring) for each in self.catalogue.receivers]
 
     def _tidy(self) -> None:

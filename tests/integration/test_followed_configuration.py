@@ -110,3 +110,17 @@ def test_a_new_fraise_is_deployed_without_a_restart_and_a_bad_file_stops_nothing
     for log in (server.log, worker.log):
         assert log.read_text().count("it cannot be used") == 1
         assert "Traceback" not in log.read_text()
+
+
+def test_a_receiver_that_is_added_is_sent_what_happens_then(project: Project) -> None:
+    hook = "\nwebhooks: [{name: new, url: 'http://127.0.0.1:9/hook', secret: {env: NOT_SET}}]\n"
+    with serving(project.fraisier) as server:
+        assert server.send("GET", "/webhook-endpoints").json()["endpoints"] == []
+        project.write("one", wrong=hook)
+        server.signal(signal.SIGHUP)
+        until(lambda: server.send("GET", "/webhook-endpoints").json()["endpoints"], SECONDS)
+        server.ended(wanted(server, "one").json()["id"])
+        path = "/webhook-endpoints/deliveries"
+        until(lambda: server.send("GET", path).json()["deliveries"], SECONDS)
+        until(lambda: server.send("GET", path).json()["deliveries"][-1]["attempts"], SECONDS)
+    assert "Traceback" not in server.log.read_text()
