@@ -7,14 +7,14 @@ import math
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraisier.config.settings import Settings
-from fraisier.domain.catalogue import Catalogue, Provider, Target
+from fraisier.domain.catalogue import Provider, Target
 from fraisier.domain.ids import now
 from fraisier.domain.ports import EventSink, Inventories, Repositories, Runner
 from fraisier.domain.retention import KEY_HOURS
@@ -23,6 +23,7 @@ from fraisier.domain.worker import SELF_FENCE, NewWorker
 from fraisier.engine.automatic import Promotions
 from fraisier.engine.bell import Bell
 from fraisier.engine.checkup import Checkups
+from fraisier.engine.current import CurrentCatalogue, Followed
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.environment_health import EnvironmentHealth
 from fraisier.engine.freezes import Freezes
@@ -36,6 +37,9 @@ from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
 from fraisier.engine.recovery import Recovery
 from fraisier.engine.relay import Relay
+from fraisier.engine.reloading import Reloading
+from fraisier.engine.retelling import retelling
+from fraisier.engine.tending import Tending
 from fraisier.engine.tokens import Tokens
 from fraisier.engine.worker import Worker
 
@@ -62,11 +66,20 @@ class Application:
         return cls(Settings.from_environ(), config_path)
 
     @cached_property
-    def catalogue(self) -> Catalogue:
-        """Load the configuration file; raise ConfigurationError."""
+    def catalogue(self) -> CurrentCatalogue:
+        """Load the configuration file, to be followed by a server; raise ConfigurationError."""
         from fraisier.config import load
 
-        return load(self.config_path)
+        return CurrentCatalogue(load(self.config_path))
+
+    @cached_property
+    def reloading(self) -> Reloading:
+        """Return what lets the catalogue follow its file; raise ConfigurationError."""
+        from fraisier.config import load
+        from fraisier.config.watching import seen
+
+        file = self.catalogue.path
+        return Reloading(self.catalogue, lambda: load(file), lambda: seen(Path(file)))
 
     @cached_property
     def database_url(self) -> str:
@@ -180,6 +193,20 @@ class Application:
         return Checkups(*parts, new_runner)
 
     @cached_property
+    def tending(self) -> Tending:
+        """Return what is done with services in this command."""
+        return Tending(self.deployments.target, self.store, lambda: nullcontext(self.hosts))
+
+    @contextmanager
+    def _lent_hosts(self) -> Iterator[Hosts]:
+        """Lend what works on hosts to one request; workers settle what is left."""
+        runner = self.new_runner()
+        try:
+            yield Hosts(self.catalogue, self.store, runner)
+        finally:
+            runner.close()
+
+    @cached_property
     def previews(self) -> Previews:
         """Return what shows what a deployment would do."""
         return Previews(self.catalogue, self.store, self.deployments, self.new_runner)
@@ -191,7 +218,9 @@ class Application:
 
     def queue_worker(self, worker: NewWorker, drain_seconds: float) -> QueueWorker:
         """Return what carries out the queue in a server."""
-        member = Membership(self.store, worker, self.settings.lease)
+        lease = self.settings.lease
+        member = Membership(self.store, worker, lease, lambda: self.catalogue.digest)
+        promotions = Promotions(self.catalogue, self.store, self._deployments(lambda: None))
         return QueueWorker(
             self.catalogue,
             self.store,
@@ -201,28 +230,32 @@ class Application:
             drain_seconds,
             self._poll_seconds,
             self._tidy,
-            Promotions(self.catalogue, self.store, self._deployments(lambda: None)),
+            self.catalogue.pinning(promotions),
             self.telling,
-            self.pushes.tidy,
-            self._monitor(worker.labels, member).round,
+            self.catalogue.pinning(self.pushes.tidy),
+            self.catalogue.pinning(self._monitor(worker.labels, member).round),
         )
 
     def _monitor(self, labels: Mapping[str, str], member: Membership) -> Monitor:
         checkups = self._checkups(lambda: self.new_runner(member.until))
         return Monitor(self.catalogue, self.store, checkups, labels)
 
-    @cached_property
     def sinks(self) -> Sequence[EventSink]:
-        """Return where recorded events go on to."""
+        """Return where recorded events go on to now."""
         streams = [] if self.nats is None else [self.nats_sink]
         return [*streams, *self.webhook_sinks()]
 
     @contextmanager
     def telling(self, member: Membership) -> Iterator[None]:
         """Pass recorded events on to the sinks, and send deliveries, while the block runs."""
+        with retelling(self.catalogue, lambda: self._telling(member)):
+            yield
+
+    @contextmanager
+    def _telling(self, member: Membership) -> Iterator[None]:
         self.sender.start()
         try:
-            with Relay(self.store, self.sinks, member):
+            with Relay(self.store, self.sinks(), member):
                 yield
         finally:
             self.sender.stop()
@@ -233,7 +266,7 @@ class Application:
         from fraisier.webhooks.outgoing import Door, receivers_of
 
         door = Door(self.settings.allowed_networks)
-        return receivers_of(self.catalogue.receivers, self._secret, door)
+        return Followed(lambda: receivers_of(self.catalogue.receivers, self._secret, door))
 
     @cached_property
     def sender(self) -> Sender:
@@ -247,19 +280,24 @@ class Application:
         """Return the verbs on webhooks and notifications."""
         from fraisier.webhooks.outgoing import Outgoing
 
-        parts = (self.catalogue.receivers, self.store, self.receivers)
-        return Outgoing(*parts, self.sender.ring)
+        endpoints = Followed(lambda: {each.id: each for each in self.catalogue.receivers})
+        return Outgoing(endpoints.values(), self.store, self.receivers, self.sender.ring)
 
     @cached_property
     def pushes(self) -> Pushes:
         """Return what makes deployments of pushes."""
         return Pushes(self.catalogue, self.store, self._deployments(lambda: None))
 
+    @cached_property
+    def _installation(self) -> str:
+        """Return its id, read once: telling can begin anew while the database is away."""
+        return self.store.installation()
+
     def webhook_sinks(self) -> list[EventSink]:
         """Return a sink for each webhook and notification."""
         from fraisier.webhooks.outgoing import WebhookSink
 
-        source, ring = self.store.installation(), self.sender.ring
+        source, ring = self._installation, self.sender.ring
         return [WebhookSink(each, self.store, source, ring) for each in self.catalogue.receivers]
 
     def _tidy(self) -> None:
@@ -361,9 +399,11 @@ class Application:
             None if self.nats is None else lambda: self.nats_trouble()[0],
             self.bell.ring,
             self.outgoing,
-            Intake(self.catalogue.git_hosts, self._secret, self.pushes),
+            Intake(Followed(lambda: self.catalogue.git_hosts), self._secret, self.pushes),
             self.pushes,
             health=EnvironmentHealth(self._checkups(self.new_runner).look, self._looks().health),
+            configuration=self.reloading,
+            tending=Tending(self.deployments.target, self.store, self._lent_hosts),
         )
 
     def secrets_of(self, target: Target) -> str:

@@ -6,7 +6,7 @@ import ipaddress
 
 from flask import Flask, g, request
 
-from fraisier.domain.errors import Forbidden, Unauthorized
+from fraisier.domain.errors import Forbidden, StoreError, Unauthorized
 from fraisier.domain.token import Scope, Token
 from fraisier.engine.tokens import Tokens
 
@@ -50,6 +50,15 @@ def may(scope: Scope) -> bool:
     """Return whether the token that asks reaches a scope beyond that of its route."""
     token: Token = g.token
     return token.scope.reaches(scope)
+
+
+def is_known(tokens: Tokens) -> bool:
+    """Return whether who asks shows a good token, where none is needed."""
+    try:
+        tokens.recognise(_presented())
+    except (Unauthorized, StoreError):
+        return False
+    return True
 
 
 def _presented() -> str:

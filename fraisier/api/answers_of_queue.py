@@ -31,6 +31,7 @@ class WorkerItem(Schema):
     started_at = moment("When it joined.")
     alive = fields.Boolean(required=True, **said("False once its lease has run out."))
     running = list_of(fields.String())
+    configuration = text("The digest of the configuration that it works with; empty: unknown.")
 
 
 class Holder(Schema):

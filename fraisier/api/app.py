@@ -23,6 +23,7 @@ from fraisier.api import (
     idempotency,
     metrics,
     queue,
+    tending,
     webhook_endpoints,
 )
 from fraisier.api.answers import Problem
@@ -56,6 +57,19 @@ class PlainJson(DefaultJSONProvider):
     sort_keys = False
 
 
+class PinnedFlask(Flask):
+    """An application whose every request sees one configuration from its beginning to its end."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__("fraisier", static_folder=None)
+        self._pinned = services.pinned
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer a request."""
+        with self._pinned():
+            return super().wsgi_app(environ, start_response)
+
+
 class FraisierApi(Api):  # type: ignore[misc]
     """The API's description, with our own errors; each operation says which it may answer."""
 
@@ -82,12 +96,12 @@ class FraisierApi(Api):  # type: ignore[misc]
 
 def create_app(services: Services) -> Flask:
     """Return the application on its services."""
-    app = Flask("fraisier", static_folder=None)
+    app = PinnedFlask(services)
     app.config.update(SETTINGS)
     app.json = PlainJson(app)
     app.url_map.converters["name"] = Name
     registry = metrics.registry_of(app, services)
-    Problems(services.hidden()).register(app)
+    Problems(services.hidden).register(app)
     access.guard(app, services.tokens)
     idempotency.remember(app, services.store)
     api = FraisierApi(app, spec_kwargs=_about())
@@ -95,6 +109,7 @@ def create_app(services: Services) -> Flask:
     parts = (fraises, queue, git_webhooks)
     for blueprint in (each for part in parts for each in part.blueprints(services)):
         api.register_blueprint(blueprint)
+    api.register_blueprint(tending.blueprint(services))
     api.register_blueprint(webhook_endpoints.blueprint(services))
     api.register_blueprint(freezes.blueprint(services))
     api.register_blueprint(audit.blueprint(services))

@@ -7,6 +7,7 @@ from typing import Any
 
 from fraisier.api.access import may, who
 from fraisier.api.services import Services
+from fraisier.domain.audit import FORBIDDEN
 from fraisier.domain.errors import Forbidden
 from fraisier.domain.token import Scope
 from fraisier.engine.trail import BREAK_GLASS
@@ -17,7 +18,8 @@ def require_glass(services: Services, body: Mapping[str, Any], action: str, subj
     reason = body["break_glass"]
     if reason is None or may(Scope.ADMIN):
         return
-    services.store.note_forbidden(who(), f"{action}.{BREAK_GLASS}", subject, reason)
+    asked = f"{action}.{BREAK_GLASS}"
+    services.store.add_audit(who(), asked, subject, reason, FORBIDDEN)
     raise Forbidden(
         'this token may not break the glass; that needs "admin"',
         "ask somebody who may: freezes and deploy windows hold for everybody else",

@@ -8,6 +8,7 @@ from flask import Response, jsonify
 from marshmallow import Schema, fields
 
 from fraisier import __version__
+from fraisier.api.access import is_known
 from fraisier.api.asks import said
 from fraisier.api.metrics_of_health import looked_at
 from fraisier.api.parts import nested, text
@@ -30,6 +31,10 @@ class PartItem(Schema):
     reason = fields.String(**said("Why it is not well, or not there."))
 
 
+class ConfigurationItem(PartItem):
+    digest = fields.String(**said("Of what is in force; for those with a token."))
+
+
 class ProvidersItem(PartItem):
     providers = fields.Dict(
         keys=fields.String(), values=fields.Nested(PartItem), **said("Each of them, by its name.")
@@ -40,6 +45,7 @@ class Parts(Schema):
     database = nested(PartItem)
     worker = nested(PartItem)
     nats = nested(PartItem)
+    configuration = nested(ConfigurationItem)
 
 
 class WholeItem(Schema):
@@ -50,7 +56,7 @@ class WholeItem(Schema):
 
 
 class Health:
-    """Looks at the parts, one by one; what it says holds no path and no secret."""
+    """Looks at the parts, one by one; what it says holds no secret, and no path for strangers."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -97,6 +103,20 @@ class Health:
         reason = f"not all is well with {', '.join(bad)}"
         return {"status": "degraded", "reason": reason, "providers": parts}
 
+    def configuration(self) -> Part:
+        """Return whether the files as they are now are in force; why not, for those with a token.
+
+        An earlier configuration is as good for requests, so it is no condition.
+        """
+        followed = self._services.configuration
+        if followed is None:
+            return OK
+        part = {"status": "degraded" if followed.trouble else "ok"}
+        if not is_known(self._services.tokens):
+            return part
+        reason = {"reason": followed.trouble} if followed.trouble else {}
+        return {**part, "digest": followed.digest, **reason}
+
     def whole(self) -> dict[str, object]:
         """Return the health of everything; NATS is shown, and is no condition."""
         parts = {"database": self.database(), "worker": self.worker()}
@@ -104,7 +124,7 @@ class Health:
         status = bad[0][1]["status"] if bad else "ok"
         reason = "; ".join(f"{name}: {part['reason']}" for name, part in bad)
         said = {"reason": reason} if reason else {}
-        shown = {**parts, "nats": self.nats()}
+        shown = {**parts, "nats": self.nats(), "configuration": self.configuration()}
         return {"status": status, **said, "version": __version__, "parts": shown}
 
 

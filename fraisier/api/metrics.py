@@ -96,6 +96,10 @@ class WorkFigures(Collector):
         yield GaugeMetricFamily("fraisier_queue_paused", "1 while nothing is begun.", value=paused)
         streams = self._services.following.count
         yield GaugeMetricFamily("fraisier_streams", "Logs followed live now.", value=streams)
+        if self._services.configuration is not None:
+            said = "1 while the configuration's files as they are now are in force."
+            good = not self._services.configuration.trouble
+            yield GaugeMetricFamily("fraisier_configuration_current", said, value=good)
         if self._services.nats is not None:
             connected = not self._services.nats()
             said = "1 while NATS is there and takes events."

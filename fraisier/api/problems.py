@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -51,9 +51,12 @@ log = logging.getLogger("fraisier.api")
 
 
 class Problems:
-    """Turns errors into answers. `hidden` maps what no answer may show to what it shows instead."""
+    """Turns errors into answers.
 
-    def __init__(self, hidden: Mapping[str, str]) -> None:
+    `hidden()` maps what no answer may show to what it shows instead.
+    """
+
+    def __init__(self, hidden: Callable[[], Mapping[str, str]]) -> None:
         self._hidden = hidden
 
     def register(self, app: Flask) -> None:
@@ -96,7 +99,7 @@ class Problems:
         return self._shown(error.message), self._shown(error.hint)
 
     def _shown(self, text: str) -> str:
-        for secret, instead in self._hidden.items():
+        for secret, instead in self._hidden().items():
             text = text.replace(secret, instead)
         return text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -24,6 +24,8 @@ from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
 from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.engine.reloading import Reloading
+from fraisier.engine.tending import Tending
 from fraisier.engine.tokens import Tokens
 from fraisier.webhooks.incoming import Intake
 from fraisier.webhooks.outgoing import Outgoing
@@ -31,6 +33,8 @@ from fraisier.webhooks.outgoing import Outgoing
 #: How many requests may ask git servers or hosts at once, how many more may wait for that, and
 #: for how many seconds; the other threads stay free for reading.
 SLOW_AT_ONCE, SLOW_WAITING, SLOW_SECONDS = 6, 10, 5.0
+#: How many requests may work with a service's hosts at once, which can take minutes.
+LONG_AT_ONCE = 4
 
 
 class Records(Store, FreezeStore, AuditStore, Protocol):
@@ -45,7 +49,8 @@ class Services:
     it is not used; `ring` wakes the workers; `outgoing` answers for webhooks and notifications,
     where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it;
     `limits` bounds the streams that follow logs; `health` asks the hosts how what is deployed
-    there is.
+    there is; `configuration` tells of the file, where it is followed; `tending` works with
+    services.
     """
 
     catalogue: Catalogue
@@ -62,11 +67,16 @@ class Services:
     pushes: Pushes | None = None
     limits: Limits = field(default_factory=Limits)
     health: EnvironmentHealth | None = None
+    configuration: Reloading | None = None
+    tending: Tending | None = None
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
     )
     _admitted: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE + SLOW_WAITING)
+    )
+    _long: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(LONG_AT_ONCE)
     )
 
     @property
@@ -90,16 +100,29 @@ class Services:
         """Return the verbs on freezes."""
         return Freezes(self.catalogue, self.store, self.ring)
 
-    @contextmanager
-    def slow(self) -> Iterator[None]:
+    def slow(self) -> AbstractContextManager[None]:
         """Bound what asks other machines, and refuse it once the server is to stop.
 
         Raises Unavailable.
         """
+        return self._bounded((self._admitted, 0.0), (self._slow, SLOW_SECONDS))
+
+    def long(self) -> AbstractContextManager[None]:
+        """Bound what works with a service's hosts, in the same way."""
+        return self._bounded((self._long, 0.0))
+
+    @contextmanager
+    def _bounded(self, *places: tuple[threading.BoundedSemaphore, float]) -> Iterator[None]:
         if self.stop.drain.is_set():
             raise Unavailable("the server is stopping", "try again in a moment")
-        with _place(self._admitted, 0.0), _place(self._slow, SLOW_SECONDS):
+        with ExitStack() as held:
+            for place, seconds in places:
+                held.enter_context(_place(place, seconds))
             yield
+
+    def pinned(self) -> AbstractContextManager[None]:
+        """Return what lets a request see one configuration from its beginning to its end."""
+        return nullcontext() if self.configuration is None else self.configuration.current.pinned()
 
     def hidden(self) -> Mapping[str, str]:
         """Return what no answer may show of this machine, and what it shows instead."""

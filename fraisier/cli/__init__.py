@@ -53,9 +53,9 @@ COMMANDS = {
 #: The commands that a server can answer; the others need the machine they are typed on.
 WITH_SERVER = frozenset(
     {
-        "audit", "cancel", "completion", "deploy", "events", "freeze", "freezes", "history", "list",
-        "logs", "plan", "promote", "providers", "queue", "resume", "rollback", "show", "status",
-        "unfreeze", "unlock", "webhook",
+        "app", "audit", "backups", "cancel", "completion", "deploy", "events", "freeze", "freezes",
+        "history", "hosts", "list", "logs", "plan", "promote", "providers", "queue", "resume",
+        "rollback", "show", "status", "unfreeze", "unlock", "webhook",
     }
 )  # fmt: skip
 HELP = ["-h", "--help"]

@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 import click
@@ -19,14 +18,10 @@ from fraisier.cli.live import MARKS
 from fraisier.cli.look import moment
 from fraisier.cli.present import short
 from fraisier.cli.stopping import Stopping
-from fraisier.domain.catalogue import Target
-from fraisier.domain.outcome import Outcome
-from fraisier.engine.hosts import answers, host_named, of_hosts
+from fraisier.engine.tending import MOST_LINES, Where
 
-CONTACT_SECONDS = 60.0
 #: Between two looks of `logs -f`.
 FOLLOW_SECONDS = 2.0
-MOST_LINES = 10_000
 #: What a host answers when the service is not well, and when a deployment is at work there.
 UNWELL = frozenset({"health_check_failed", "start_failed", "stop_failed", "job_failed"})
 BUSY = "fence_held"
@@ -48,8 +43,7 @@ def app() -> None:
 @click.pass_obj
 def status(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
     """Show how the service is on each host: state, process, since when, restarts, memory."""
-    target = _target(context, fraise, environment, host_name)
-    found = answers(_ask(context, target, "status"), "app")
+    found = context.control.app_status(Where(fraise, environment, host_name))
     context.emit({"hosts": found}, _status_text(found))
     stopped = any(not host["ok"] for host in found if not host["error"])
     sys.exit(FAILED if stopped else _code(found))
@@ -73,17 +67,14 @@ def logs(
     follow: bool,
 ) -> None:
     """Print what the service wrote to the journal of its hosts."""
-    target = _target(context, fraise, environment, host_name)
-    start = f"@{moment(since) / 1e6:.6f}" if since else None
-    first: Json = {"lines": lines}
-    if start:
-        first["since"] = {host.name: start for host in target.hosts}
+    where = Where(fraise, environment, host_name)
+    first: Json = {"lines": lines, **({"start": moment(since) / 1e6} if since else {})}
     if follow:
-        _follow(context, target, first)
+        _follow(context, where, first)
         return
-    found = answers(_ask(context, target, "logs", first), "app")
+    found, _ = context.control.app_logs(where, first, _never, False)
     entries = _entries(found)
-    many = len(target.hosts) > 1
+    many = len(found) > 1
     context.emit({"logs": entries}, "\n".join(_entry_text(entry, many) for entry in entries))
     _say_errors(context, found)
     sys.exit(_code(found))
@@ -95,7 +86,7 @@ def logs(
 @click.pass_obj
 def restart(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
     """Restart the service, max_parallel hosts at once; each must become healthy."""
-    _control(context, _target(context, fraise, environment, host_name), "restart")
+    _control(context, Where(fraise, environment, host_name), "restart")
 
 
 @app.command()
@@ -104,7 +95,7 @@ def restart(context: Context, fraise: str, environment: str, host_name: str | No
 @click.pass_obj
 def start(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
     """Start the service where it is stopped; it must become healthy."""
-    _control(context, _target(context, fraise, environment, host_name), "start")
+    _control(context, Where(fraise, environment, host_name), "start")
 
 
 @app.command()
@@ -113,7 +104,7 @@ def start(context: Context, fraise: str, environment: str, host_name: str | None
 @click.pass_obj
 def stop(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
     """Stop the service; the next deployment, or start, brings it back."""
-    _control(context, _target(context, fraise, environment, host_name), "stop")
+    _control(context, Where(fraise, environment, host_name), "stop")
 
 
 @app.command(name="exec")
@@ -136,37 +127,15 @@ def exec_(
 
     Write -- before the command. It runs on every host at once, without a shell.
     """
-    target = _target(context, fraise, environment, host_name)
-    limit = timeout + CONTACT_SECONDS
-    asked: Json = {"argv": list(command), "timeout": timeout}
-    found = answers(_ask(context, target, "exec", asked, limit), "app")
-    many = len(target.hosts) > 1
+    found = context.control.app_exec(Where(fraise, environment, host_name), command, timeout)
+    many = len(found) > 1
     context.emit({"hosts": found}, "\n".join(_exec_text(host, many) for host in found))
     _say_errors(context, found)
     failed = any(host["exit_status"] != 0 for host in found if not host["error"])
     sys.exit(FAILED if failed else _code(found))
 
 
-# --- asking -------------------------------------------------------------------------------
-
-
-def _target(context: Context, fraise: str, environment: str, host_name: str | None) -> Target:
-    target = context.application.deployments.target(fraise, environment)
-    if host_name is None:
-        return target
-    return of_hosts(target, [host_named(target, host_name)])
-
-
-def _ask(
-    context: Context,
-    target: Target,
-    action: str,
-    asked: Mapping[str, Any] = MappingProxyType({}),
-    timeout: float = CONTACT_SECONDS,
-    **more: Any,
-) -> Outcome:
-    hosts = context.application.hosts
-    return hosts.run(target, "app", timeout, app={"action": action, **asked}, **more)
+# --- answers ----------------------------------------------------------------------------
 
 
 def _code(found: Sequence[Json]) -> int:
@@ -193,17 +162,11 @@ def _failed(context: Context, host: Json) -> str:
 # --- restart, start, stop -----------------------------------------------------------------
 
 
-def _control(context: Context, target: Target, verb: str) -> None:
-    hosts, found = context.application.hosts, []
-    hosts.require_idle(target)
-    limit = CONTACT_SECONDS + 2 * target.strategy_config.healthy_deadline
-    if target.service.get("type"):  # a job, whose run is waited for
-        limit += target.service.get("run_timeout") or 0
-    for outcome in hosts.in_turn(target, "app", limit, app={"action": verb}):
-        for host in answers(outcome, "app"):
-            found.append(host)
-            context.say(_controlled(context, host, verb))
-    left = [host.name for host in target.hosts if host.name not in {h["host"] for h in found}]
+def _control(context: Context, where: Where, verb: str) -> None:
+    done = context.control.app_control(
+        where, verb, lambda host: context.say(_controlled(context, host, verb))
+    )
+    found, left = done["hosts"], done["left"]
     if left:
         context.say(f"left as they are: {', '.join(left)}")
     context.emit({"hosts": found, "left": left}, _status_text(found))
@@ -268,34 +231,26 @@ def _run_columns(host: Json) -> Json:
 # --- logs ---------------------------------------------------------------------------------
 
 
-def _follow(context: Context, target: Target, first: Json) -> None:
-    asked, warned, many = first, set[str](), len(target.hosts) > 1
+def _never() -> bool:
+    return False
+
+
+def _follow(context: Context, where: Where, first: Json) -> None:
+    asked, warned = first, set[str]()
     pause = threading.Event()
     with Stopping(pause.set, None) as stopping:
         while not stopping.wanted():
-            outcome = _ask(context, target, "logs", asked, cancelled=stopping.wanted, more=True)
+            found, asked = context.control.app_logs(where, asked, stopping.wanted, True)
             if stopping.wanted():
                 return
-            found = answers(outcome, "app")
+            many = len(found) > 1
             for entry in _entries(found):
                 context.stream(entry, _entry_text(entry, many))
             _say_errors(context, [h for h in found if h["error"] and h["host"] not in warned])
             warned = {host["host"] for host in found if host["error"]}
             if len(warned) == len(found):
                 sys.exit(GENERAL)
-            asked = _behind(found, asked)
             pause.wait(FOLLOW_SECONDS)
-
-
-def _behind(found: Sequence[Json], asked: Json) -> Json:
-    """Return what to ask next: what comes behind each host's cursor, or since it had nothing."""
-    after, since = dict(asked.get("after", {})), dict(asked.get("since", {}))
-    for host in found:
-        if host.get("cursor"):
-            after[host["host"]] = host["cursor"]
-        elif host.get("now"):
-            since[host["host"]] = f"@{host['now']:.6f}"
-    return {"after": after, "since": since}
 
 
 def _entries(found: Sequence[Json]) -> list[Json]:

@@ -16,11 +16,9 @@ from fraisier.cli.exits import FAILED, GENERAL, REFUSED
 from fraisier.cli.harmless import harmless
 from fraisier.cli.live import MARKS
 from fraisier.cli.present import short
-from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import UsageError
-from fraisier.engine.hosts import answers, host_named, of_hosts
+from fraisier.engine.tending import Where
 
-LOOK_SECONDS = 120.0
 #: What a host answers when a backup or its way back did not work.
 BROKEN = UNWELL | {"backup_failed", "backup_damaged", "restore_failed"}
 
@@ -38,7 +36,7 @@ def backups() -> None:
 @click.pass_obj
 def list_(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
     """Show the backups on each host, newest first."""
-    _work(context, fraise, environment, host_name, "list", LOOK_SECONDS)
+    _show(context, context.control.backups(Where(fraise, environment, host_name)))
 
 
 @backups.command()
@@ -47,7 +45,7 @@ def list_(context: Context, fraise: str, environment: str, host_name: str | None
 @click.pass_obj
 def take(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
     """Take a backup now, as a deployment does before it changes anything."""
-    _work(context, fraise, environment, host_name, "take")
+    _show(context, context.control.take_backup(Where(fraise, environment, host_name)))
 
 
 @backups.command()
@@ -73,30 +71,12 @@ def restore(
             f"this replaces the data of {fraise} {environment} by those of a backup",
             "see fraisier backups list, then say it again with --yes",
         )
-    _work(context, fraise, environment, host_name, "restore", id=backup_id or "")
+    where = Where(fraise, environment, host_name)
+    _show(context, context.control.restore_backup(where, backup_id or ""))
 
 
-def _work(
-    context: Context,
-    fraise: str,
-    environment: str,
-    host_name: str | None,
-    action: str,
-    limit: float | None = None,
-    **more: Any,
-) -> None:
-    """Do something with backups on the hosts and end with its exit code."""
-    whole = context.application.deployments.target(fraise, environment)
-    hosts = context.application.hosts
-    configured = _configured(whole)
-    if action != "list":
-        hosts.require_idle(whole)
-    chosen = of_hosts(whole, [host_named(whole, host_name)]) if host_name else whole
-    asked = {"action": action, **more}
-    seconds = limit or _seconds(whole, configured)
-    first = whole.hosts[0].name
-    outcome = hosts.run(chosen, "backup", seconds, backup=asked, first=first)
-    found = answers(outcome, "backup")
+def _show(context: Context, found: Sequence[Json]) -> None:
+    """Print what the hosts said and end with its exit code."""
     rows = [_row(host, backup) for host in found for backup in host.get("backups", ())]
     columns = ("host", "id", "taken", "by", "version", "size", "paths")
     context.emit({"hosts": found}, table(rows, columns) if rows else "there is no backup")
@@ -107,22 +87,6 @@ def _work(
             hint = f"\n    {host['error']['hint']}" if host["error"].get("hint") else ""
             context.say(f"{context.style(mark, fg=color)} {host['host']}  {said}{hint}")
     sys.exit(_code(found))
-
-
-def _configured(target: Target) -> Json:
-    backup = target.service.get("around", {}).get("backup")
-    if not backup:
-        raise UsageError(
-            f"{target.fraise} {target.environment} has no backup configured",
-            "say what to save with the key backup of the environment",
-        )
-    return dict(backup)
-
-
-def _seconds(target: Target, backup: Json) -> float:
-    """Return how long a run may take: the commands, the files, and the gate afterwards."""
-    one = float(backup.get("timeout", 1800))
-    return LOOK_SECONDS + 2 * one + 2 * target.strategy_config.healthy_deadline
 
 
 def _row(host: Json, backup: Json) -> Json:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import quote
 
+from fraisier.cli.client_services import RemoteServices
 from fraisier.cli.control import Json, Watch, follow
+from fraisier.cli.paths import deployment as _deployment
+from fraisier.cli.paths import endpoint as _endpoint
+from fraisier.cli.paths import environment as _environment
+from fraisier.cli.paths import fraise as _fraise
+from fraisier.cli.paths import segment as _segment
 from fraisier.cli.problems import SIGN_IN
 from fraisier.cli.shapes import many, one
 from fraisier.cli.transport import Transport
 from fraisier.config.settings import Settings
 from fraisier.domain.audit import AuditFilter
-from fraisier.domain.errors import (
-    DeploymentNotFound,
-    EnvironmentNotFound,
-    FraiseNotFound,
-    FreezeNotFound,
-    NotFound,
-    Unauthorized,
-)
+from fraisier.domain.errors import FreezeNotFound, NotFound, Unauthorized
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
 from fraisier.engine.earlier import nothing_to_go_back_to
@@ -34,13 +31,10 @@ REQUEST_SECONDS = 120.0
 PLAN_SECONDS = 900.0
 
 
-class RemoteControl:
+class RemoteControl(RemoteServices):
     """Answers from the control API of one server."""
 
     alone = False
-
-    def __init__(self, transport: Transport) -> None:
-        self._http = transport
 
     @classmethod
     def from_environment(cls, server: str) -> RemoteControl:
@@ -244,31 +238,3 @@ def _asked(wish: Wish) -> dict[str, Any]:
         "force": wish.force,
         **({} if wish.backup else {"backup": False}),
     }
-
-
-def _deployment(name: str) -> str:
-    hint = "see: fraisier history --limit 20"
-    missing = DeploymentNotFound(f'no deployment "{name}"', hint)
-    return f"/deployments/{_segment(name, missing)}"
-
-
-def _fraise(name: str) -> str:
-    missing = FraiseNotFound(f'no fraise "{name}"', "see: fraisier list")
-    return f"/fraises/{_segment(name, missing)}"
-
-
-def _environment(fraise: str, name: str) -> str:
-    missing = EnvironmentNotFound(f'fraise "{fraise}" has no environment "{name}"')
-    return _segment(name, missing)
-
-
-def _endpoint(name: str) -> str:
-    missing = NotFound(f'no webhook or notification "{name}"', "see: fraisier webhook list")
-    return _segment(name, missing)
-
-
-def _segment(name: str, missing: NotFound) -> str:
-    """Return a name as a part of a path, or raise where it could not be one of ours."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
-        raise missing
-    return quote(name, safe="")

@@ -13,6 +13,7 @@ from fraisier.domain.errors import Unreachable
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
 from fraisier.engine.freezes import FreezeWish
+from fraisier.engine.tending import Where
 
 Json = dict[str, Any]
 
@@ -119,6 +120,32 @@ class Control(Protocol):
 
     def redeliver(self, delivery_id: str) -> Json:
         """Let something be sent again and return it."""
+
+    def probe(self, where: Where) -> list[Json]:
+        """Return what really runs on each host (`engine/tending.py`, also of what follows)."""
+
+    def app_status(self, where: Where) -> list[Json]:
+        """Return how the service is on each host."""
+
+    def app_logs(
+        self, where: Where, asked: Json, stop: Callable[[], bool], more: bool
+    ) -> tuple[list[Json], Json]:
+        """Return what the service wrote on each host, and how to ask for what comes then."""
+
+    def app_control(self, where: Where, verb: str, told: Callable[[Json], None]) -> Json:
+        """Restart, start or stop the service; hear of each host as it comes, where that can be."""
+
+    def app_exec(self, where: Where, argv: Sequence[str], timeout: float) -> list[Json]:
+        """Run a command beside the service on each host."""
+
+    def backups(self, where: Where) -> list[Json]:
+        """Return the backups on each host."""
+
+    def take_backup(self, where: Where) -> list[Json]:
+        """Take a backup on each host."""
+
+    def restore_backup(self, where: Where, backup_id: str) -> list[Json]:
+        """Put a backup back on each host."""
 
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Stay with a deployment to its end, or until `stop()`; return it as it then is."""

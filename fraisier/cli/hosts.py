@@ -17,14 +17,12 @@ from fraisier.cli.exits import FAILED, GENERAL, REFUSED
 from fraisier.cli.harmless import harmless
 from fraisier.cli.present import short
 from fraisier.domain.catalogue import Host, Target
-from fraisier.domain.deployment import Placement
 from fraisier.domain.errors import FraisierError, Refused
-from fraisier.engine.hosts import answers
+from fraisier.engine.tending import Where
 
 if TYPE_CHECKING:
     from fraisier.host_keys import Key, KnownHosts
 
-CONTACT_SECONDS = 60.0
 AT_ONCE = 16
 
 Json = dict[str, Any]
@@ -197,37 +195,11 @@ def _key(key: Key) -> Json:
 @click.pass_obj
 def probe(context: Context, fraise: str, environment: str) -> None:
     """Show what really runs on each host, and where that is not what the records say."""
-    application = context.application
-    target = application.deployments.target(fraise, environment)
-    outcome = application.hosts.run(target, "probe", CONTACT_SECONDS)
-    placed = application.store.placements(fraise, environment)
-    found = [
-        {**host, "differs": differences(host, placed.get(host["host"]))}
-        for host in answers(outcome)
-    ]
+    found = context.control.probe(Where(fraise, environment))
     context.emit({"hosts": found}, _probe_text(found))
     silent = any(host["error"] for host in found)
     differs = any(host["differs"] for host in found)
     sys.exit(GENERAL if silent else FAILED if differs else 0)
-
-
-def differences(host: Mapping[str, Any], placed: Placement | None) -> list[str]:
-    """Return in sentences how what a host told is not what was recorded, or not of a piece."""
-    if host["error"]:
-        return []
-    current = (host.get("release") or {}).get("id")
-    recorded = placed.release if placed else None
-    unit, running, fence = host.get("unit") or {}, host.get("running"), host.get("fence")
-    found = []
-    if current != recorded:
-        found.append(f"the records say {recorded or 'nothing'}, the host {current or 'nothing'}")
-    if current and running is None:
-        found.append(f"the service does not run ({unit.get('active_state')})")
-    elif running not in (current, None, "unknown"):
-        found.append(f"the process still runs {running}: it was not restarted since")
-    if isinstance(fence, Mapping) and placed and fence["number"] > placed.fence:
-        found.append(f"{fence['deployment']} of {fence['installation']} has been here since")
-    return found
 
 
 def _probe_text(found: Sequence[Json]) -> str:

@@ -15,6 +15,7 @@ from fraisier.engine.deployments import Wish
 from fraisier.engine.freezes import FreezeWish
 from fraisier.engine.looks import Looks
 from fraisier.engine.pushes import incoming_json
+from fraisier.engine.tending import Where
 from fraisier.engine.trail import audit_page
 from fraisier.engine.views import deployment_json, event_json, provider_json, target_json
 from fraisier.wiring import Application
@@ -147,6 +148,40 @@ class LocalControl:
     def redeliver(self, delivery_id: str) -> Json:
         """Record that something is due again; a server or worker sends it."""
         return self._application.outgoing.redeliver(delivery_id, who())
+
+    def probe(self, where: Where) -> list[Json]:
+        """Look at the hosts."""
+        return self._application.tending.probe(where)
+
+    def app_status(self, where: Where) -> list[Json]:
+        """Ask the hosts."""
+        return self._application.tending.status(where)
+
+    def app_logs(
+        self, where: Where, asked: Json, stop: Callable[[], bool], more: bool
+    ) -> tuple[list[Json], Json]:
+        """Ask the hosts; `more` keeps Ansible ready for the next time."""
+        return self._application.tending.logs(where, asked, stop, more)
+
+    def app_control(self, where: Where, verb: str, told: Callable[[Json], None]) -> Json:
+        """Do it from this process."""
+        return self._application.tending.control(where, verb, who(), told)
+
+    def app_exec(self, where: Where, argv: Sequence[str], timeout: float) -> list[Json]:
+        """Do it from this process."""
+        return self._application.tending.execute(where, argv, timeout, who())
+
+    def backups(self, where: Where) -> list[Json]:
+        """Ask the hosts."""
+        return self._application.tending.backups(where)
+
+    def take_backup(self, where: Where) -> list[Json]:
+        """Do it from this process."""
+        return self._application.tending.take(where, who())
+
+    def restore_backup(self, where: Where, backup_id: str) -> list[Json]:
+        """Do it from this process."""
+        return self._application.tending.restore(where, backup_id, who())
 
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Do the work in this process; `stop()` cancels it."""

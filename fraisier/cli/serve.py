@@ -12,6 +12,7 @@ import click
 from fraisier.cli.context import Context
 from fraisier.cli.working import (
     described,
+    following,
     log_to_stderr,
     new_worker,
     stop_on_signals,
@@ -63,7 +64,7 @@ def serve(
     context.say(f"fraisier serves on http://{bind} (health: http://{bind}/health); Ctrl-C stops it")
     if worker is not None:
         context.say(f"{described(new)}, {concurrency} at once, from {application.where}")
-    with application.wakeups():
+    with application.wakeups(), following(application.reloading):
         Serving(server, worker, stop, services.following).run()
 
 

@@ -31,6 +31,8 @@ ONE: Mapping[str, tuple[str, ...]] = {
     "freeze": _FREEZE,
     "delivery": _DELIVERY,
     "received": _RECEIVED,
+    "controlled": ("hosts", "left"),
+    "log": ("hosts", "next"),
 }
 MANY: Mapping[str, tuple[str, ...]] = {
     "deliveries": _DELIVERY,
@@ -42,6 +44,7 @@ MANY: Mapping[str, tuple[str, ...]] = {
     "freezes": _FREEZE,
     "fraises": ("name", "environments"),
     "providers": ("name", "description", "strategies", "role"),
+    "tended": ("host", "state", "error"),
     "targets": ("fraise", "environment", "last_deployment", "held_by", "hosts"),
 }
 

@@ -61,8 +61,12 @@ class Transport:
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Return what is at a path; raise the server's error, ServerError or Unreachable."""
+        return self.wait_for(path, READ_SECONDS, **query)
+
+    def wait_for(self, path: str, seconds: float, /, **query: Any) -> dict[str, Any]:
+        """Return the same where the answer may take so many seconds."""
         given = {name: value for name, value in query.items() if value is not None}
-        return self._data(self._send("GET", path, READ_SECONDS, again=True, params=given))
+        return self._data(self._send("GET", path, seconds, again=True, params=given))
 
     def post(
         self, path: str, body: dict[str, Any], *, key: str | None = None, seconds: float

@@ -9,6 +9,7 @@ import click
 from fraisier.cli.context import Context
 from fraisier.cli.working import (
     described,
+    following,
     log_to_stderr,
     new_worker,
     stop_on_signals,
@@ -34,5 +35,5 @@ def worker(
     queue = application.queue_worker(new, drain)
     stop_on_signals(stop, context)
     context.say(f"{described(new)}, {concurrency} at once, from {application.where}")
-    with application.wakeups():
+    with application.wakeups(), following(application.reloading):
         queue.serve(stop)

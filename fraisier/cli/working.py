@@ -6,7 +6,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from fraisier.config.labels import labels_of
 from fraisier.config.settings import Settings
 from fraisier.domain.worker import NewWorker
 from fraisier.engine.queue import Stop
+from fraisier.engine.reloading import Reloading
 
 Command = Callable[..., None]
 
@@ -74,3 +76,11 @@ def stop_on_signals(stop: Stop, context: Context) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
+
+
+@contextmanager
+def following(reloading: Reloading) -> Iterator[None]:
+    """Follow the configuration's files while the block runs; SIGHUP has them read at once."""
+    signal.signal(signal.SIGHUP, lambda *_: reloading.ask())
+    with reloading.following():
+        yield

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from fraisier.config.checks import check
 from fraisier.config.document import read
 from fraisier.config.expand import expand
+from fraisier.config.identity import digest_of
 from fraisier.config.locate import locate
 from fraisier.config.providers import load_providers
 from fraisier.config.schema import published_schema
@@ -30,8 +32,9 @@ def load(
     file = locate(path, environ, cwd or Path.cwd())
     document = read(file)
     providers = load_providers(file.parent, environ)
+    digest = digest_of(document.data, providers)
     data = expand(document.data, document.report, environ)
     validate(data, published_schema(providers), document.report)
     check(document, data, providers, file.parent)
     document.report.raise_if_any("correct the file, then see `fraisier config validate`")
-    return build(data, providers, file)
+    return replace(build(data, providers, file), digest=digest)

@@ -49,5 +49,7 @@ class AuditStore(Protocol):
     def count_audit(self, wanted: AuditFilter) -> int:
         """Return how many rows there are, whatever the limit and offset."""
 
-    def note_forbidden(self, actor: str, action: str, subject: str, reason: str) -> None:
-        """Record that something was asked for and forbidden."""
+    def add_audit(
+        self, actor: str, action: str, subject: str, reason: str = "", result: str = DONE
+    ) -> None:
+        """Record something that changes nothing else in the records."""

@@ -158,7 +158,7 @@ class Fraise:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All that one configuration file describes. `path` is that file.
+    """All that one configuration file describes. `path` is that file, `digest` its identity.
 
     `receivers` are its webhooks and notifications. `listening` are the targets that pushes deploy,
     `git_hosts` who may tell of those, by the name of the git host.
@@ -171,6 +171,12 @@ class Catalogue:
     receivers: tuple[Endpoint, ...] = ()
     listening: tuple[Listening, ...] = ()
     git_hosts: Mapping[str, GitHost] = field(default_factory=dict, hash=False)
+    digest: str = ""
+
+    @property
+    def now(self) -> Catalogue:
+        """Return it as it is now, never to change."""
+        return self
 
     def fraise(self, name: str) -> Fraise:
         """Return a fraise by name, or raise FraiseNotFound."""

@@ -92,8 +92,11 @@ class Store(KeyStore, Protocol):
     def join(self, new: NewWorker, lease: float) -> str:
         """Record a worker whose lease lasts so many seconds, and return its id."""
 
-    def beat(self, worker_id: str, lease: float) -> bool:
-        """Renew a worker's lease; False where it has run out, which is for good."""
+    def beat(self, worker_id: str, lease: float, configuration: str = "") -> bool:
+        """Renew a worker's lease, and tell the configuration that it now works with.
+
+        False where the lease has run out, which is for good.
+        """
 
     def leave(self, worker_id: str) -> None:
         """Forget a worker; what it still holds is then for others to take over."""

@@ -15,12 +15,16 @@ BEAT, SELF_FENCE = 1 / 6, 2 / 3
 
 @dataclass(frozen=True)
 class NewWorker:
-    """A process that is about to work. `kind`: serve, worker or command; `at_once`: deployments."""
+    """A process that is about to work. `kind`: serve, worker or command; `at_once`: deployments.
+
+    `configuration` is the identity of the one that it works with.
+    """
 
     name: str
     kind: str
     labels: Mapping[str, str]
     at_once: int
+    configuration: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class WorkerRecord:
     started_at: int
     alive: bool
     running: tuple[str, ...]
+    configuration: str = ""
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Promotions:
         deployments: Deployments,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._targets = [each for each in catalogue.targets() if each.promote == "automatic"]
+        self._catalogue = catalogue
         self._store = store
         self._deployments = deployments
         self._clock = clock
@@ -125,7 +125,9 @@ class Promotions:
 
     def __call__(self) -> None:
         """Look once at every target that versions come to by themselves; raise StoreError."""
-        for target in self._targets:
+        for target in self._catalogue.now.targets():
+            if target.promote != "automatic":
+                continue
             found = candidate(self._store, target)
             if found is None or found.blocked:
                 continue

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 
 from fraisier.domain.errors import StoreError
@@ -24,13 +26,21 @@ class Membership:
     """One worker's lease. A thread renews it; `valid()` is what its holder may act upon.
 
     The holder trusts its own clock for two thirds of a lease since the last renewal began, so that
-    it has stopped by itself before anybody can take its work over.
+    it has stopped by itself before anybody can take its work over. `configuration()` gives the
+    identity of the one that it works with, told at each renewal.
     """
 
-    def __init__(self, store: Store, worker: NewWorker, lease: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        worker: NewWorker,
+        lease: float = LEASE_SECONDS,
+        configuration: Callable[[], str] = lambda: "",
+    ) -> None:
         self.worker = worker
         self._store = store
         self._lease = lease
+        self._configuration = configuration
         self._until = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -67,7 +77,7 @@ class Membership:
     def join(self) -> None:
         """Take a place under a new id: the first, or the next one after a lease was lost."""
         began = clock()
-        self.id = self._store.join(self.worker, self._lease)
+        self.id = self._store.join(self._described(), self._lease)
         self._until = began + self._lease * SELF_FENCE
 
     def valid(self) -> bool:
@@ -78,11 +88,14 @@ class Membership:
         """Return until when that is so if the lease is not renewed, in seconds of `clock`."""
         return self._until
 
+    def _described(self) -> NewWorker:
+        return replace(self.worker, configuration=self._configuration())
+
     def _renew(self) -> None:
         while not self._stop.wait(self._lease * BEAT):
             began, mine = clock(), self.id
             try:
-                renewed = self._store.beat(mine, self._lease)
+                renewed = self._store.beat(mine, self._lease, self._configuration())
             except StoreError as error:
                 log.warning("the lease could not be renewed: %s", error.message)
                 continue

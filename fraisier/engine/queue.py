@@ -180,7 +180,7 @@ class QueueWorker:
     def _settle(self, deployment: Deployment, why: str, stop: Stop) -> None:
         def work(left: Deployment, _stop: Stop) -> None:
             with self._runner(left) as runner:
-                settle(left, self._catalogue, self._store, runner, self._validity(), why)
+                settle(left, self._catalogue.now, self._store, runner, self._validity(), why)
 
         self._settling.add(deployment.id)
         self._begin(deployment, work, stop)
@@ -200,9 +200,8 @@ class QueueWorker:
         target, valid = deployment.target, self._validity()
         log.info("%s begins: %s %s", deployment.id, target.fraise, target.environment)
         with self._runner(deployment) as runner:
-            execute(
-                deployment, self._catalogue, self._store, runner, _unheard, stop.now.is_set, valid
-            )
+            catalogue, cancelled = self._catalogue.now, stop.now.is_set
+            execute(deployment, catalogue, self._store, runner, _unheard, cancelled, valid)
 
     @contextmanager
     def _runner(self, deployment: Deployment) -> Iterator[Runner]:

@@ -41,6 +41,7 @@ workers = Table(
     Column("version", Words(32), nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False),
+    Column("configuration", Words(64)),
 )
 
 pauses = Table(

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from fraisier.domain.audit import FORBIDDEN, AuditFilter, AuditRow
+from fraisier.domain.audit import DONE, AuditFilter, AuditRow
 from fraisier.domain.ids import new_id
 from fraisier.store.audit import note, noted
 from fraisier.store.lists import after
@@ -33,12 +33,14 @@ class Trail(Reading):
         with self._transaction(reading=True) as connection:
             return connection.scalar(query) or 0
 
-    def note_forbidden(self, actor: str, action: str, subject: str, reason: str) -> None:
-        """Record that something was asked for and forbidden."""
+    def add_audit(
+        self, actor: str, action: str, subject: str, reason: str = "", result: str = DONE
+    ) -> None:
+        """Record something that changes nothing else in the records."""
         mark = new_id("aud")
 
         def change(connection: Connection) -> bool:
-            note(connection, actor, action, subject, reason, mark, FORBIDDEN)
+            note(connection, actor, action, subject, reason, mark, result)
             return True
 
         self._write(change, lambda connection: noted(connection, mark) or None)

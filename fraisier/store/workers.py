@@ -48,14 +48,18 @@ class Workers(Freezes):
 
         return self._write(change, done)
 
-    def beat(self, worker_id: str, lease: float) -> bool:
-        """Renew a worker's lease; False where it has run out: then it is lost for good."""
+    def beat(self, worker_id: str, lease: float, configuration: str = "") -> bool:
+        """Renew a worker's lease, and tell what it now works with.
+
+        False where the lease has run out: then it is lost for good.
+        """
 
         def change(connection: Connection) -> bool:
             at = lease_now(connection)
             living = and_(workers.c.id == worker_id, workers.c.lease_until >= at)
             until = at + int(lease * MICROSECONDS)
-            renewed = connection.execute(update(workers).where(living).values(lease_until=until))
+            values = {"lease_until": until, "configuration": configuration}
+            renewed = connection.execute(update(workers).where(living).values(**values))
             failpoint("beat.before_commit")
             return renewed.rowcount == 1
 
@@ -82,6 +86,7 @@ class Workers(Freezes):
                     row.id, row.name, row.kind, row.labels, row.at_once, row.version,
                     row.started_at, self._alive(connection, row, at),
                     tuple(each.id for each in running if each.worker_id == row.id),
+                    row.configuration or "",
                 )
                 for row in connection.execute(query)
             ]  # fmt: skip

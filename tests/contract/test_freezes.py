@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fraisier.domain.audit import AuditFilter
+from fraisier.domain.audit import FORBIDDEN, AuditFilter
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.errors import FreezeNotFound, Frozen, OutsideWindow, Refused
 from fraisier.domain.freeze import Freeze, NewFreeze
@@ -212,7 +212,7 @@ def test_each_request_has_one_row_in_the_trail_and_a_repeat_none(store: Icy) -> 
 
 def test_the_trail_is_read_in_pages_and_by_who_what_and_when(store: Icy) -> None:
     ids = [store.ask(triggered_by=f"tok_{n % 2}").id for n in range(4)]
-    store.note_forbidden("tok_0", "deploy.break_glass", "api production", "please")
+    store.add_audit("tok_0", "deploy.break_glass", "api production", "please", FORBIDDEN)
     rows = store.audit(AuditFilter())
     assert rows[0].result == "forbidden"
     assert [row.subject for row in rows[1:]] == ids[::-1], "newest first"

@@ -12,9 +12,11 @@ from fraisier.domain.event import Event
 from fraisier.domain.freeze import Freeze
 from fraisier.domain.incoming import Incoming, IncomingStatus
 from fraisier.domain.incoming import Outcome as IncomingOutcome
+from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.push import Push
 from fraisier.domain.worker import Pause
 from fraisier.engine.freezes import freeze_json
+from fraisier.engine.hosts import answers
 from fraisier.engine.overview import Overview, pause_json
 from fraisier.engine.pushes import incoming_json
 from fraisier.engine.trail import audit_json
@@ -72,6 +74,12 @@ def event(sequence: int, type: str, host: str | None = None, **data: Any) -> dic
 def status() -> dict[str, Any]:
     """Return what a target runs."""
     return status_json(make_target("web-1"), record(), {}, None)
+
+
+def tended() -> dict[str, Any]:
+    """Return what a host said outside a deployment."""
+    (answer,) = answers(Outcome("done", {"web-1": HostOutcome("web-1", "ok", {}, None)}))
+    return answer
 
 
 def target() -> dict[str, Any]:

@@ -28,7 +28,7 @@ log = logging.getLogger("fraisier.webhooks")
 class Intake:
     """Takes the deliveries of the git hosts that are configured.
 
-    `clock` gives seconds since 1970.
+    `configured` is asked each time. `clock` gives seconds since 1970.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Intake:
         self._pushes = pushes
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, Secrets | None]] = {}
+        self._known: dict[str, tuple[float, GitHost, Secrets | None]] = {}
 
     def types(self, provider: str) -> tuple[str, ...]:
         """Return the content types that a git host sends; raise NotFound."""
@@ -79,11 +79,11 @@ class Intake:
     def _secrets(self, provider: str, configured: GitHost) -> Secrets:
         """Return what the references of a git host stand for, read lately; raise Unavailable."""
         with self._lock:
-            until, found = self._known.get(provider, (float("-inf"), None))
-            if time.monotonic() >= until:
+            until, of, found = self._known.get(provider, (float("-inf"), configured, None))
+            if time.monotonic() >= until or of != configured:
                 found = self._read(provider, configured)
                 seconds = REFUSED_SECONDS if found is None else REMEMBERED_SECONDS
-                self._known[provider] = (time.monotonic() + seconds, found)
+                self._known[provider] = (time.monotonic() + seconds, configured, found)
         if found is None:
             raise Unavailable(
                 f"deliveries of {provider} cannot be verified now", "the server's log says why"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,19 +30,26 @@ Json = dict[str, Any]
 
 
 class Outgoing:
-    """The verbs on webhooks and notifications. `ring` wakes the sender of this process."""
+    """The verbs on webhooks and notifications. `ring` wakes the sender of this process.
+
+    `endpoints` and `receivers` are asked each time, as they may follow a configuration.
+    """
 
     def __init__(
         self,
-        endpoints: Sequence[Endpoint],
+        endpoints: Collection[Endpoint],
         store: DeliveryStore,
         receivers: Mapping[str, Receiver],
         ring: Callable[[], None] = lambda: None,
     ) -> None:
-        self._endpoints = {each.id: each for each in endpoints}
+        self._configured = endpoints
         self._store = store
         self._receivers = receivers
         self._ring = ring
+
+    @property
+    def _endpoints(self) -> Mapping[str, Endpoint]:
+        return {each.id: each for each in self._configured}
 
     def endpoints(self) -> list[Json]:
         """Return every receiver that is configured, and how it does."""

@@ -47,8 +47,8 @@ log = logging.getLogger("fraisier.webhooks")
 class Sender:
     """Works off the deliveries that are due to some receivers, from each `start` to its `stop`.
 
-    `clock` returns UTC microseconds, `chance` a number from 0 to 1 for the jitter. Many processes
-    may do this on the same records.
+    `receivers` are looked up each time. `clock` returns UTC microseconds, `chance` a number from 0
+    to 1 for the jitter. Many processes may do this on the same records.
     """
 
     def __init__(
@@ -105,14 +105,16 @@ class Sender:
 
     def send_next(self, endpoint: str) -> bool:
         """Try the next delivery that is due to an endpoint; False where there is none."""
-        at = self._clock()
+        at, receiver = self._clock(), self._receivers.get(endpoint)
+        if receiver is None:
+            return False
         until = at + CLAIM_SECONDS * MICROSECONDS
         delivery = self._store.claim_delivery(endpoint, at, until)
         if delivery is None:
             return False
         begun = time.monotonic()
         with Cutoff(self._seconds) as cutoff, self._cuttable(cutoff):
-            answer = self._receivers[endpoint].send(delivery, at, cutoff)
+            answer = receiver.send(delivery, at, cutoff)
         if answer.problem and cutoff.reason and self._stop.is_set():
             self._store.release_delivery(delivery, at)
             return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,18 +17,32 @@ from fraisier.domain.delivery import Endpoint
 from fraisier.domain.deployment import Status
 from fraisier.domain.event import Fact
 from fraisier.domain.incoming import Incoming
+from fraisier.domain.outcome import HostOutcome, Outcome
+from fraisier.domain.plan import Work
 from fraisier.domain.push import GitHost, Received
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.token import Scope
 from fraisier.engine.deployments import Deployments
+from fraisier.engine.hosts import Hosts
 from fraisier.engine.pushes import Pushes
+from fraisier.engine.tending import Tending
 from fraisier.webhooks.incoming import Intake
 from fraisier.webhooks.outgoing import Door, Outgoing, receivers_of
-from support.fakes import Inventories, Repositories, begin, make_catalogue, make_target
+from support.fakes import PROVIDER, Inventories, Repositories, begin, make_catalogue, make_target
 from support.pushing import SECRET, delivery
 from support.receiving import LOOPBACK, OK, listening, saying
 
+SERVICE = "/fraises/api/environments/production"
 REFERENCE = SecretReference("env", "KEY")
+
+
+class Agreeing:
+    """Hosts that do what they are asked, and answer with nothing."""
+
+    def run(self, work: Work, on_facts: object, cancelled: Callable[[], bool]) -> Outcome:
+        """Answer for every host."""
+        said = {"app": {}, "backup": {"backups": []}}
+        return Outcome("done", {h.name: HostOutcome(h.name, "ok", said) for h in work.hosts})
 
 
 class Whole:
@@ -35,9 +50,13 @@ class Whole:
 
     def __init__(self, server: Any, receiver: str) -> None:
         self.server, self.store = server, server.store
-        targets = {name: make_target(environment=name) for name in ("staging", "production")}
+        saved = {"around": {"backup": {"paths": ["/srv"]}}}
+        targets = {
+            name: make_target(environment=name, service=saved) for name in ("staging", "production")
+        }
         fraise = Fraise("api", "api", "", targets)
-        base = make_catalogue(targets["production"])
+        verbs = {**PROVIDER.playbooks, "app": "app", "backup": "backup"}
+        base = make_catalogue(targets["production"], replace(PROVIDER, playbooks=verbs))
         hosts = {"github": GitHost((REFERENCE,))}
         catalogue = replace(base, fraises={"api": fraise}, git_hosts=hosts)
         endpoints = [Endpoint("good", "webhook", receiver, (REFERENCE,))]
@@ -45,12 +64,14 @@ class Whole:
         self.outgoing = Outgoing(endpoints, self.store, receivers)
         deployments = Deployments(catalogue, self.store, Repositories(), Inventories())
         self.pushes = Pushes(catalogue, self.store, deployments)
+        hosts_of = Hosts(catalogue, self.store, Agreeing())
         services = replace(
             server.services,
             catalogue=catalogue,
             deployments=deployments,
             outgoing=self.outgoing,
             pushes=self.pushes,
+            tending=Tending(deployments.target, self.store, lambda: nullcontext(hosts_of)),
             intake=Intake(hosts, lambda _: Secret(SECRET), self.pushes),
         )
         self.app = create_app(services)
@@ -135,7 +156,19 @@ MUTATIONS: dict[str, tuple[Callable[[Whole], tuple[str, Any]], str]] = {
     "POST /webhooks/ID": (lambda _: ("/webhooks/github", delivery("github")), "webhook.receive"),
     "POST /freezes": (lambda _: ("/freezes", {"reason": "x"}), "freeze"),
     "DELETE /freezes/ID": (lift, "unfreeze"),
+    **{f"POST {SERVICE.replace('api/', 'ID/').replace('production', 'ID')}/{path}": (
+        lambda _, path=path, body=body: (f"{SERVICE}/{path}", body), action,
+    ) for path, body, action in (
+        ("app/restart", {}, "app.restart"),
+        ("app/start", {}, "app.start"),
+        ("app/stop", {}, "app.stop"),
+        ("app/exec", {"command": ["true"]}, "app.exec"),
+        ("backups", {}, "backup.take"),
+        ("backups/restore", {}, "backup.restore"),
+    )},
 }  # fmt: skip
+#: POSTs that only look.
+LOOKS = {"POST /fraises/ID/environments/ID/probe"}
 
 
 def test_every_route_that_changes_something_is_in_the_table(whole: Whole) -> None:
@@ -144,7 +177,7 @@ def test_every_route_that_changes_something_is_in_the_table(whole: Whole) -> Non
         for rule in whole.app.url_map.iter_rules()
         for method in rule.methods - {"GET", "HEAD", "OPTIONS"}
     }
-    assert found == {*MUTATIONS}
+    assert found == {*MUTATIONS, *LOOKS}
 
 
 @pytest.mark.parametrize("route", MUTATIONS)

@@ -58,7 +58,7 @@ def test_a_list_known_as_a_whole_goes_on_where_an_item_has_gone(server, items: l
 
 
 def test_a_long_list_is_not_counted_to_its_end(server, monkeypatch) -> None:
-    for module in ("pages", "deployments"):
+    for module in ("pages", "lists"):
         monkeypatch.setattr(f"fraisier.api.{module}.COUNTED", 2)
     for exact, total in ((True, 1), (True, 2), (False, 2), (False, 2)):
         server.deploy()

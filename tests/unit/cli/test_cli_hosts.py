@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from fraisier.cli.harmless import harmless
-from fraisier.cli.hosts import differences
 from fraisier.cli.setup import as_root, has_variables, plain_user, texts
 from fraisier.cli.symptoms import symptoms
 from fraisier.domain.catalogue import Host, InventoryGroup
 from fraisier.domain.deployment import Placement
 from fraisier.domain.errors import UsageError
+from fraisier.engine.differences import differences
 from support.command import Fraisier
 from support.fakes import make_target
 

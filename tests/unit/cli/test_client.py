@@ -37,6 +37,7 @@ from support.samples import (
     received,
     status,
     target,
+    tended,
 )
 from support.stub import Asked, Reply, Stub, serving
 
@@ -118,6 +119,8 @@ def test_what_the_client_needs_of_an_answer_is_what_the_views_give() -> None:
         "fraises": {"name": "api", "environments": [target()]},
         "endpoints": endpoint(), "delivery": delivery(), "deliveries": delivery(),
         "received": received(), "freeze": freeze(), "freezes": freeze(), "audit": audit(),
+        "tended": tended(),
+        "controlled": {"hosts": [tended()], "left": []}, "log": {"hosts": [tended()], "next": "x"},
     }  # fmt: skip
     needed = {**shapes.ONE, **shapes.MANY}
     assert needed.keys() == given.keys()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +17,6 @@ class Part:
 
     def __init__(self) -> None:
         self.leave, self.breaks = threading.Event(), False
-        self.task_dispatcher = SimpleNamespace(shutdown=self.leave.is_set)
 
     def run(self) -> None:
         """Go on, as the API does."""
@@ -26,11 +24,21 @@ class Part:
         if self.breaks:
             raise ZeroDivisionError
 
+    def shutdown(self) -> None:
+        """Have no answers left to finish."""
+
     def serve(self, stop: Stop) -> None:
         """Go on, as the worker does."""
         while not stop.drain.wait(0.01):
             if self.leave.is_set():
                 raise ZeroDivisionError
+
+
+class Nobody:
+    """Those who follow logs: there are none."""
+
+    def join(self, seconds: float) -> None:
+        """Wait for nobody."""
 
 
 @pytest.mark.parametrize(("broken", "name"), [("worker", "the worker"), ("api", "the API")])
@@ -40,7 +48,7 @@ def test_the_server_ends_when_a_part_of_it_has_failed(broken: str, name: str) ->
     api.breaks = broken == "api"
     began = time.monotonic()
     with pytest.raises(FraisierError, match=name):
-        Serving(api, worker, stop).run()
+        Serving(api, worker, stop, Nobody()).run()
     assert time.monotonic() - began < 10
     api.leave.set()
     assert stop.drain.is_set(), "nobody is told that work goes on"

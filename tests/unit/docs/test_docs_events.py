@@ -11,6 +11,7 @@ import pytest
 
 from fraisier.domain.event import EVENT_TYPES
 from fraisier.domain.notice import Notice
+from fraisier.engine.tending import CONTROLS
 from fraisier.nats.subjects import DEAD_LETTER, FAMILIES, stream_of
 from support import pages
 from support.pages import TOP
@@ -42,7 +43,9 @@ CHOSEN = {
     "_action(new)": (
         "deploy", "deploy.break_glass", "promote", "promote.break_glass", "rollback",
     ),
-    "action": (),  # forbidden: one of those above
+    "action": (
+        "app.exec", *(f"app.{verb}" for verb in CONTROLS), "backup.restore", "backup.take",
+    ),
 }  # fmt: skip
 
 

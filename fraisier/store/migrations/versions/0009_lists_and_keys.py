@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from fraisier.store.migrations.steps import LONG_TEXT, create_index, create_table, drop_index
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
