@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fraisier.config.settings import Settings
 from fraisier.domain.catalogue import Catalogue, Provider, Target
 from fraisier.domain.ports import EventSink, Inventories, Repositories, Runner
+from fraisier.domain.rate import Limits
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.worker import SELF_FENCE, NewWorker
 from fraisier.engine.automatic import Promotions
@@ -27,6 +28,7 @@ from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
 from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.engine.rates import Rates
 from fraisier.engine.recovery import Recovery
 from fraisier.engine.relay import Relay
 from fraisier.engine.tokens import Tokens
@@ -337,6 +339,9 @@ class Application:
             self.outgoing,
             Intake(self.catalogue.git_hosts, self._secret, self.pushes),
             self.pushes,
+            rates=Rates(
+                self.store, Limits(self.settings.rate_limit, self.settings.rate_limit_changes)
+            ),
         )
 
     def secrets_of(self, target: Target) -> str:

@@ -25,6 +25,7 @@ from fraisier.api.asks import (
     GoOnRequest,
     RollbackRequest,
 )
+from fraisier.api.foreign import Foreign
 from fraisier.api.pages import page
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
@@ -40,7 +41,10 @@ LOCATION = {"Location": {"description": "Where the deployment is.", "schema": {"
 
 def blueprint(services: Services) -> Routes:
     """Return the routes of deployments."""
-    routes = Routes("deployments", __name__, url_prefix=PREFIX, description="Deployments.")
+    routes = Routes(
+        "deployments", __name__, url_prefix=PREFIX, description="Deployments.",
+        foreign=Foreign.HIDDEN,
+    )  # fmt: skip
     _asking(routes, services)
     _looking(routes, services)
     return routes

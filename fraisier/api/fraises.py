@@ -19,6 +19,7 @@ from fraisier.api.answers import (
 )
 from fraisier.api.asks import PageQuery, PromoteRequest, StatusQuery, UnlockRequest
 from fraisier.api.deployments import LOCATION, accepted
+from fraisier.api.foreign import Foreign
 from fraisier.api.pages import page_of_all
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
@@ -33,7 +34,10 @@ def blueprints(services: Services) -> list[Routes]:
 
 
 def _fraises(services: Services) -> Routes:
-    routes = Routes("fraises", __name__, url_prefix="/api/v1/fraises", description="Services.")
+    routes = Routes(
+        "fraises", __name__, url_prefix="/api/v1/fraises", description="Services.",
+        foreign=Foreign.HIDDEN,
+    )  # fmt: skip
 
     @routes.operation("GET", "", Scope.READ, FraisePage, query=PageQuery)
     def fraises(query: dict[str, Any]) -> Response:
@@ -88,7 +92,10 @@ def _fraises(services: Services) -> Routes:
 
 def _environments(services: Services) -> Routes:
     prefix = "/api/v1/environments"
-    routes = Routes("environments", __name__, url_prefix=prefix, description="Environments.")
+    routes = Routes(
+        "environments", __name__, url_prefix=prefix, description="Environments.",
+        foreign=Foreign.HIDDEN,
+    )  # fmt: skip
 
     @routes.operation("GET", "", Scope.READ, EnvironmentPage, query=PageQuery)
     def environments(query: dict[str, Any]) -> Response:
@@ -104,7 +111,10 @@ def _environments(services: Services) -> Routes:
 
 
 def _providers(services: Services) -> Routes:
-    routes = Routes("providers", __name__, url_prefix="/api/v1/providers", description="Providers.")
+    routes = Routes(
+        "providers", __name__, url_prefix="/api/v1/providers", description="Providers.",
+        foreign=Foreign.SHARED,
+    )  # fmt: skip
 
     @routes.operation("GET", "", Scope.READ, ProviderPage, query=PageQuery)
     def providers(query: dict[str, Any]) -> Response:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.errors import Unavailable
 from fraisier.domain.ports import Store
+from fraisier.domain.reach import Reach
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.looks import Looks
 from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
 from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.engine.rates import Rates
 from fraisier.engine.tokens import Tokens
+from fraisier.engine.within import within
 from fraisier.webhooks.incoming import Intake
 from fraisier.webhooks.outgoing import Outgoing
 
@@ -30,7 +33,8 @@ class Services:
 
     `nats` says why NATS is not there or takes no events, empty where all is well, and is None where
     it is not used; `ring` wakes the workers; `outgoing` answers for webhooks and notifications,
-    where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it.
+    where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it;
+    `rates` bounds what one token may send.
     """
 
     catalogue: Catalogue
@@ -45,6 +49,7 @@ class Services:
     outgoing: Outgoing | None = None
     intake: Intake | None = None
     pushes: Pushes | None = None
+    rates: Rates | None = None
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
     )
@@ -58,6 +63,18 @@ class Services:
     def overview(self) -> Overview:
         """Return what looks at the queue and holds it."""
         return Overview(self.store, self.ring)
+
+    def within(self, reach: Reach) -> Services:
+        """Return the same for one who reaches some targets only: of others there are none."""
+        if reach.everything:
+            return self
+        return replace(
+            self,
+            catalogue=self.catalogue.within(reach),
+            store=within(self.store, reach),
+            deployments=self.deployments.within(reach),
+            previews=self.previews.within(reach),
+        )
 
     @contextmanager
     def slow(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from fraisier.domain.errors import (
     EnvironmentNotFound,
     FraiseNotFound,
     NotFound,
+    TokenNotFound,
     Unauthorized,
 )
 from fraisier.domain.ports import Filter
@@ -178,6 +179,29 @@ class RemoteControl:
         path = f"/webhook-endpoints/deliveries/{_segment(delivery_id, missing)}/redeliver"
         return one("delivery", self._http.post(path, {}, seconds=REQUEST_SECONDS))
 
+    def tokens(self) -> list[Json]:
+        """Return every token of the server, page by page."""
+        found: list[Json] = []
+        while True:
+            page = many("tokens", self._http.get("/auth/tokens", limit=PAGE, offset=len(found)))
+            found += page
+            if len(page) < PAGE:
+                return found
+
+    def create_token(self, name: str, scope: str, targets: Sequence[str], expires: str) -> Json:
+        """Have the server make a token, for one that reaches as far."""
+        body = {"name": name, "scope": scope, "targets": [*targets], "expires_in": expires}
+        return one("secret", self._http.post("/auth/tokens", body, seconds=REQUEST_SECONDS))
+
+    def rotate_token(self, token_id: str, overlap: float) -> Json:
+        """Have the server give a token another secret."""
+        path = f"{_token(token_id)}/rotate"
+        return one("secret", self._http.post(path, {"overlap": overlap}, seconds=REQUEST_SECONDS))
+
+    def revoke_token(self, token_id: str) -> Json:
+        """Make a token of the server invalid."""
+        return one("token", self._http.delete(_token(token_id)))
+
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Watch the server's worker; `stop()` ends the watching only."""
         return follow(self, deployment_id, watch, stop)
@@ -229,6 +253,11 @@ def _fraise(name: str) -> str:
 def _environment(fraise: str, name: str) -> str:
     missing = EnvironmentNotFound(f'fraise "{fraise}" has no environment "{name}"')
     return _segment(name, missing)
+
+
+def _token(name: str) -> str:
+    missing = TokenNotFound(f'no token "{name}"', "see: fraisier token list")
+    return f"/auth/tokens/{_segment(name, missing)}"
 
 
 def _endpoint(name: str) -> str:

@@ -19,6 +19,8 @@ _DEPLOYMENT = (
 _DELIVERY = ("id", "endpoint", "event", "status", "created_at", "next_at", "attempts")
 _RECEIVED = ("delivery", "status", "reason", "provider", "event", "received_at", "pushes",
              "deployments")  # fmt: skip
+_TOKEN = ("id", "name", "scope", "targets", "valid", "expires_at", "last_used_at", "created_by",
+          "previous_until")  # fmt: skip
 #: What is asked for -> the keys that commands read of it; an answer may have more.
 ONE: Mapping[str, tuple[str, ...]] = {
     "deployment": _DEPLOYMENT,
@@ -28,9 +30,12 @@ ONE: Mapping[str, tuple[str, ...]] = {
     "queue": ("paused", "queued", "waiting", "running", "workers"),
     "pause": ("by", "reason", "at"),
     "delivery": _DELIVERY,
+    "token": _TOKEN,
+    "secret": (*_TOKEN, "token"),
     "received": _RECEIVED,
 }
 MANY: Mapping[str, tuple[str, ...]] = {
+    "tokens": _TOKEN,
     "deliveries": _DELIVERY,
     "received": _RECEIVED,
     "endpoints": ("name", "type", "to", "events", "enabled", "failing_since", "pending"),

@@ -76,6 +76,10 @@ class Transport:
         request = {"json": given, "headers": headers}
         return self._data(self._send("POST", path, seconds, again=key is not None, **request))
 
+    def delete(self, path: str) -> dict[str, Any]:
+        """Remove what is at a path and return the answer."""
+        return self._data(self._send("DELETE", path, READ_SECONDS, again=False))
+
     def _send(self, method: str, path: str, limit: float, again: bool, **request: Any) -> Answer:
         begun = time.monotonic()
         for pause in PAUSES if again else ():
@@ -103,7 +107,7 @@ class Transport:
             ) as answer:
                 return Answer(answer.status_code, answer.headers, b"".join(_body(answer, limit)))
         except requests.RequestException as error:
-            looks = method == "GET" or "dry_run" in request["json"]
+            looks = method == "GET" or "dry_run" in request.get("json", ())
             raise problems.fault(self.url, error, changes=not looks) from None
 
     def _data(self, answer: Answer) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from fraisier.domain.event import Event, Fact
 from fraisier.domain.notice import Notice
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work
+from fraisier.domain.rate import Allowance
+from fraisier.domain.reach import EVERYTHING, Reach
 from fraisier.domain.token import Token
 from fraisier.domain.worker import NewWorker, Pause, Waiting, WorkerRecord
 
@@ -38,7 +40,10 @@ class NewDeployment:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which deployments to list, newest first; None means any. `since` is in microseconds."""
+    """Which deployments to list, newest first; None means any. `since` is in microseconds.
+
+    `reach`: only those of targets within it.
+    """
 
     fraise: str | None = None
     environment: str | None = None
@@ -46,6 +51,7 @@ class Filter:
     since: int | None = None
     limit: int = 100
     offset: int = 0
+    reach: Reach = EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,11 @@ class Store(Protocol):
     def leave(self, worker_id: str) -> None:
         """Forget a worker; what it still holds is then for others to take over."""
 
-    def workers(self) -> list[WorkerRecord]:
-        """Return those at work, and the dead whose remains nobody has taken over."""
+    def workers(self, reach: Reach = EVERYTHING) -> list[WorkerRecord]:
+        """Return those at work, and the dead whose remains nobody has taken over.
+
+        Of what they hold only those of targets within a reach are told.
+        """
 
     def request(self, new: NewDeployment, worker_id: str | None = None) -> Deployment:
         """Record an accepted request, or return the one with the same key; raise Refused.
@@ -274,11 +283,27 @@ class TokenStore(Protocol):
     def tokens(self) -> list[Token]:
         """Return every token, newest first."""
 
+    def token(self, token_id: str) -> Token:
+        """Return one token, or raise TokenNotFound."""
+
+    def rotate_token(self, token_id: str, digest: str, overlap: int, by: str) -> Token:
+        """Give a token another secret; raise TokenNotFound, or Refused where it is not valid.
+
+        The secret before it stays valid for so many microseconds, and not longer than it would.
+        """
+
     def revoke_token(self, token_id: str, by: str) -> Token:
         """Make a token invalid for good; raise TokenNotFound, or Refused where it was already."""
 
     def used_token(self, token_id: str) -> None:
         """Record that a token has just been used."""
+
+
+class RateStore(Protocol):
+    """How much of each allowance is used, by all processes together."""
+
+    def take_allowance(self, key: str, wanted: int, limit: int) -> Allowance:
+        """Take up to `wanted` of the `limit` that a key has in one window, all at once."""
 
 
 class Runner(Protocol):

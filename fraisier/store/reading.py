@@ -5,12 +5,13 @@ from __future__ import annotations
 from operator import eq, ge
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select
+from sqlalchemy import Connection, and_, exists, false, func, or_, select, true
 
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.errors import DeploymentNotFound
 from fraisier.domain.event import Event
 from fraisier.domain.ports import Figure, Filter
+from fraisier.domain.reach import Reach
 from fraisier.store.figures import figures
 from fraisier.store.rows import deployment_from, event_from, host_record_from, placement_from
 from fraisier.store.tables import deployment_hosts, deployments, events, placements, targets
@@ -130,7 +131,29 @@ def _conditions(wanted: Filter) -> list[Any]:
         (deployments.c.status, eq, wanted.status),
         (deployments.c.created_at, ge, wanted.since),
     )
-    return [compare(column, wish) for column, compare, wish in wishes if wish is not None]
+    asked = [compare(column, wish) for column, compare, wish in wishes if wish is not None]
+    return [*asked, reached(wanted.reach)]
+
+
+def reached(reach: Reach) -> Any:
+    """Return the condition that a row of targets is within a reach.
+
+    Beginnings are compared as they are: LIKE would not heed case everywhere, and knows wildcards.
+    """
+    if reach.everything:
+        return true()
+    fitting = [
+        and_(_fits(targets.c.fraise, fraise), _fits(targets.c.environment, environment))
+        for fraise, environment in reach.halves
+    ]
+    return or_(false(), *fitting)
+
+
+def _fits(column: Any, pattern: str) -> Any:
+    if not pattern.endswith("*"):
+        return column == pattern
+    beginning = pattern[:-1]
+    return func.substr(column, 1, len(beginning)) == beginning if beginning else true()
 
 
 def _of(deployment_id: str, kind: str | None) -> list[Any]:

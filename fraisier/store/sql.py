@@ -29,6 +29,7 @@ from fraisier.store.holds import Holds, put_pause
 from fraisier.store.incoming import IncomingDeliveries
 from fraisier.store.outgoing import Outgoing
 from fraisier.store.queue import Queue, require_held
+from fraisier.store.rates import Rates
 from fraisier.store.reading import LIVE, is_target
 from fraisier.store.relay import Relays
 from fraisier.store.retention import prune
@@ -38,7 +39,7 @@ from fraisier.store.tokens import Tokens
 from fraisier.store.transactions import never
 
 
-class SqlStore(Queue, Holds, Relays, Outgoing, IncomingDeliveries, Tokens):
+class SqlStore(Queue, Holds, Relays, Outgoing, IncomingDeliveries, Tokens, Rates):
     """The records in one database."""
 
     @classmethod

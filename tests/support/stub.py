@@ -57,6 +57,9 @@ def serving(script: Script, certificate: Path | None = None) -> Iterator[Stub]:
         def do_POST(self) -> None:
             self._answer()
 
+        def do_DELETE(self) -> None:
+            self._answer()
+
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             body = json.loads(self.rfile.read(length) or "null")

@@ -40,7 +40,11 @@ NEEDS = {
     "GET /api/v1/webhooks/deliveries": Scope.READ,
     "POST /api/v1/webhooks/deliveries/ID/redeliver": Scope.DEPLOY,
     "POST /api/v1/webhooks/ID": None,
-    "GET /metrics": Scope.READ,
+    "GET /api/v1/auth/tokens": Scope.ADMIN,
+    "POST /api/v1/auth/tokens": Scope.ADMIN,
+    "POST /api/v1/auth/tokens/ID/rotate": Scope.ADMIN,
+    "DELETE /api/v1/auth/tokens/ID": Scope.ADMIN,
+    "GET /metrics": Scope.METRICS,
     **{
         f"GET {prefix}/health{part}": None
         for prefix in ("", "/api/v1")
