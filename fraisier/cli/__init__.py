@@ -50,7 +50,7 @@ COMMANDS = {
 WITH_SERVER = frozenset(
     {
         "cancel", "completion", "deploy", "events", "history", "list", "logs", "plan", "promote",
-        "providers", "queue", "resume", "rollback", "show", "status", "unlock",
+        "providers", "queue", "resume", "rollback", "show", "status", "token", "unlock",
         "webhook",
     }
 )  # fmt: skip

@@ -31,8 +31,8 @@ class Settings:
     servers, separated by commas; `region` and `network` are the labels of what works here. `lease`:
     a worker that has not been heard of for so many seconds is dead. `database_pool` is how many
     connections to the database one process may have. `allowed_networks` are the private ones that
-    outgoing requests may reach; `rate_limit` and `rate_limit_changes` are how many
-    requests one token may send in a minute.
+    outgoing requests may reach; `rate_limit` and `rate_limit_changes` are how many requests one
+    token may send in a minute.
     """
 
     config: str | None = None
