@@ -17,6 +17,7 @@ from fraisier.config.settings import Settings
 from fraisier.domain.catalogue import Provider, Target
 from fraisier.domain.ids import now
 from fraisier.domain.ports import EventSink, Inventories, Repositories, Runner
+from fraisier.domain.rate import Limits
 from fraisier.domain.retention import KEY_HOURS
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.worker import SELF_FENCE, NewWorker
@@ -35,6 +36,7 @@ from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
 from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.engine.rates import Rates
 from fraisier.engine.recovery import Recovery
 from fraisier.engine.relay import Relay
 from fraisier.engine.reloading import Reloading
@@ -404,6 +406,9 @@ class Application:
             health=EnvironmentHealth(self._checkups(self.new_runner).look, self._looks().health),
             configuration=self.reloading,
             tending=Tending(self.deployments.target, self.store, self._lent_hosts),
+            rates=Rates(
+                self.store, Limits(self.settings.rate_limit, self.settings.rate_limit_changes)
+            ),
         )
 
     def secrets_of(self, target: Target) -> str:

@@ -24,6 +24,7 @@ from fraisier.api import (
     metrics,
     queue,
     tending,
+    tokens,
     webhook_endpoints,
 )
 from fraisier.api.answers import Problem
@@ -102,8 +103,9 @@ def create_app(services: Services) -> Flask:
     app.url_map.converters["name"] = Name
     registry = metrics.registry_of(app, services)
     Problems(services.hidden).register(app)
-    access.guard(app, services.tokens)
+    access.guard(app, services.tokens, services.rates)
     idempotency.remember(app, services.store)
+    whole, services = services, access.reached(services)
     api = FraisierApi(app, spec_kwargs=_about())
     api.register_blueprint(deployments.blueprint(services))
     parts = (fraises, queue, git_webhooks)
@@ -113,8 +115,9 @@ def create_app(services: Services) -> Flask:
     api.register_blueprint(webhook_endpoints.blueprint(services))
     api.register_blueprint(freezes.blueprint(services))
     api.register_blueprint(audit.blueprint(services))
-    api.register_blueprint(health.blueprint(services))
-    api.register_blueprint(health.blueprint(services), url_prefix="/api/v1", name="health_v1")
+    api.register_blueprint(tokens.blueprint(services))
+    api.register_blueprint(health.blueprint(whole))
+    api.register_blueprint(health.blueprint(whole), url_prefix="/api/v1", name="health_v1")
     api.register_blueprint(metrics.blueprint(registry))
     app.register_blueprint(documents.blueprint(lambda: api.document))
     app.after_request(_harden)

@@ -10,6 +10,7 @@ from marshmallow.validate import OneOf
 
 from fraisier.api.asks import AuditQuery, said
 from fraisier.api.cursors import split
+from fraisier.api.foreign import Foreign
 from fraisier.api.lists import microseconds
 from fraisier.api.pages import page
 from fraisier.api.parts import moment, page_of, text
@@ -37,7 +38,10 @@ AuditPage = page_of("audit", AuditItem)
 
 def blueprint(services: Services) -> Routes:
     """Return the route of the audit trail."""
-    routes = Routes("audit", __name__, url_prefix="/api/v1/audit", description="Who did what.")
+    routes = Routes(
+        "audit", __name__, url_prefix="/api/v1/audit", description="Who did what.",
+        foreign=Foreign.REFUSED,
+    )  # fmt: skip
 
     @routes.operation("GET", "", Scope.ADMIN, AuditPage, query=AuditQuery)
     def audit(query: dict[str, Any]) -> Response:

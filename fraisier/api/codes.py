@@ -23,7 +23,7 @@ ALWAYS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("request_entity_too_large",),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("unsupported_media_type",),
     HTTPStatus.UNPROCESSABLE_ENTITY: ("invalid_arguments",),
-    HTTPStatus.TOO_MANY_REQUESTS: ("too_many_requests",),
+    HTTPStatus.TOO_MANY_REQUESTS: ("rate_limited",),
     HTTPStatus.BAD_GATEWAY: ("error",),
     HTTPStatus.SERVICE_UNAVAILABLE: ("store_failed",),
 }
@@ -35,6 +35,8 @@ KEYED = {
 #: What besides may be where something is to begin: the ends of such paths, and the codes.
 BEGINNING = ("/deployments", "/promote")
 STOPPED = ("frozen", "outside_deploy_window")
+#: The ends of the paths that can be followed live.
+STREAMS = ("/events", "/logs")
 #: What besides may be where git servers and hosts are asked.
 FAR = {HTTPStatus.SERVICE_UNAVAILABLE: ("configuration_invalid", "runner_failed")}
 
@@ -51,6 +53,8 @@ def _codes(path: str, operation: Operation, status: HTTPStatus) -> Iterator[str]
     yield from ALWAYS.get(status, ())
     if status is HTTPStatus.CONFLICT and path.endswith(BEGINNING):
         yield from STOPPED
+    if status is HTTPStatus.TOO_MANY_REQUESTS and path.endswith(STREAMS):
+        yield "too_many_requests"
     far = str(HTTPStatus.BAD_GATEWAY.value) in operation["responses"]
     keyed = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
     if keyed and not (far and status is HTTPStatus.CONFLICT):  # a deployment has its key recorded

@@ -26,6 +26,7 @@ from fraisier.api.asks import (
     LastEventHeader,
     RollbackRequest,
 )
+from fraisier.api.foreign import Foreign
 from fraisier.api.glass import require_glass
 from fraisier.api.lists import page_of_deployments
 from fraisier.api.pages import page
@@ -45,7 +46,10 @@ LOCATION = {"Location": {"description": "Where the deployment is.", "schema": {"
 
 def blueprint(services: Services) -> Routes:
     """Return the routes of deployments."""
-    routes = Routes("deployments", __name__, url_prefix=PREFIX, description="Deployments.")
+    routes = Routes(
+        "deployments", __name__, url_prefix=PREFIX, description="Deployments.",
+        foreign=Foreign.HIDDEN,
+    )  # fmt: skip
     _asking(routes, services)
     _looking(routes, services)
     return routes

@@ -9,6 +9,7 @@ from flask import Response, jsonify
 from fraisier.api.answers import EnvironmentItem, EnvironmentPage
 from fraisier.api.answers_of_health import EnvironmentConfig, EnvironmentHealthItem
 from fraisier.api.asks import ListQuery
+from fraisier.api.foreign import Foreign
 from fraisier.api.pages import page_of_all
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
@@ -21,7 +22,10 @@ from fraisier.engine.redacted import config_json
 def blueprint(services: Services) -> Routes:
     """Return the routes of environments."""
     prefix = "/api/v1/environments"
-    routes = Routes("environments", __name__, url_prefix=prefix, description="Environments.")
+    routes = Routes(
+        "environments", __name__, url_prefix=prefix, description="Environments.",
+        foreign=Foreign.HIDDEN,
+    )  # fmt: skip
 
     @routes.operation("GET", "", Scope.READ, EnvironmentPage, query=ListQuery)
     def environments(query: dict[str, Any]) -> Response:
@@ -59,7 +63,7 @@ def _health(services: Services, environment: str) -> dict[str, Any]:
     targets = _targets(services, environment)
     if services.health is None:
         raise Unavailable("this server asks no hosts", "ask another one")
-    found = services.health.known(environment)
+    found = services.health.known(targets)
     if found is not None:
         return found
     with services.slow():

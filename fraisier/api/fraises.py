@@ -18,6 +18,7 @@ from fraisier.api.answers import (
 )
 from fraisier.api.asks import ListQuery, PromoteRequest, StatusQuery, UnlockRequest
 from fraisier.api.deployments import LOCATION, accepted
+from fraisier.api.foreign import Foreign
 from fraisier.api.glass import require_glass
 from fraisier.api.pages import page_of_all
 from fraisier.api.routes import Routes
@@ -33,7 +34,10 @@ def blueprints(services: Services) -> list[Routes]:
 
 
 def _fraises(services: Services) -> Routes:
-    routes = Routes("fraises", __name__, url_prefix="/api/v1/fraises", description="Services.")
+    routes = Routes(
+        "fraises", __name__, url_prefix="/api/v1/fraises", description="Services.",
+        foreign=Foreign.HIDDEN,
+    )  # fmt: skip
 
     @routes.operation("GET", "", Scope.READ, FraisePage, query=ListQuery)
     def fraises(query: dict[str, Any]) -> Response:
@@ -90,7 +94,10 @@ def _fraises(services: Services) -> Routes:
 
 
 def _providers(services: Services) -> Routes:
-    routes = Routes("providers", __name__, url_prefix="/api/v1/providers", description="Providers.")
+    routes = Routes(
+        "providers", __name__, url_prefix="/api/v1/providers", description="Providers.",
+        foreign=Foreign.SHARED,
+    )  # fmt: skip
 
     @routes.operation("GET", "", Scope.READ, ProviderPage, query=ListQuery)
     def providers(query: dict[str, Any]) -> Response:

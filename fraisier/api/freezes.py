@@ -10,6 +10,7 @@ from marshmallow.validate import OneOf
 
 from fraisier.api.access import who
 from fraisier.api.asks import FreezeRequest, FreezesQuery, said
+from fraisier.api.foreign import Foreign
 from fraisier.api.lists import microseconds
 from fraisier.api.pages import page_of_all
 from fraisier.api.parts import moment, page_of, text
@@ -41,8 +42,9 @@ FreezePage = page_of("freezes", FreezeItem)
 def blueprint(services: Services) -> Routes:
     """Return the routes of freezes."""
     routes = Routes(
-        "freezes", __name__, url_prefix="/api/v1/freezes", description="When nothing begins."
-    )
+        "freezes", __name__, url_prefix="/api/v1/freezes", description="When nothing begins.",
+        foreign=Foreign.REFUSED,
+    )  # fmt: skip
 
     @routes.operation("GET", "", Scope.READ, FreezePage, query=FreezesQuery)
     def freezes(query: dict[str, Any]) -> Response:

@@ -12,6 +12,7 @@ from marshmallow.validate import OneOf
 from fraisier.api.access import who
 from fraisier.api.asks import ListQuery, RedeliverRequest, said
 from fraisier.api.cursors import split
+from fraisier.api.foreign import Foreign
 from fraisier.api.pages import page
 from fraisier.api.parts import list_of, moment, page_of, text
 from fraisier.api.problems import Explained
@@ -99,7 +100,7 @@ def _door(services: Services) -> Routes:
 def _log(services: Services) -> Routes:
     routes = Routes(
         "webhook-deliveries", __name__, url_prefix="/api/v1/webhooks",
-        description="What came in from git hosts.",
+        description="What came in from git hosts.", foreign=Foreign.REFUSED,
     )  # fmt: skip
 
     @routes.operation(

@@ -12,6 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
+from fraisier.api.foreign import Foreign
 from fraisier.api.metrics_of_health import HealthFigures
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
@@ -142,13 +143,16 @@ def registry_of(app: Flask, services: Services) -> CollectorRegistry:
 
 def blueprint(registry: CollectorRegistry) -> Routes:
     """Return the route that Prometheus scrapes."""
-    routes = Routes("metrics", __name__, description="For Prometheus.")
+    routes = Routes("metrics", __name__, description="For Prometheus.", foreign=Foreign.REFUSED)
 
     @routes.operation(
-        "GET", "/metrics", Scope.READ, content_type="text/plain", security=[{"token": []}, {}]
+        "GET", "/metrics", Scope.METRICS, content_type="text/plain", security=[{"token": []}, {}]
     )
     def metrics() -> Response:
-        """Give all metrics as Prometheus' text. From this machine no token is needed."""
+        """Give all metrics as Prometheus' text. From this machine no token is needed.
+
+        For other machines there are tokens of scope `metrics`, which open nothing else.
+        """
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
     return routes

@@ -17,6 +17,7 @@ from fraisier.domain.errors import (
     KeyInProgress,
     KeyReused,
     NotFound,
+    RateLimited,
     Refused,
     RunnerError,
     StoreError,
@@ -33,6 +34,7 @@ RETRY_SECONDS = 2
 STATUSES: tuple[tuple[type[FraisierError], HTTPStatus], ...] = (
     (Unauthorized, HTTPStatus.UNAUTHORIZED),
     (Forbidden, HTTPStatus.FORBIDDEN),
+    (RateLimited, HTTPStatus.TOO_MANY_REQUESTS),
     (NotFound, HTTPStatus.NOT_FOUND),
     (KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
@@ -75,6 +77,13 @@ class Problems:
             answer.headers["WWW-Authenticate"] = 'Bearer realm="fraisier"'
         if isinstance(error, Unavailable | StoreError | KeyInProgress | TooMany):
             answer.headers["Retry-After"] = str(RETRY_SECONDS)
+        if isinstance(error, RateLimited):
+            answer.headers["Retry-After"] = str(error.seconds)
+            answer.headers |= {
+                "X-RateLimit-Limit": str(error.limit),
+                "X-RateLimit-Remaining": "0",
+                "X-RateLimit-Reset": str(error.seconds),
+            }
         return answer
 
     def of_http(self, error: HTTPException) -> Response:

@@ -9,6 +9,7 @@ from flask import Response, jsonify
 from fraisier.api.access import who
 from fraisier.api.answers_of_queue import PauseItem, QueueItem, WorkerPage
 from fraisier.api.asks import ListQuery, PauseRequest, ResumeRequest
+from fraisier.api.foreign import Foreign
 from fraisier.api.pages import page_of_all
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
@@ -21,9 +22,12 @@ def blueprints(services: Services) -> list[Routes]:
 
 
 def _queue(services: Services) -> Routes:
-    routes = Routes("queue", __name__, url_prefix="/api/v1/queue", description="The queue.")
+    routes = Routes(
+        "queue", __name__, url_prefix="/api/v1/queue", description="The queue.",
+        foreign=Foreign.REFUSED,
+    )  # fmt: skip
 
-    @routes.operation("GET", "", Scope.READ, QueueItem)
+    @routes.operation("GET", "", Scope.READ, QueueItem, foreign=Foreign.HIDDEN)
     def queue() -> Response:
         """Show what waits and why, what runs where, who works, and whether it is paused."""
         return jsonify(services.overview.queue())
@@ -45,7 +49,10 @@ def _queue(services: Services) -> Routes:
 
 
 def _workers(services: Services) -> Routes:
-    routes = Routes("workers", __name__, url_prefix="/api/v1/workers", description="Workers.")
+    routes = Routes(
+        "workers", __name__, url_prefix="/api/v1/workers", description="Workers.",
+        foreign=Foreign.HIDDEN,
+    )  # fmt: skip
 
     @routes.operation("GET", "", Scope.READ, WorkerPage, query=ListQuery)
     def workers(query: dict[str, Any]) -> Response:

@@ -11,6 +11,7 @@ from marshmallow import Schema
 from werkzeug.routing import Map, UnicodeConverter
 
 from fraisier.api.asks import NAME_LENGTH, KeyHeader
+from fraisier.api.foreign import Foreign
 from fraisier.api.idempotency import once
 from fraisier.api.parsing import StrictParser
 from fraisier.domain.token import Scope
@@ -32,6 +33,11 @@ class Routes(Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = StrictParser()
 
+    def __init__(self, *named: Any, foreign: Foreign | None = None, **more: Any) -> None:
+        """Make one whose routes treat what is foreign to a token so, where they do not say."""
+        super().__init__(*named, **more)
+        self._foreign = foreign
+
     def operation(
         self,
         method: str,
@@ -40,6 +46,7 @@ class Routes(Blueprint):  # type: ignore[misc]
         answer: Shape = None,
         status: int = 200,
         *,
+        foreign: Foreign | None = None,
         body: Shape = None,
         body_required: bool = True,
         query: Shape = None,
@@ -51,6 +58,9 @@ class Routes(Blueprint):  # type: ignore[misc]
         **described: Any,
     ) -> Callable[[View], View]:
         """Add a view as an operation; `scope` None needs no token, as `access.OPEN` must say too.
+
+        `foreign` says what a token gets that reaches some targets only, where it is not as with the
+        other routes here. Where nothing is said such a token is refused, and a test fails.
 
         The view is given what `body`, then `query`, then `header` said (`keyed`: that header is
         the Idempotency-Key), as dicts, and then the parts of the path. Other POSTs are done `once`
@@ -81,7 +91,7 @@ class Routes(Blueprint):  # type: ignore[misc]
             if scope is not None:
                 more: dict[str, Any] = {"security": list(security), "x-scope": scope.value}
                 wrapped = self.doc(**more)(wrapped)
-                wrapped.scope = scope
+                wrapped.scope, wrapped.foreign = scope, foreign or self._foreign
             self.route(rule, methods=[method])(wrapped)
             return view
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, cast
 
 from fraisier.api.streams import ServerSentEvents
 from fraisier.domain.audit import AuditStore
@@ -15,6 +15,7 @@ from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.errors import Unavailable
 from fraisier.domain.freeze import FreezeStore
 from fraisier.domain.ports import Store
+from fraisier.domain.reach import Reach
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.environment_health import EnvironmentHealth
 from fraisier.engine.following import Following, Limits
@@ -24,9 +25,11 @@ from fraisier.engine.overview import Overview
 from fraisier.engine.preview import Previews
 from fraisier.engine.pushes import Pushes
 from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.engine.rates import Rates
 from fraisier.engine.reloading import Reloading
 from fraisier.engine.tending import Tending
 from fraisier.engine.tokens import Tokens
+from fraisier.engine.within import within
 from fraisier.webhooks.incoming import Intake
 from fraisier.webhooks.outgoing import Outgoing
 
@@ -50,7 +53,7 @@ class Services:
     where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it;
     `limits` bounds the streams that follow logs; `health` asks the hosts how what is deployed
     there is; `configuration` tells of the file, where it is followed; `tending` works with
-    services.
+    services; `rates` bounds what one token may send.
     """
 
     catalogue: Catalogue
@@ -69,6 +72,7 @@ class Services:
     health: EnvironmentHealth | None = None
     configuration: Reloading | None = None
     tending: Tending | None = None
+    rates: Rates | None = None
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
     )
@@ -91,7 +95,7 @@ class Services:
 
     @cached_property
     def following(self) -> Following:
-        """Return what tells those who follow a log live."""
+        """Return what tells those who follow a log live; it is one for the whole server."""
         parts = (self.store, self.tokens.still_valid, self.stop.drain, ServerSentEvents())
         return Following(*parts, self.limits)
 
@@ -99,6 +103,20 @@ class Services:
     def freezes(self) -> Freezes:
         """Return the verbs on freezes."""
         return Freezes(self.catalogue, self.store, self.ring)
+
+    def within(self, reach: Reach) -> Services:
+        """Return the same for one who reaches some targets only: of others there are none."""
+        if reach.everything:
+            return self
+        narrowed = replace(
+            self,
+            catalogue=self.catalogue.within(reach),
+            store=cast("Records", within(self.store, reach)),
+            deployments=self.deployments.within(reach),
+            previews=self.previews.within(reach),
+        )
+        narrowed.__dict__["following"] = self.following
+        return narrowed
 
     def slow(self) -> AbstractContextManager[None]:
         """Bound what asks other machines, and refuse it once the server is to stop.

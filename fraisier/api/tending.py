@@ -13,6 +13,7 @@ from marshmallow.validate import Length, Range
 
 from fraisier.api.access import who
 from fraisier.api.asks import NAME_LENGTH, Request, Seconds, optional, printable, said
+from fraisier.api.foreign import Foreign
 from fraisier.api.parts import list_of, text
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
@@ -93,7 +94,10 @@ class RestoreRequest(HostRequest):
 def blueprint(services: Services) -> Routes:
     """Return the routes of what is done with a service outside deployments."""
     prefix = "/api/v1/fraises/<name:fraise>/environments/<name:environment>"
-    routes = Routes("services", __name__, url_prefix=prefix, description="The service itself.")
+    routes = Routes(
+        "services", __name__, url_prefix=prefix, description="The service itself.",
+        foreign=Foreign.HIDDEN,
+    )  # fmt: skip
     _looking(routes, services)
     for verb in CONTROLS:
         _control(routes, services, verb)
@@ -108,20 +112,22 @@ def _looking(routes: Routes, services: Services) -> None:
     def probe(_body: dict[str, Any], fraise: str, environment: str) -> Response:
         """Show what really runs on each host, and where it `differs` from the records."""
         with services.long():
-            return _hosts(_tending(services).probe(Where(fraise, environment)))
+            where = Where(fraise, environment)
+            return _hosts(_tending(services, where).probe(where))
 
     @routes.operation("GET", "/app/status", Scope.READ, HostAnswers, query=HostQuery)
     def status(query: dict[str, Any], fraise: str, environment: str) -> Response:
         """Show how the service is on each host."""
         with services.long():
-            return _hosts(_tending(services).status(Where(fraise, environment, **query)))
+            where = Where(fraise, environment, **query)
+            return _hosts(_tending(services, where).status(where))
 
     @routes.operation("GET", "/app/logs", Scope.READ, LogAnswers, query=LogQuery)
     def logs(query: dict[str, Any], fraise: str, environment: str) -> Response:
         """Show what the service wrote, as its hosts have it; `next` asks for what comes then."""
         where = Where(fraise, environment, query["host"])
         with services.long():
-            found, then = _tending(services).logs(where, _asked(query))
+            found, then = _tending(services, where).logs(where, _asked(query))
         return jsonify({"hosts": found, "next": places.written(then)})
 
 
@@ -129,7 +135,7 @@ def _control(routes: Routes, services: Services, verb: str) -> None:
     def control(body: dict[str, Any], fraise: str, environment: str) -> Response:
         where = Where(fraise, environment, **body)
         with services.long():
-            return jsonify(_tending(services).control(where, verb, who()))
+            return jsonify(_tending(services, where).control(where, verb, who()))
 
     healthy = "" if verb == "stop" else "; each host must become healthy"
     control.__name__, control.__doc__ = verb, f"{verb.capitalize()} the service{healthy}."
@@ -147,7 +153,7 @@ def _admin(routes: Routes, services: Services) -> None:
         where = Where(fraise, environment, body["host"])
         asked = (body["command"], body["timeout"], who())
         with services.long():
-            return _hosts(_tending(services).execute(where, *asked))
+            return _hosts(_tending(services, where).execute(where, *asked))
 
 
 def _backups(routes: Routes, services: Services) -> None:
@@ -155,21 +161,23 @@ def _backups(routes: Routes, services: Services) -> None:
     def backups(query: dict[str, Any], fraise: str, environment: str) -> Response:
         """List the backups on each host, newest first."""
         with services.long():
-            return _hosts(_tending(services).backups(Where(fraise, environment, **query)))
+            where = Where(fraise, environment, **query)
+            return _hosts(_tending(services, where).backups(where))
 
     @routes.operation("POST", "/backups", Scope.DEPLOY, HostAnswers, body=HostRequest,
                       body_required=False)  # fmt: skip
     def take(body: dict[str, Any], fraise: str, environment: str) -> Response:
         """Take a backup now, as a deployment does before it changes anything."""
         with services.long():
-            return _hosts(_tending(services).take(Where(fraise, environment, **body), who()))
+            where = Where(fraise, environment, **body)
+            return _hosts(_tending(services, where).take(where, who()))
 
     @routes.operation("POST", "/backups/restore", Scope.ADMIN, HostAnswers, body=RestoreRequest)
     def restore(body: dict[str, Any], fraise: str, environment: str) -> Response:
         """Put a backup back in the place of what is there; the service is stopped meanwhile."""
         where = Where(fraise, environment, body["host"])
         with services.long():
-            return _hosts(_tending(services).restore(where, body["id"] or "", who()))
+            return _hosts(_tending(services, where).restore(where, body["id"] or "", who()))
 
 
 def _asked(query: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +191,9 @@ def _hosts(found: list[dict[str, Any]]) -> Response:
     return jsonify({"hosts": found})
 
 
-def _tending(services: Services) -> Tending:
+def _tending(services: Services, where: Where) -> Tending:
+    """Return what works with hosts; raise NotFound where the asker sees no such target."""
+    services.catalogue.target(where.fraise, where.environment)
     if services.tending is None:
         raise NotFound("this server does not reach hosts")
     return services.tending

@@ -11,6 +11,7 @@ from marshmallow.validate import OneOf
 from fraisier.api.access import who
 from fraisier.api.asks import ListQuery, RedeliverRequest, TestRequest, said
 from fraisier.api.cursors import split
+from fraisier.api.foreign import Foreign
 from fraisier.api.pages import page, page_of_all
 from fraisier.api.parts import list_of, moment, page_of, text
 from fraisier.api.routes import Routes
@@ -74,7 +75,7 @@ def blueprint(services: Services) -> Routes:
     """Return the routes of the receivers of events."""
     routes = Routes(
         "webhook-endpoints", __name__, url_prefix="/api/v1/webhook-endpoints",
-        description="Webhooks and notifications that go out.",
+        description="Webhooks and notifications that go out.", foreign=Foreign.REFUSED,
     )  # fmt: skip
 
     @routes.operation("GET", "", Scope.READ, EndpointPage, query=ListQuery, problems=(404,))

@@ -55,7 +55,7 @@ WITH_SERVER = frozenset(
     {
         "app", "audit", "backups", "cancel", "completion", "deploy", "events", "freeze", "freezes",
         "history", "hosts", "list", "logs", "plan", "promote", "providers", "queue", "resume",
-        "rollback", "show", "status", "unfreeze", "unlock", "webhook",
+        "rollback", "show", "status", "token", "unfreeze", "unlock", "webhook",
     }
 )  # fmt: skip
 HELP = ["-h", "--help"]

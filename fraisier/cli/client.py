@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fraisier.cli.client_services import RemoteServices
@@ -13,6 +13,7 @@ from fraisier.cli.paths import endpoint as _endpoint
 from fraisier.cli.paths import environment as _environment
 from fraisier.cli.paths import fraise as _fraise
 from fraisier.cli.paths import segment as _segment
+from fraisier.cli.paths import token as _token
 from fraisier.cli.problems import SIGN_IN
 from fraisier.cli.shapes import many, one
 from fraisier.cli.transport import Transport
@@ -201,6 +202,29 @@ class RemoteControl(RemoteServices):
         missing = NotFound(f'no delivery "{delivery_id}"', "see: fraisier webhook deliveries")
         path = f"/webhook-endpoints/deliveries/{_segment(delivery_id, missing)}/redeliver"
         return one("delivery", self._http.post(path, {}, seconds=REQUEST_SECONDS))
+
+    def tokens(self) -> list[Json]:
+        """Return every token of the server, page by page."""
+        found: list[Json] = []
+        while True:
+            page = many("tokens", self._http.get("/auth/tokens", limit=PAGE, offset=len(found)))
+            found += page
+            if len(page) < PAGE:
+                return found
+
+    def create_token(self, name: str, scope: str, targets: Sequence[str], expires: str) -> Json:
+        """Have the server make a token, for one that reaches as far."""
+        body = {"name": name, "scope": scope, "targets": [*targets], "expires_in": expires}
+        return one("secret", self._http.post("/auth/tokens", body, seconds=REQUEST_SECONDS))
+
+    def rotate_token(self, token_id: str, overlap: float) -> Json:
+        """Have the server give a token another secret."""
+        path = f"{_token(token_id)}/rotate"
+        return one("secret", self._http.post(path, {"overlap": overlap}, seconds=REQUEST_SECONDS))
+
+    def revoke_token(self, token_id: str) -> Json:
+        """Make a token of the server invalid."""
+        return one("token", self._http.delete(_token(token_id)))
 
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Watch the server's worker; `stop()` ends the watching only."""

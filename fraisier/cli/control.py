@@ -147,6 +147,18 @@ class Control(Protocol):
     def restore_backup(self, where: Where, backup_id: str) -> list[Json]:
         """Put a backup back on each host."""
 
+    def tokens(self) -> list[Json]:
+        """Return every token, newest first (`token_json`)."""
+
+    def create_token(self, name: str, scope: str, targets: Sequence[str], expires: str) -> Json:
+        """Make a token and return it, with its secret under `token`."""
+
+    def rotate_token(self, token_id: str, overlap: float) -> Json:
+        """Give a token another secret; the one before is valid for so many seconds."""
+
+    def revoke_token(self, token_id: str) -> Json:
+        """Make a token invalid for good and return it."""
+
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Stay with a deployment to its end, or until `stop()`; return it as it then is."""
 

@@ -11,13 +11,22 @@ from fraisier.domain.errors import ConfigurationError
 from fraisier.domain.event import Event
 from fraisier.domain.incoming import IncomingFilter, IncomingStatus
 from fraisier.domain.ports import Filter
+from fraisier.domain.reach import Reach
+from fraisier.domain.token import Scope, Token, lifetime
 from fraisier.engine.deployments import Wish
 from fraisier.engine.freezes import FreezeWish
 from fraisier.engine.looks import Looks
 from fraisier.engine.pushes import incoming_json
 from fraisier.engine.tending import Where
+from fraisier.engine.tokens import DAY
 from fraisier.engine.trail import audit_page
-from fraisier.engine.views import deployment_json, event_json, provider_json, target_json
+from fraisier.engine.views import (
+    deployment_json,
+    event_json,
+    provider_json,
+    target_json,
+    token_json,
+)
 from fraisier.wiring import Application
 
 
@@ -183,6 +192,25 @@ class LocalControl:
         """Do it from this process."""
         return self._application.tending.restore(where, backup_id, who())
 
+    def tokens(self) -> list[Json]:
+        """Return every token in the records."""
+        return [token_json(each) for each in self._application.tokens.all()]
+
+    def create_token(self, name: str, scope: str, targets: Sequence[str], expires: str) -> Json:
+        """Make a token for who may read the records, and so may make any."""
+        lasts, reach = lifetime(expires), Reach.of(targets)
+        days = None if lasts is None else lasts / DAY
+        made = self._application.tokens.create(name, Scope(scope), days, who(), reach)
+        return _with_secret(*made)
+
+    def rotate_token(self, token_id: str, overlap: float) -> Json:
+        """Give a token another secret."""
+        return _with_secret(*self._application.tokens.rotate(token_id, overlap, who()))
+
+    def revoke_token(self, token_id: str) -> Json:
+        """Make a token invalid."""
+        return token_json(self._application.tokens.revoke(token_id, who()))
+
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Do the work in this process; `stop()` cancels it."""
         application = self._application
@@ -204,6 +232,10 @@ class LocalControl:
         """Settle what the dead left, where the configuration says how their hosts are reached."""
         with suppress(ConfigurationError):
             self._application.recovery()
+
+
+def _with_secret(token: Token, secret: str) -> Json:
+    return {**token_json(token), "token": secret}
 
 
 def _told(events: Sequence[Event]) -> list[Json]:

@@ -10,6 +10,7 @@ from fraisier.domain.errors import (
     EnvironmentNotFound,
     FraiseNotFound,
     NotFound,
+    TokenNotFound,
 )
 from fraisier.engine.tending import Where
 
@@ -37,6 +38,12 @@ def place(where: Where) -> str:
     """Return the path of a target; raise NotFound."""
     name = environment(where.fraise, where.environment)
     return f"{fraise(where.fraise)}/environments/{name}"
+
+
+def token(name: str) -> str:
+    """Return the path of a token; raise TokenNotFound."""
+    missing = TokenNotFound(f'no token "{name}"', "see: fraisier token list")
+    return f"/auth/tokens/{segment(name, missing)}"
 
 
 def endpoint(name: str) -> str:

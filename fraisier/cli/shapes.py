@@ -20,6 +20,8 @@ _DELIVERY = ("id", "endpoint", "event", "status", "created_at", "next_at", "atte
 _RECEIVED = ("delivery", "status", "reason", "provider", "event", "received_at", "pushes",
              "deployments")  # fmt: skip
 _FREEZE = ("id", "state", "fraise", "environment", "reason", "by", "from", "until")
+_TOKEN = ("id", "name", "scope", "targets", "valid", "expires_at", "last_used_at", "created_by",
+          "previous_until")  # fmt: skip
 #: What is asked for -> the keys that commands read of it; an answer may have more.
 ONE: Mapping[str, tuple[str, ...]] = {
     "deployment": _DEPLOYMENT,
@@ -30,11 +32,14 @@ ONE: Mapping[str, tuple[str, ...]] = {
     "pause": ("by", "reason", "at"),
     "freeze": _FREEZE,
     "delivery": _DELIVERY,
+    "token": _TOKEN,
+    "secret": (*_TOKEN, "token"),
     "received": _RECEIVED,
     "controlled": ("hosts", "left"),
     "log": ("hosts", "next"),
 }
 MANY: Mapping[str, tuple[str, ...]] = {
+    "tokens": _TOKEN,
     "deliveries": _DELIVERY,
     "received": _RECEIVED,
     "endpoints": ("name", "type", "to", "events", "enabled", "failing_since", "pending"),

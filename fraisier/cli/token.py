@@ -1,23 +1,23 @@
-"""Tokens for the control API, made where its database is."""
+"""Tokens for the control API: made, listed, given another secret, revoked; here or on a server."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
 import click
 
 from fraisier.cli.context import Context, table
-from fraisier.cli.control import who
+from fraisier.cli.control import Json
 from fraisier.domain.errors import UsageError
-from fraisier.domain.token import Scope
-from fraisier.engine.views import token_json
+from fraisier.domain.reach import ALL
+from fraisier.domain.token import DAYS_OF_TOKENS, LONGEST_OVERLAP, Scope
 
-DAYS = {"h": 1 / 24, "d": 1, "w": 7}
+SHOWN = ("id", "name", "scope", "only", "valid", "expires_at", "last_used_at", "created_by")
 
 
 @click.group()
 def token() -> None:
-    """Make, list and revoke tokens for the control API, on the machine of its database."""
+    """Make, list, rotate and revoke tokens for the control API."""
 
 
 @token.command()
@@ -25,28 +25,45 @@ def token() -> None:
 @click.option("--scope", type=click.Choice([scope.value for scope in Scope]),
               default=Scope.DEPLOY.value, show_default=True,
               help="How far it reaches: each holds those before it.")  # fmt: skip
-@click.option("--expires", default="90d", show_default=True, metavar="TIME",
+@click.option("--only", "targets", multiple=True, metavar="PATTERN",
+              help="Only these targets: FRAISE/ENVIRONMENT, each a name, * or the beginning of "
+                   "names and then *. May be repeated.")  # fmt: skip
+@click.option("--expires", default=DAYS_OF_TOKENS, show_default=True, metavar="TIME",
               help="How long it is valid: 12h, 90d, 52w, or never.")  # fmt: skip
 @click.pass_obj
-def create(context: Context, name: str, scope: str, expires: str) -> None:
+def create(context: Context, name: str, scope: str, targets: Sequence[str], expires: str) -> None:
     """Make a token and print it, this once: it is kept nowhere."""
     if not name.isprintable() or not 0 < len(name) <= 255:
         raise UsageError("the name of a token is 1 to 255 printable characters")
-    made, secret = context.application.tokens.create(name, Scope(scope), _days(expires), who())
-    shown = token_json(made)
-    until = f"until {shown['expires_at']}" if made.expires_at else "until it is revoked"
-    context.say(f"{made.id} ({scope}) is valid {until}; this is its secret, shown only now:")
-    context.emit({**shown, "token": secret}, secret)
+    _tell_secret(context, context.control.create_token(name, scope, targets or (ALL,), expires))
 
 
 @token.command(name="list")
 @click.pass_obj
 def list_(context: Context) -> None:
     """List the tokens; nobody can show their secrets again."""
-    found = [token_json(each) for each in context.application.tokens.all()]
-    columns = ("id", "name", "scope", "valid", "expires_at", "last_used_at", "created_by")
-    rows = [{**each, "valid": "yes" if each["valid"] else "no"} for each in found]
-    context.emit({"tokens": found}, table(rows, columns))
+    found = context.control.tokens()
+    rows = [
+        {**each, "valid": "yes" if each["valid"] else "no", "only": _only(each) or "all"}
+        for each in found
+    ]
+    context.emit({"tokens": found}, table(rows, SHOWN))
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@click.option("--overlap", type=click.FloatRange(0, LONGEST_OVERLAP), default=0.0,
+              metavar="SECONDS", show_default=True,
+              help="How long the secret before stays valid.")  # fmt: skip
+@click.pass_obj
+def rotate(context: Context, token_id: str, overlap: float) -> None:
+    """Give a token another secret and print it, this once.
+
+    It is valid as long again as it was. What is done with it is recorded under the same ID.
+    """
+    made = context.control.rotate_token(token_id, overlap)
+    context.say(f"the secret before it is valid until {made['previous_until']}")
+    _tell_secret(context, made)
 
 
 @token.command()
@@ -54,14 +71,17 @@ def list_(context: Context) -> None:
 @click.pass_obj
 def revoke(context: Context, token_id: str) -> None:
     """Make a token invalid for good, from the next request on."""
-    revoked = context.application.tokens.revoke(token_id, who())
-    context.emit(token_json(revoked), f"{revoked.id} ({revoked.name}) is revoked")
+    revoked = context.control.revoke_token(token_id)
+    context.emit(revoked, f"{revoked['id']} ({revoked['name']}) is revoked")
 
 
-def _days(text: str) -> float | None:
-    if text == "never":
-        return None
-    found = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", text)
-    if found is None:
-        raise UsageError(f'"{text}" is no time', "write 12h, 90d, 52w or never")
-    return int(found[1]) * DAYS[found[2]]
+def _tell_secret(context: Context, made: Json) -> None:
+    until = f"until {made['expires_at']}" if made["expires_at"] else "until it is revoked"
+    what = f"{made['scope']} on {_only(made)}" if _only(made) else made["scope"]
+    context.say(f"{made['id']} ({what}) is valid {until}; this is its secret, shown only now:")
+    context.emit(made, made["token"])
+
+
+def _only(token: Json) -> str:
+    """Return what a token is restricted to; empty where it is not."""
+    return "" if ALL in token["targets"] else ", ".join(token["targets"])

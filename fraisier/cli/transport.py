@@ -111,7 +111,7 @@ class Transport:
             ) as answer:
                 return Answer(answer.status_code, answer.headers, b"".join(_body(answer, limit)))
         except requests.RequestException as error:
-            looks = method == "GET" or "dry_run" in request.get("json", {})
+            looks = method == "GET" or "dry_run" in request.get("json", ())
             raise problems.fault(self.url, error, changes=not looks) from None
 
     def _data(self, answer: Answer) -> dict[str, Any]:

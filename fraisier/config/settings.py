@@ -13,10 +13,13 @@ from fraisier.config.labels import label_problem
 from fraisier.config.networks import Network, networks_of, networks_problem
 from fraisier.domain.errors import ConfigurationError, Problem
 from fraisier.domain.nats_url import nats_problem
+from fraisier.domain.rate import CHANGES, REQUESTS
 from fraisier.domain.worker import LEASE_SECONDS
 
 #: Connections of one process to its database, where nothing is set.
 CONNECTIONS = 20
+#: A limit of requests in a minute; none is so small that a client cannot work.
+LEAST_RATE, MOST_RATE = 10, 1_000_000
 SHORTEST_LEASE, LONGEST_LEASE = 3, 3600
 
 
@@ -28,7 +31,8 @@ class Settings:
     servers, separated by commas; `region` and `network` are the labels of what works here. `lease`:
     a worker that has not been heard of for so many seconds is dead. `database_pool` is how many
     connections to the database one process may have. `allowed_networks` are the private ones that
-    outgoing requests may reach.
+    outgoing requests may reach; `rate_limit` and `rate_limit_changes` are how many requests one
+    token may send in a minute.
     """
 
     config: str | None = None
@@ -40,6 +44,8 @@ class Settings:
     lease: float = LEASE_SECONDS
     database_pool: int = CONNECTIONS
     allowed_networks: tuple[Network, ...] = ()
+    rate_limit: int = REQUESTS
+    rate_limit_changes: int = CHANGES
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -62,6 +68,8 @@ class Settings:
             database_pool=int(given["DATABASE_POOL"] or CONNECTIONS),
             lease=float(given["LEASE"] or LEASE_SECONDS),
             allowed_networks=networks_of(given["ALLOWED_NETWORKS"]),
+            rate_limit=int(given["RATE_LIMIT"] or REQUESTS),
+            rate_limit_changes=int(given["RATE_LIMIT_CHANGES"] or CHANGES),
         )
 
     def database_for(self, config_file: str | Path) -> str:
@@ -80,6 +88,12 @@ def _lease_problem(seconds: str) -> str | None:
     return None if fine else f"whole seconds, from {SHORTEST_LEASE} to {LONGEST_LEASE}"
 
 
+def _rate_problem(number: str) -> str | None:
+    plain = re.fullmatch(r"[0-9]{1,7}", number)
+    fine = plain and LEAST_RATE <= int(number) <= MOST_RATE
+    return None if fine else f"requests in a minute, from {LEAST_RATE} to {MOST_RATE}"
+
+
 _READ = (
     "CONFIG",
     "DATABASE_URL",
@@ -90,6 +104,8 @@ _READ = (
     "LEASE",
     "DATABASE_POOL",
     "ALLOWED_NETWORKS",
+    "RATE_LIMIT",
+    "RATE_LIMIT_CHANGES",
 )
 _CHECKS = {
     "DATABASE_URL": database_problem,
@@ -100,4 +116,6 @@ _CHECKS = {
     "NETWORK": label_problem,
     "LEASE": _lease_problem,
     "ALLOWED_NETWORKS": networks_problem,
+    "RATE_LIMIT": _rate_problem,
+    "RATE_LIMIT_CHANGES": _rate_problem,
 }

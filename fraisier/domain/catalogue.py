@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fraisier.domain.delivery import Endpoint
@@ -12,6 +12,7 @@ from fraisier.domain.health import NO_MONITORING, Monitoring
 from fraisier.domain.host import Host
 from fraisier.domain.proxy import Proxy
 from fraisier.domain.push import GitHost, Listening
+from fraisier.domain.reach import Reach
 from fraisier.domain.retention import KEEP_ALL, Retention
 from fraisier.domain.strategy import StrategyConfig
 from fraisier.domain.windows import Window
@@ -197,6 +198,15 @@ class Catalogue:
                 f"known: {', '.join(sorted(found.targets)) or 'none'} (in {self.path})",
             )
         return found.targets[environment]
+
+    def within(self, reach: Reach) -> Catalogue:
+        """Return what it would be if there were no other targets than those within a reach."""
+        fraises = {}
+        for name, fraise in self.fraises.items():
+            mine = {e: target for e, target in fraise.targets.items() if reach.covers(name, e)}
+            if mine:
+                fraises[name] = replace(fraise, targets=mine)
+        return replace(self.now, fraises=fraises)
 
     def targets(self) -> list[Target]:
         """Return every target, by fraise and environment."""

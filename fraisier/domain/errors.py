@@ -20,6 +20,7 @@ FraisierError
 ├── Unavailable             this server cannot do it now; later it may
 ├── Unauthorized            it is not known who asks: no token, or one that is not valid
 ├── Forbidden               the token may not do this
+├── RateLimited             one asker sent too many requests
 ├── ServerError             the control API gave no answer that can be used
 │   └── Unreachable         it gave no answer at all
 ├── StoreError              the database could not be read or written
@@ -171,6 +172,17 @@ class Forbidden(FraisierError):
     """The token does not allow this."""
 
     code = "forbidden"
+
+
+class RateLimited(FraisierError):
+    """One asker sent more requests than may come in a minute; after `seconds` they may again."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, hint: str = "", seconds: int = 1, limit: int = 0) -> None:
+        super().__init__(message, hint)
+        self.seconds = seconds
+        self.limit = limit
 
 
 class ServerError(FraisierError):

@@ -17,6 +17,8 @@ from fraisier.domain.notice import Notice
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.paging import Place
 from fraisier.domain.plan import Work
+from fraisier.domain.rate import Allowance
+from fraisier.domain.reach import EVERYTHING, Reach
 from fraisier.domain.token import Token
 from fraisier.domain.worker import NewWorker, Pause, Waiting, WorkerRecord
 
@@ -45,7 +47,8 @@ class NewDeployment:
 class Filter:
     """Which deployments to list, newest first; None means any. Times are in microseconds.
 
-    `since` is within what is listed, `until` is not. `place` is where the list begins.
+    `since` is within what is listed, `until` is not. `place` is where the list begins. `reach`:
+    only those of targets within it.
     """
 
     fraise: str | None = None
@@ -57,6 +60,7 @@ class Filter:
     until: int | None = None
     place: Place | None = None
     oldest_first: bool = False
+    reach: Reach = EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,11 @@ class Store(KeyStore, Protocol):
     def leave(self, worker_id: str) -> None:
         """Forget a worker; what it still holds is then for others to take over."""
 
-    def workers(self) -> list[WorkerRecord]:
-        """Return those at work, and the dead whose remains nobody has taken over."""
+    def workers(self, reach: Reach = EVERYTHING) -> list[WorkerRecord]:
+        """Return those at work, and the dead whose remains nobody has taken over.
+
+        Of what they hold only those of targets within a reach are told.
+        """
 
     def request(self, new: NewDeployment, worker_id: str | None = None) -> Deployment:
         """Record an accepted request, or return the one with the same key; raise Refused.
@@ -210,7 +217,12 @@ class Store(KeyStore, Protocol):
         """Return what is known of the deployments that have ended, in numbers."""
 
     def ended(
-        self, since: int, limit: int, fraise: str | None = None, environment: str | None = None
+        self,
+        since: int,
+        limit: int,
+        fraise: str | None = None,
+        environment: str | None = None,
+        reach: Reach = EVERYTHING,
     ) -> list[Ended]:
         """Return deployments that ended since a moment (microseconds), the last to end first."""
 
@@ -323,11 +335,27 @@ class TokenStore(Protocol):
     def tokens_of(self, ids: Collection[str]) -> list[Token]:
         """Return the tokens that have these ids, in any order."""
 
+    def token(self, token_id: str) -> Token:
+        """Return one token, or raise TokenNotFound."""
+
+    def rotate_token(self, token_id: str, digest: str, overlap: int, by: str) -> Token:
+        """Give a token another secret; raise TokenNotFound, or Refused where it is not valid.
+
+        The secret before it stays valid for so many microseconds, and not longer than it would.
+        """
+
     def revoke_token(self, token_id: str, by: str) -> Token:
         """Make a token invalid for good; raise TokenNotFound, or Refused where it was already."""
 
     def used_token(self, token_id: str) -> None:
         """Record that a token has just been used."""
+
+
+class RateStore(Protocol):
+    """How much of each allowance is used, by all processes together."""
+
+    def take_allowance(self, key: str, wanted: int, limit: int) -> Allowance:
+        """Take up to `wanted` of the `limit` that a key has in one window, all at once."""
 
 
 class Runner(Protocol):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 
 from fraisier.domain.catalogue import Catalogue, Target
@@ -13,9 +14,11 @@ from fraisier.domain.deployment import AS_CONFIGURED, Deployment
 from fraisier.domain.errors import Refused, UsageError, VersionNotFound
 from fraisier.domain.plan import check_plan
 from fraisier.domain.ports import Filter, Inventories, NewDeployment, Repositories, Store
+from fraisier.domain.reach import Reach
 from fraisier.engine.bell import Bell
 from fraisier.engine.earlier import SHORTEST, begins, to_go_back_to
 from fraisier.engine.promotion import require_earlier_success, to_promote
+from fraisier.engine.within import within
 
 #: An image's tag, or its digest.
 IMAGE_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}")
@@ -59,11 +62,21 @@ class Deployments:
         recover: Callable[[], None] = lambda: None,
     ) -> None:
         self._catalogue = catalogue
-        self._store = store
+        self._store = self._whole = store
         self._repositories = repositories
         self._inventories = inventories
         self._bell = bell or Bell()
         self._recover = recover
+
+    def within(self, reach: Reach) -> Deployments:
+        """Return the same for one who reaches some targets only.
+
+        What a target demands of others, such as a success in the environment before, still counts.
+        """
+        narrowed = copy(self)
+        narrowed._catalogue = self._catalogue.within(reach)
+        narrowed._store = within(self._whole, reach)
+        return narrowed
 
     def target(self, fraise: str, environment: str) -> Target:
         """Return a target with its hosts, also where an inventory of the team's has to name them.
@@ -92,7 +105,7 @@ class Deployments:
         target = self.target(wish.fraise, wish.environment)
         strategy = self._strategy(target, wish, "deploy")
         version = self._version(target, wish.version)
-        require_earlier_success(self._store, target, version, wish.force)
+        require_earlier_success(self._whole, target, version, wish.force)
         return self._new("deploy", target, strategy, version, wish)
 
     def promote(self, wish: Wish, source: str, worker_id: str | None = None) -> Deployment:

@@ -34,6 +34,8 @@ class Look(Protocol):
         """Return what each host answered."""
 
 
+#: What an answer is of: each target's fraise and environment, as not everybody reaches all.
+Asked = tuple[tuple[str, str], ...]
 #: Tells what the looks at a target's hosts came to, those that are made by themselves.
 Monitored = Callable[[Target], Sequence[HostHealth]]
 
@@ -53,12 +55,12 @@ class EnvironmentHealth:
         self._kept = kept
         self._limit = limit
         self._lock = threading.Lock()
-        self._turns: dict[str, threading.Lock] = {}
-        self._answers: dict[str, tuple[float, Json]] = {}
+        self._turns: dict[Asked, threading.Lock] = {}
+        self._answers: dict[Asked, tuple[float, Json]] = {}
 
-    def known(self, name: str) -> Json | None:
-        """Return what was answered a moment ago; None where that is too old."""
-        found = self._answers.get(name)
+    def known(self, targets: Sequence[Target]) -> Json | None:
+        """Return what was answered of these a moment ago; None where that is too old."""
+        found = self._answers.get(_asked(targets))
         return found[1] if found and time.monotonic() - found[0] < self._kept else None
 
     def of(self, name: str, targets: Sequence[Target]) -> Json:
@@ -66,16 +68,17 @@ class EnvironmentHealth:
 
         Those who ask meanwhile wait for the same answer. Raises StoreError.
         """
-        with self._turn(name):
-            found = self.known(name)
+        asked = _asked(targets)
+        with self._turn(asked):
+            found = self.known(targets)
             if found is None:
                 found = self._ask(name, targets)
-                self._answers[name] = (time.monotonic(), found)
+                self._answers[asked] = (time.monotonic(), found)
             return found
 
-    def _turn(self, name: str) -> threading.Lock:
+    def _turn(self, asked: Asked) -> threading.Lock:
         with self._lock:
-            return self._turns.setdefault(name, threading.Lock())
+            return self._turns.setdefault(asked, threading.Lock())
 
     def _ask(self, name: str, targets: Sequence[Target]) -> Json:
         deadline = time.monotonic() + self._limit
@@ -97,6 +100,10 @@ class EnvironmentHealth:
                 {**seen_json(each, now()), "monitoring": states.get(each.host)} for each in seen
             ],
         }
+
+
+def _asked(targets: Sequence[Target]) -> Asked:
+    return tuple(sorted((target.fraise, target.environment) for target in targets))
 
 
 def seen_json(seen: Seen, at: int) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from fraisier.domain.catalogue import Catalogue
@@ -11,6 +12,7 @@ from fraisier.domain.ids import now
 from fraisier.domain.outcome import HostOutcome
 from fraisier.domain.plan import Work, way_out
 from fraisier.domain.ports import NewDeployment, Runner, Store
+from fraisier.domain.reach import Reach
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.request import request_for
 
@@ -32,6 +34,12 @@ class Previews:
         self._store = store
         self._deployments = deployments
         self._new_runner = new_runner
+
+    def within(self, reach: Reach) -> Previews:
+        """Return the same for one who reaches some targets only."""
+        narrowed = copy(self)
+        narrowed._deployments = self._deployments.within(reach)
+        return narrowed
 
     def deploy(self, wish: Wish) -> dict[str, Any]:
         """Return the plan of a deployment and what each host says of it; nothing is changed.

@@ -117,9 +117,12 @@ def event_json(event: Event) -> dict[str, Any]:
 
 def token_json(token: Token) -> dict[str, Any]:
     """Return a token, without its secret, which nobody knows."""
-    times = ("created_at", "expires_at", "last_used_at", "revoked_at")
+    times = (
+        "created_at", "expires_at", "last_used_at", "revoked_at", "rotated_at", "previous_until",
+    )  # fmt: skip
     return {
         **{name: value for name, value in vars(token).items() if name not in times},
+        "targets": list(token.targets),
         "valid": token.valid_at(now()),
         **{name: timestamp(getattr(token, name)) for name in times},
     }

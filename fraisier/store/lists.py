@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, and_, func, or_, select, union_all
 
 from fraisier.domain.paging import Place
 from fraisier.domain.ports import Filter
+from fraisier.store.reach import reached
 from fraisier.store.tables import deployments, targets
 
 #: So many targets are looked at one by one, each in its index; of more, the newest come anyway.
@@ -70,9 +71,11 @@ def _parts(connection: Connection, wanted: Filter) -> list[Select[Any]]:
 
 
 def target_ids(connection: Connection, wanted: Filter) -> list[str] | None:
-    """Return the ids of the targets that a filter names; None: any."""
+    """Return the ids of the targets that a filter names or leaves; None: any."""
     names = ((targets.c.fraise, wanted.fraise), (targets.c.environment, wanted.environment))
     named = [column == name for column, name in names if name is not None]
+    if not wanted.reach.everything:
+        named.append(reached(wanted.reach))
     return list(connection.scalars(select(targets.c.id).where(*named))) if named else None
 
 

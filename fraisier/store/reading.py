@@ -12,6 +12,7 @@ from fraisier.domain.dora import Ended
 from fraisier.domain.errors import DeploymentNotFound
 from fraisier.domain.event import Event, Head
 from fraisier.domain.ports import Figure, Filter
+from fraisier.domain.reach import EVERYTHING, Reach
 from fraisier.store.figures import ended, figures
 from fraisier.store.lists import counted, listed, target_ids
 from fraisier.store.rows import deployment_from, event_from, host_record_from, placement_from
@@ -60,11 +61,16 @@ class Reading(Transactions):
             return figures(connection, LIVE)
 
     def ended(
-        self, since: int, limit: int, fraise: str | None = None, environment: str | None = None
+        self,
+        since: int,
+        limit: int,
+        fraise: str | None = None,
+        environment: str | None = None,
+        reach: Reach = EVERYTHING,
     ) -> list[Ended]:
         """Return deployments that ended since a moment (microseconds), the last to end first."""
         with self._transaction(reading=True) as connection:
-            chosen = target_ids(connection, Filter(fraise, environment))
+            chosen = target_ids(connection, Filter(fraise, environment, reach=reach))
             some = [] if chosen is None else [deployments.c.target_id.in_(chosen)]
             return ended(connection, since, limit, some)
 

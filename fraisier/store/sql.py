@@ -31,6 +31,7 @@ from fraisier.store.incoming import IncomingDeliveries
 from fraisier.store.keys import Keys
 from fraisier.store.outgoing import Outgoing
 from fraisier.store.queue import Queue, require_held
+from fraisier.store.rates import Rates
 from fraisier.store.reading import LIVE, is_target
 from fraisier.store.relay import Relays
 from fraisier.store.retention import prune
@@ -42,7 +43,7 @@ from fraisier.store.transactions import never
 
 
 class SqlStore(
-    Queue, Holds, HealthRecords, Relays, Outgoing, IncomingDeliveries, Tokens, Keys, Trail
+    Queue, Holds, HealthRecords, Relays, Outgoing, IncomingDeliveries, Tokens, Rates, Keys, Trail
 ):
     """The records in one database."""
 

@@ -225,6 +225,20 @@ tokens = Table(
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("targets", Words(2000), nullable=False, server_default="*/*"),
+    Column("rotated_at", BigInteger),
+    Column("previous_digest", Words(64)),
+    Column("previous_until", BigInteger),
+    Index("ix_tokens_previous_digest", "previous_digest"),
+)
+
+#: What is used of an allowance, in a window of the database's clock.
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("id", Words(80), primary_key=True),
+    Column("slot", BigInteger, nullable=False),
+    Column("used", Integer, nullable=False),
 )
 
 #: What POSTs were answered; deployments have their keys in their own rows.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from fraisier.domain.errors import Refused, TokenNotFound
 from fraisier.domain.ids import now
@@ -21,15 +21,24 @@ class Tokens(Reading):
     def add_token(self, token: Token, digest: str) -> None:
         """Record a new token."""
         with self._transaction() as connection:
-            connection.execute(insert(tokens).values(**vars(token), digest=digest))
-            said = f"{token.name} ({token.scope.value})"
+            reach = ",".join(token.targets)
+            values = {**vars(token), "targets": reach, "digest": digest}
+            connection.execute(insert(tokens).values(**values))
+            said = f"{token.name} ({token.scope.value} on {reach})"
             note(connection, token.created_by, "token.create", token.id, said)
 
     def find_token(self, digest: str) -> Token | None:
-        """Return the token of a secret's digest, valid or not."""
+        """Return the token of a secret's digest, valid or not; the one before counts for a time."""
+        overlaps = and_(tokens.c.previous_digest == digest, tokens.c.previous_until > now())
+        query = select(tokens).where(or_(tokens.c.digest == digest, overlaps))
         with self._transaction(reading=True) as connection:
-            row = connection.execute(select(tokens).where(tokens.c.digest == digest)).first()
+            row = connection.execute(query).first()
             return _token_from(row) if row is not None else None
+
+    def token(self, token_id: str) -> Token:
+        """Return one token, or raise TokenNotFound."""
+        with self._transaction(reading=True) as connection:
+            return self._token(connection, token_id)
 
     def tokens(self) -> list[Token]:
         """Return every token, newest first."""
@@ -42,6 +51,33 @@ class Tokens(Reading):
         query = select(tokens).where(tokens.c.id.in_(sorted(ids)))
         with self._transaction(reading=True) as connection:
             return [_token_from(row) for row in connection.execute(query)]
+
+    def rotate_token(self, token_id: str, digest: str, overlap: int, by: str) -> Token:
+        """Give a token another secret; the one before stays valid for so many microseconds.
+
+        It then lasts as long again as it did. Raises Refused where it is not valid any more.
+        """
+        at, where = now(), tokens.c.id == token_id
+        with self._transaction() as connection:
+            query = select(tokens).where(where).with_for_update()
+            row, found = connection.execute(query).first(), self._token(connection, token_id)
+            if row is None or not found.valid_at(at):
+                raise Refused(
+                    f"{token_id} is not valid any more: it is revoked or expired",
+                    "make another one: fraisier token create",
+                )
+            until = min(at + overlap, found.expires_at or at + overlap)
+            values = {
+                "digest": digest,
+                "rotated_at": at,
+                "expires_at": found.renewed_until(at),
+                "previous_digest": row.digest,
+                "previous_until": until,
+            }
+            connection.execute(update(tokens).where(where).values(**values))
+            said = f"the secret before it is valid for {overlap // 1_000_000} s"
+            note(connection, by, "token.rotate", token_id, said)
+            return self._token(connection, token_id)
 
     def revoke_token(self, token_id: str, by: str) -> Token:
         """Make a token invalid for good."""
@@ -67,5 +103,5 @@ class Tokens(Reading):
 
 
 def _token_from(row: Any) -> Token:
-    values = {name: value for name, value in row._mapping.items() if name != "digest"}
-    return Token(**{**values, "scope": Scope(row.scope)})
+    values = {name: row._mapping[name] for name in Token.__dataclass_fields__}
+    return Token(**{**values, "scope": Scope(row.scope), "targets": tuple(row.targets.split(","))})

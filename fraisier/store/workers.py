@@ -12,14 +12,16 @@ from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import LeaseLost
 from fraisier.domain.ids import new_id, now
+from fraisier.domain.reach import EVERYTHING, Reach
 from fraisier.domain.worker import NewWorker, Pause, Waiting, WorkerRecord, takes
 from fraisier.failpoints import failpoint
 from fraisier.store import process
 from fraisier.store.audit import note
 from fraisier.store.clock import lease_now
 from fraisier.store.freezes import Freezes, Gate
+from fraisier.store.reach import reached
 from fraisier.store.reading import LIVE, blocks
-from fraisier.store.tables import deployments, pauses, workers
+from fraisier.store.tables import deployments, pauses, targets, workers
 from fraisier.store.transactions import never
 
 MICROSECONDS = 1_000_000
@@ -72,12 +74,15 @@ class Workers(Freezes):
             never,
         )
 
-    def workers(self) -> list[WorkerRecord]:
-        """Return those at work, and those whose remains nobody has taken over, oldest first."""
+    def workers(self, reach: Reach = EVERYTHING) -> list[WorkerRecord]:
+        """Return those at work, and those whose remains nobody has taken over, oldest first.
+
+        Of what they hold only those of targets within a reach are told.
+        """
         query = select(workers).order_by(workers.c.started_at, workers.c.id)
-        held = select(deployments.c.id, deployments.c.worker_id).where(
-            deployments.c.status == Status.IN_PROGRESS.value
-        )
+        running_now = deployments.c.status == Status.IN_PROGRESS.value
+        held = select(deployments.c.id, deployments.c.worker_id).join(targets)
+        held = held.where(running_now, reached(reach))
         with self._transaction(reading=True) as connection:
             running = list(connection.execute(held.order_by(deployments.c.started_at)))
             at = lease_now(connection)

@@ -332,6 +332,25 @@ def test_who_stops_waiting_does_not_stop_the_server(served: Front) -> None:
     until(lambda: served.json("show", name)["status"] == "cancelled", seconds=60)
 
 
+def test_tokens_are_managed_on_the_server_as_on_its_machine(served: Front) -> None:
+    here = alone(served.target)
+    for front, other in ((served, here), (here, served)):
+        made = front.json("token", "create", "team", "--scope", "read", "--only", "other/*")
+        assert made["targets"] == ["other/*"]
+        seen = {each["id"]: each for each in other.json("token", "list")["tokens"]}
+        assert seen[made["id"]].keys() == made.keys() - {"token"}
+        team = served.with_token(made["token"])
+        assert team.json("list")["targets"] == []
+        rotated = front.json("token", "rotate", made["id"])
+        assert team("list").code == 6
+        team = served.with_token(rotated["token"])
+        assert team("list").code == 0
+        assert team("token", "list").code == 6
+        assert front.json("token", "revoke", made["id"])["valid"] is False
+        assert team("list").code == 6
+        assert front("token", "revoke", made["id"]).code == 8
+
+
 def test_a_token_opens_what_its_scope_says_and_is_shown_nowhere(served: Front) -> None:
     reader = served.with_token(new_token(served.target, "read"))
     assert reader("list").code == 0

@@ -66,9 +66,10 @@ def test_the_records_of_every_released_version_come_along(
         name: digest["rows"] for name, digest in before.items()
     }
     assert after["untold"]["rows"] == 2, "the story of what is under way is told"
-    for unchanged in ("installation", "deployment_hosts", "events", "tokens"):
+    for unchanged in ("installation", "deployment_hosts", "events"):
         assert after[unchanged] == before[unchanged]
     store = SqlStore(open_database(url))
+    assert [token.targets for token in store.tokens()] == [("*/*",)], "it reaches all, as before"
     listed = store.deployments(Filter())
     assert [d.status.value for d in listed if d.target.environment == "production"] == [
         "cancelled",

@@ -58,7 +58,11 @@ NEEDS = {
     "POST /api/v1/freezes": Scope.ADMIN,
     "DELETE /api/v1/freezes/ID": Scope.ADMIN,
     "GET /api/v1/audit": Scope.ADMIN,
-    "GET /metrics": Scope.READ,
+    "GET /api/v1/auth/tokens": Scope.ADMIN,
+    "POST /api/v1/auth/tokens": Scope.ADMIN,
+    "POST /api/v1/auth/tokens/ID/rotate": Scope.ADMIN,
+    "DELETE /api/v1/auth/tokens/ID": Scope.ADMIN,
+    "GET /metrics": Scope.METRICS,
     **{
         f"GET {prefix}/health{part}": None
         for prefix in ("", "/api/v1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -17,32 +16,20 @@ from fraisier.domain.delivery import Endpoint
 from fraisier.domain.deployment import Status
 from fraisier.domain.event import Fact
 from fraisier.domain.incoming import Incoming
-from fraisier.domain.outcome import HostOutcome, Outcome
-from fraisier.domain.plan import Work
 from fraisier.domain.push import GitHost, Received
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.token import Scope
 from fraisier.engine.deployments import Deployments
-from fraisier.engine.hosts import Hosts
 from fraisier.engine.pushes import Pushes
-from fraisier.engine.tending import Tending
 from fraisier.webhooks.incoming import Intake
 from fraisier.webhooks.outgoing import Door, Outgoing, receivers_of
-from support.fakes import PROVIDER, Inventories, Repositories, begin, make_catalogue, make_target
+from support.fakes import Inventories, Repositories, begin, make_catalogue, make_target
 from support.pushing import SECRET, delivery
 from support.receiving import LOOPBACK, OK, listening, saying
+from support.tended import SAVED, TENDED, agreeing
 
 SERVICE = "/fraises/api/environments/production"
 REFERENCE = SecretReference("env", "KEY")
-
-
-class Agreeing:
-    """Hosts that do what they are asked, and answer with nothing."""
-
-    def run(self, work: Work, on_facts: object, cancelled: Callable[[], bool]) -> Outcome:
-        """Answer for every host."""
-        said = {"app": {}, "backup": {"backups": []}}
-        return Outcome("done", {h.name: HostOutcome(h.name, "ok", said) for h in work.hosts})
 
 
 class Whole:
@@ -50,13 +37,11 @@ class Whole:
 
     def __init__(self, server: Any, receiver: str) -> None:
         self.server, self.store = server, server.store
-        saved = {"around": {"backup": {"paths": ["/srv"]}}}
         targets = {
-            name: make_target(environment=name, service=saved) for name in ("staging", "production")
+            name: make_target(environment=name, service=SAVED) for name in ("staging", "production")
         }
         fraise = Fraise("api", "api", "", targets)
-        verbs = {**PROVIDER.playbooks, "app": "app", "backup": "backup"}
-        base = make_catalogue(targets["production"], replace(PROVIDER, playbooks=verbs))
+        base = make_catalogue(targets["production"], TENDED)
         hosts = {"github": GitHost((REFERENCE,))}
         catalogue = replace(base, fraises={"api": fraise}, git_hosts=hosts)
         endpoints = [Endpoint("good", "webhook", receiver, (REFERENCE,))]
@@ -64,14 +49,13 @@ class Whole:
         self.outgoing = Outgoing(endpoints, self.store, receivers)
         deployments = Deployments(catalogue, self.store, Repositories(), Inventories())
         self.pushes = Pushes(catalogue, self.store, deployments)
-        hosts_of = Hosts(catalogue, self.store, Agreeing())
         services = replace(
             server.services,
             catalogue=catalogue,
             deployments=deployments,
             outgoing=self.outgoing,
             pushes=self.pushes,
-            tending=Tending(deployments.target, self.store, lambda: nullcontext(hosts_of)),
+            tending=agreeing(catalogue, deployments, self.store),
             intake=Intake(hosts, lambda _: Secret(SECRET), self.pushes),
         )
         self.app = create_app(services)
@@ -126,6 +110,10 @@ def send_again(whole: Whole) -> tuple[str, Any]:
     return f"/webhook-endpoints/deliveries/{sent['id']}/redeliver", {}
 
 
+def token(whole: Whole) -> str:
+    return str(whole.server.tokens.create("t", Scope.READ, 1, "me")[0].id)
+
+
 def lift(whole: Whole) -> tuple[str, Any]:
     found = whole.server.post("/freezes", {"reason": "x"}).get_json()
     return f"/freezes/{found['id']}", None
@@ -156,6 +144,13 @@ MUTATIONS: dict[str, tuple[Callable[[Whole], tuple[str, Any]], str]] = {
     "POST /webhooks/ID": (lambda _: ("/webhooks/github", delivery("github")), "webhook.receive"),
     "POST /freezes": (lambda _: ("/freezes", {"reason": "x"}), "freeze"),
     "DELETE /freezes/ID": (lift, "unfreeze"),
+    "POST /auth/tokens": (lambda _: ("/auth/tokens", {"name": "new"}), "token.create"),
+    "POST /auth/tokens/ID/rotate": (
+        lambda whole: (f"/auth/tokens/{token(whole)}/rotate", {}), "token.rotate",
+    ),
+    "DELETE /auth/tokens/ID": (
+        lambda whole: (f"/auth/tokens/{token(whole)}", None), "token.revoke",
+    ),
     **{f"POST {SERVICE.replace('api/', 'ID/').replace('production', 'ID')}/{path}": (
         lambda _, path=path, body=body: (f"{SERVICE}/{path}", body), action,
     ) for path, body, action in (

@@ -19,8 +19,10 @@ from fraisier.domain import errors
 from fraisier.domain.audit import AuditFilter
 from fraisier.domain.deployment import Status
 from fraisier.domain.ports import Filter
+from fraisier.domain.token import Scope, Token
 from fraisier.engine.deployments import Wish
 from fraisier.engine.freezes import FreezeWish
+from fraisier.engine.views import token_json
 from support.samples import (
     ID,
     audit,
@@ -111,6 +113,37 @@ def test_each_question_goes_to_its_route_with_the_token() -> None:
         assert {asked.headers["Authorization"] for asked in stub.asked} == {f"Bearer {TOKEN}"}
 
 
+def token() -> dict[str, Any]:
+    """Return a token as the views make it."""
+    return token_json(Token("tok_1", "ci", Scope.READ, 1, "cli:me", targets=("api/*",)))
+
+
+def test_tokens_are_asked_for_at_their_routes() -> None:
+    def answer(asked: Asked) -> Reply:
+        secret = {**token(), "token": "fra_x"}
+        path = asked.path.split("?")[0].removeprefix("/api/v1")
+        known: dict[tuple[str, str], Any] = {
+            ("GET", "/auth/tokens"): {"tokens": [token()]},
+            ("POST", "/auth/tokens"): secret,
+            ("POST", "/auth/tokens/tok_1/rotate"): secret,
+            ("DELETE", "/auth/tokens/tok_1"): token(),
+        }
+        return Reply(body=known[asked.method, path])
+
+    with serving(answer) as stub:
+        control = RemoteControl(Transport(stub.url, TOKEN))
+        assert control.tokens() == [token()]
+        assert control.create_token("ci", "read", ["api/*"], "1d")["token"] == "fra_x"
+        assert stub.asked[-1].body == {
+            "name": "ci", "scope": "read", "targets": ["api/*"], "expires_in": "1d",
+        }  # fmt: skip
+        assert control.rotate_token("tok_1", 30)["token"] == "fra_x"
+        assert stub.asked[-1].body == {"overlap": 30}
+        assert control.revoke_token("tok_1") == token()
+        with pytest.raises(errors.TokenNotFound):
+            control.revoke_token("../tok_1")
+
+
 def test_what_the_client_needs_of_an_answer_is_what_the_views_give() -> None:
     given = {
         "deployment": deployment(), "details": details(), "deployments": deployment(),
@@ -119,7 +152,8 @@ def test_what_the_client_needs_of_an_answer_is_what_the_views_give() -> None:
         "fraises": {"name": "api", "environments": [target()]},
         "endpoints": endpoint(), "delivery": delivery(), "deliveries": delivery(),
         "received": received(), "freeze": freeze(), "freezes": freeze(), "audit": audit(),
-        "tended": tended(),
+        "tended": tended(), "token": token(), "tokens": token(),
+        "secret": {**token(), "token": "fra_x"},
         "controlled": {"hosts": [tended()], "left": []}, "log": {"hosts": [tended()], "next": "x"},
     }  # fmt: skip
     needed = {**shapes.ONE, **shapes.MANY}

@@ -76,6 +76,27 @@ def test_a_token_can_be_valid_until_it_is_revoked(token: Command) -> None:
     assert "already" in str(again.exception)
 
 
+def test_a_token_is_restricted_to_the_targets_it_was_made_for(token: Command) -> None:
+    made = told(token("create", "ci", "--only", "my_api/*", "--only", "shop/prod*"))
+    assert made["targets"] == ["my_api/*", "shop/prod*"]
+    said = token("create", "ci", "--only", "my_api/*", form=()).stderr
+    assert "(deploy on my_api/*)" in said
+    assert "my_api/*, shop/prod*" in token("list", form=()).stdout
+
+
+def test_a_rotated_token_has_another_secret_under_the_same_id(token: Command) -> None:
+    made = told(token("create", "ci"))
+    again = token("rotate", made["id"], "--overlap", "60", form=())
+    assert again.exit_code == 0
+    assert well_formed(again.stdout.strip())
+    assert again.stdout.strip() != made["token"]
+    assert "the secret before it is valid until" in again.stderr
+    (found,) = told(token("list"))["tokens"]
+    assert (found["id"], found["valid"]) == (made["id"], True)
+    told(token("revoke", made["id"]))
+    assert code(token("rotate", made["id"])) == 8
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -86,6 +107,10 @@ def test_a_token_can_be_valid_until_it_is_revoked(token: Command) -> None:
         (("create", ""), 2),
         (("create", "a\nb"), 2),
         (("create", "x" * 300), 2),
+        (("create", "ci", "--only", "my_api"), 2),
+        (("create", "ci", "--only", "*api/*"), 2),
+        (("rotate", "tok_nope"), 1),
+        (("rotate", "tok_nope", "--overlap", "-1"), 2),
         (("revoke", "tok_nope"), 1),
     ],
 )

@@ -83,3 +83,12 @@ def test_a_server_for_the_records_is_named_by_its_url(url: str) -> None:
     assert settings.database_for("/srv/fraises.yaml") == url
     assert settings.database_pool == 7
     assert url not in repr(settings), "a password is not shown by accident"
+
+
+def test_rate_limits_are_numbers_of_requests_in_a_minute() -> None:
+    environ = {"FRAISIER_RATE_LIMIT": "100", "FRAISIER_RATE_LIMIT_CHANGES": "10"}
+    settings = Settings.from_environ(environ)
+    assert (settings.rate_limit, settings.rate_limit_changes) == (100, 10)
+    for wrong in ("0", "9", "-1", "1e9", "1000001", "many"):
+        with pytest.raises(ConfigurationError, match="requests in a minute"):
+            Settings.from_environ({"FRAISIER_RATE_LIMIT": wrong})

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from fraisier.store.migrations.steps import LONG_TEXT, add_column, create_index, create_table
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
