@@ -128,9 +128,19 @@ def test_an_answer_that_is_too_old_is_asked_for_again() -> None:
 
     health = EnvironmentHealth(look, kept=0)
     health.of("production", [TARGET])
-    assert health.known("production") is None
+    assert health.known([TARGET]) is None
     health.of("production", [TARGET])
     assert len(looks) == 2
+
+
+def test_who_reaches_fewer_targets_is_not_given_the_answer_of_others() -> None:
+    other = replace(TARGET, fraise="other")
+    health = EnvironmentHealth(lambda target, _: [Seen(target.fraise, Health.HEALTHY)], kept=300)
+    assert len(health.of("production", [TARGET, other])["targets"]) == 2
+    assert health.known([TARGET]) is None
+    assert [each["fraise"] for each in health.of("production", [TARGET])["targets"]] == [
+        TARGET.fraise
+    ]
 
 
 def test_targets_for_which_no_time_is_left_are_unknown_and_not_asked() -> None:
