@@ -406,10 +406,12 @@ class Application:
             health=EnvironmentHealth(self._checkups(self.new_runner).look, self._looks().health),
             configuration=self.reloading,
             tending=Tending(self.deployments.target, self.store, self._lent_hosts),
-            rates=Rates(
-                self.store, Limits(self.settings.rate_limit, self.settings.rate_limit_changes)
-            ),
+            rates=Rates(self.store, self._limits()),
         )
+
+    def _limits(self) -> Limits:
+        of = self.settings
+        return Limits(of.rate_limit, of.rate_limit_changes, of.rate_limit_failures)
 
     def secrets_of(self, target: Target) -> str:
         """Resolve every secret of a target and say their names; raise where one is missing."""

@@ -6,17 +6,17 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from fraisier.api.asks import said
-from fraisier.api.parts import list_of, moment, nested, page_of, text
+from fraisier.api.parts import AsTold, list_of, moment, nested, page_of, text
 from fraisier.domain.deployment import Status
 
 
-class HostError(Schema):
+class HostError(AsTold):
     code = text("The stable name of what is wrong.")
     message = text()
     hint = fields.String(**said("What to do next."))
 
 
-class Release(Schema):
+class Release(AsTold):
     """A release as the host that has it described it."""
 
     id = fields.String()

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 
 from fraisier.api.asks import said
+
+
+class AsTold(Schema):
+    """What hosts and Ansible describe; Fraisier passes it on, and there may be more of it."""
+
+    class Meta:
+        unknown = INCLUDE
 
 
 def text(meaning: str = "", null: bool = False) -> fields.String:

@@ -74,7 +74,8 @@ class Routes(Blueprint):  # type: ignore[misc]
             (query, "query", {}),
             (KeyHeader if keyed or once_only else header, "headers", {}),
         ]
-        usual = _problems(method, rule, scope, body is not None, any(one[0] for one in read))
+        whole = f"{self.url_prefix or ''}{rule}"
+        usual = _problems(method, whole, scope, body is not None, any(one[0] for one in read))
 
         def add(view: View) -> View:
             kept = once(view) if once_only else view

@@ -14,7 +14,7 @@ from marshmallow.validate import Length, Range
 from fraisier.api.access import who
 from fraisier.api.asks import NAME_LENGTH, Request, Seconds, optional, printable, said
 from fraisier.api.foreign import Foreign
-from fraisier.api.parts import list_of, text
+from fraisier.api.parts import AsTold, list_of, text
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
 from fraisier.domain.errors import NotFound
@@ -29,7 +29,7 @@ LONGEST_WORD = 4000
 LONGEST_PLACE = 32_000
 
 
-class HostAnswer(Schema):
+class HostAnswer(AsTold):
     """What a host said; what else it has depends on the question."""
 
     host = text()
@@ -82,7 +82,7 @@ class ExecRequest(HostRequest):
     )  # fmt: skip
     timeout = Seconds(
         load_default=EXEC_SECONDS, allow_nan=False,
-        validate=Range(0, EXEC_SECONDS, min_inclusive=False),
+        validate=Range(1, EXEC_SECONDS),
         **said("End the command after so many seconds."),
     )  # fmt: skip
 

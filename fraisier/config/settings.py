@@ -13,7 +13,7 @@ from fraisier.config.labels import label_problem
 from fraisier.config.networks import Network, networks_of, networks_problem
 from fraisier.domain.errors import ConfigurationError, Problem
 from fraisier.domain.nats_url import nats_problem
-from fraisier.domain.rate import CHANGES, REQUESTS
+from fraisier.domain.rate import CHANGES, FAILURES, REQUESTS
 from fraisier.domain.worker import LEASE_SECONDS
 
 #: Connections of one process to its database, where nothing is set.
@@ -46,6 +46,7 @@ class Settings:
     allowed_networks: tuple[Network, ...] = ()
     rate_limit: int = REQUESTS
     rate_limit_changes: int = CHANGES
+    rate_limit_failures: int = FAILURES
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -70,6 +71,7 @@ class Settings:
             allowed_networks=networks_of(given["ALLOWED_NETWORKS"]),
             rate_limit=int(given["RATE_LIMIT"] or REQUESTS),
             rate_limit_changes=int(given["RATE_LIMIT_CHANGES"] or CHANGES),
+            rate_limit_failures=int(given["RATE_LIMIT_FAILURES"] or FAILURES),
         )
 
     def database_for(self, config_file: str | Path) -> str:
@@ -106,6 +108,7 @@ _READ = (
     "ALLOWED_NETWORKS",
     "RATE_LIMIT",
     "RATE_LIMIT_CHANGES",
+    "RATE_LIMIT_FAILURES",
 )
 _CHECKS = {
     "DATABASE_URL": database_problem,
@@ -118,4 +121,5 @@ _CHECKS = {
     "ALLOWED_NETWORKS": networks_problem,
     "RATE_LIMIT": _rate_problem,
     "RATE_LIMIT_CHANGES": _rate_problem,
+    "RATE_LIMIT_FAILURES": _rate_problem,
 }
