@@ -28,6 +28,7 @@ def test_a_version_that_does_not_exist_changes_nothing(target: Target) -> None:
 def test_a_version_that_is_a_trick_is_refused_and_never_evaluated(
     target: Target, version: str
 ) -> None:
+    """S6, S7."""
     target.repository.commit("good")
     result = target.deploy(f"--version={version}")
     assert result.code == 2, result.said
@@ -108,6 +109,7 @@ def test_a_wrong_key_says_so(target: Target, tmp_path: Path) -> None:
 
 
 def test_a_changed_host_key_is_refused(target: Target, tmp_path: Path) -> None:
+    """S9."""
     good = scenarios.first_deployment(target)
     pinned = tmp_path / "known_hosts"
     other = target.lab.known_hosts.read_text().splitlines()

@@ -302,6 +302,7 @@ def test_what_is_cut_at_the_end_is_sent_by_whoever_comes_next(store: SqlStore) -
     ],
 )  # fmt: skip
 def test_private_receivers_are_not_reached(store: SqlStore, url: str) -> None:
+    """S8."""
     with listening(saying(OK)) as server:
         out = Out(store, hook(url.format(port=server.port)), networks=())
         out.tell(told())
@@ -318,7 +319,7 @@ def test_nothing_but_http_is_spoken(store: SqlStore, url: str) -> None:
 
 
 def test_a_name_that_changes_its_address_meanwhile_gets_nowhere(store: SqlStore) -> None:
-    """DNS rebinding: what was checked is what is connected to, each time anew."""
+    """S8. DNS rebinding: what was checked is what is connected to, each time anew."""
     asked: list[str] = []
 
     def rebinding(name: str, port: int) -> list[str]:
@@ -401,6 +402,7 @@ def test_plain_http_is_for_listed_networks_only(
 
 @pytest.mark.parametrize(("secret", "said"), [("NOT_SET", "is not set"), ("SHORT", "shorter than")])
 def test_without_a_fit_secret_nothing_is_sent(store: SqlStore, secret: str, said: str) -> None:
+    """S15."""
     with listening(saying(OK)) as server:
         out = Out(store, hook(server.url(), "hook", secret))
         out.tell(told())

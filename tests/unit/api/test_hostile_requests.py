@@ -161,6 +161,7 @@ def test_no_name_in_a_path_breaks_the_server(server) -> None:
 
 
 def test_an_error_of_our_own_making_says_nothing(server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S14."""
     monkeypatch.setattr(type(server.store), "count", lambda *_: 1 / 0)
     answer = server.get("/deployments")
     assert answer.status_code == 500

@@ -165,6 +165,7 @@ def test_a_version_that_is_not_there_is_refused(origin: Path, version: str, code
 
 
 def test_a_repository_that_is_an_option_is_never_run(tmp_path: Path) -> None:
+    """S7."""
     mark = tmp_path / "ran"
     with pytest.raises(Failure) as caught:
         git.resolve(Access(f"--upload-pack=touch {mark}"), "main")
@@ -221,6 +222,7 @@ def test_a_commit_is_unpacked_with_its_modes(tmp_path: Path, origin: Path) -> No
 
 
 def test_hooks_in_the_mirror_are_never_run(tmp_path: Path, origin: Path) -> None:
+    """S7."""
     mirror, mark = _mirror(tmp_path, origin), tmp_path / "ran"
     mirror.fetch(_git(origin, "rev-parse", "HEAD"))
     for name in ("reference-transaction", "post-update"):

@@ -22,6 +22,7 @@ def make(**environ: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def test_only_allowed_variables_reach_ansible() -> None:
+    """S11."""
     _, seen = make(HOME="/h", FRAISIER_TOKEN="t", DATABASE_URL="d", ANSIBLE_CONFIG="/evil")
     assert seen["HOME"] == "/h"
     assert seen["ANSIBLE_CONFIG"] == "/run/x/ansible.cfg"
@@ -29,6 +30,7 @@ def test_only_allowed_variables_reach_ansible() -> None:
 
 
 def test_host_keys_are_always_checked_against_the_pinned_ones() -> None:
+    """S9."""
     files, seen = make()
     assert seen["ANSIBLE_HOST_KEY_CHECKING"] == "True"
     assert "StrictHostKeyChecking=yes" in seen["ANSIBLE_SSH_ARGS"]

@@ -31,6 +31,7 @@ PLAY = """
 
 
 def test_each_string_is_marked_unsafe() -> None:
+    """S6."""
     assert unsafe_json({"a": ["{{ x }}"]}) == '{"a": [{"__ansible_unsafe": "{{ x }}"}]}'
 
 

@@ -84,7 +84,7 @@ def _plain(shown: dict[str, str]) -> Any:
 
 @pytest.mark.parametrize("host", ["gitea", "forgejo", "gogs"])
 def test_another_hosts_header_rescues_nothing(host: str) -> None:
-    """Gitea sends GitHub's headers too; a bad signature of its own is bad."""
+    """S4. Gitea sends GitHub's headers too; a bad signature of its own is bad."""
     good = headers(host, BODY)
     name, _ = HEADER[host]
     for wrong in ("", "0" * 64):
@@ -93,6 +93,7 @@ def test_another_hosts_header_rescues_nothing(host: str) -> None:
 
 @pytest.mark.parametrize("host", SAMPLES)
 def test_without_a_secret_nothing_is_accepted(host: str) -> None:
+    """S4."""
     for secrets in (Secrets(()), Secrets(("",)), Secrets((), ("",))):
         refused(host, headers(host, BODY, secret=""), secrets=secrets)
 
