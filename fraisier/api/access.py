@@ -122,12 +122,11 @@ def may(scope: Scope) -> bool:
 
 
 def is_known(tokens: Tokens) -> bool:
-    """Return whether who asks shows a good token, where none is needed."""
+    """Return whether who asks shows a good token that reaches everything, where none is needed."""
     try:
-        tokens.recognise(_presented())
+        return tokens.recognise(_presented()).reach.everything
     except (Unauthorized, StoreError):
         return False
-    return True
 
 
 def _presented() -> str:

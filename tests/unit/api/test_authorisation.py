@@ -266,6 +266,24 @@ def test_s2_a_restricted_token_sees_its_own_and_no_trace_of_others(
         assert mark not in also.text or _named(row, route), (mark, also.text)
 
 
+@pytest.mark.parametrize("log", ["events", "logs"])
+def test_s2_a_stream_of_a_foreign_deployment_does_not_exist(world: World, log: str) -> None:
+    secret = world.token(Scope.READ, "shop/*")[1]
+    shown = {"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"}
+
+    def follow(fraise: str) -> TestResponse:
+        path = f"/api/v1/deployments/{world.ids[fraise]}/{log}"
+        return world.client.get(path, headers=shown, environ_overrides=ELSEWHERE)
+
+    own = follow("shop")
+    assert (own.status_code, own.mimetype) == (200, "text/event-stream")
+    own.close()
+    foreign, missing = follow("zebra_crossing"), follow("qq7")
+    assert foreign.status_code == missing.status_code == 404
+    told = foreign.text.replace(world.ids["zebra_crossing"], "ID")
+    assert told == missing.text.replace(world.ids["qq7"], "ID")
+
+
 def test_s2_what_a_restricted_token_asks_changes_nothing_foreign(world: World) -> None:
     secret = world.token(Scope.ADMIN, "shop/*")[1]
     before = world.server.store.deployment(world.ids["zebra_crossing"])
