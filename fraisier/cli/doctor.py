@@ -110,8 +110,10 @@ def _containment() -> Check:
 
 
 def _database(application: Application) -> str:
+    from fraisier.store.urls import shown
+
     application.store.installation()
-    return application.database_url
+    return shown(application.database_url)
 
 
 def _durability(application: Application) -> Iterator[Check]:
