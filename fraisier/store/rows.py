@@ -107,7 +107,7 @@ def notice_from(event: Event, deployment: Row) -> Notice:
     )
 
 
-def notice_of_audit(note: Row, region: str) -> Notice:
+def notice_of_audit(note: Row, region: str, trace_id: str | None = None) -> Notice:
     """Return a note of the audit trail as the world is told of it."""
     names = ("actor", "action", "subject", "reason", "result")
     about = note.subject if note.subject.startswith("dep_") else None
@@ -121,6 +121,7 @@ def notice_of_audit(note: Row, region: str) -> Notice:
         data={name: getattr(note, name) for name in names},
         region=region,
         deployment_id=about,
+        trace_id=trace_id,
         triggered_by=note.actor,
     )
 

@@ -41,7 +41,7 @@ def notices_of(connection: Connection, row: Any, limit: int) -> Sequence[Notice]
     """Return what a row of `waiting_for` has to be told, at most so much of it."""
     if row.kind == AUDIT:
         note = connection.execute(select(audit).where(audit.c.id == row.stream_id)).first()
-        return [notice_of_audit(note, _region(connection, note.subject))] if note else []
+        return [notice_of_audit(note, *_about(connection, note.subject))] if note else []
     if row.kind == HEALTH:
         one = health_events.c.id == row.stream_id
         told = connection.execute(select(health_events).where(one)).first()
@@ -54,8 +54,10 @@ def notices_of(connection: Connection, row: Any, limit: int) -> Sequence[Notice]
     return [notice_from(event_from(each), of) for each in connection.execute(query)]
 
 
-def _region(connection: Connection, subject: str) -> str:
-    """Return the region of what a note is about, where that is a deployment."""
-    one = select(deployments.c.target).where(deployments.c.id == subject)
-    target = connection.scalar(one) if subject.startswith("dep_") else None
-    return (target or {}).get("region") or DEFAULT_REGION
+def _about(connection: Connection, subject: str) -> tuple[str, str | None]:
+    """Return the region and the trace of what a note is about, where that is a deployment."""
+    one = select(deployments.c.target, deployments.c.trace_id).where(deployments.c.id == subject)
+    row = connection.execute(one).first() if subject.startswith("dep_") else None
+    if row is None:
+        return DEFAULT_REGION, None
+    return row.target.get("region") or DEFAULT_REGION, row.trace_id

@@ -150,7 +150,9 @@ def test_a_push_is_deployed_and_told_of_with_one_trace_id(
 
         story = server.send("GET", f"/deployments/{ended['id']}/events").json()["events"]
         wanted = {each["id"] for each in story}
-        assert {each["event_id"] for each in mine} == wanted, "the whole story is on NATS"
+        told = {each["event_id"]: each["event_type"] for each in mine}
+        assert {told.pop(each) for each in wanted}, "the whole story is on NATS"
+        assert {*told.values()} == {"audit.deploy"}, "and who asked for it"
         last = posted[-1]
         assert (last["event"], last["status"], last["version"]) == (
             "deployment.completed", "success", sha,
