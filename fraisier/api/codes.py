@@ -54,7 +54,7 @@ def _codes(path: str, operation: Operation, status: HTTPStatus) -> Iterator[str]
     if status is HTTPStatus.CONFLICT and path.endswith(BEGINNING):
         yield from STOPPED
     if status is HTTPStatus.TOO_MANY_REQUESTS and path.endswith(STREAMS):
-        yield "too_many_requests"
+        yield "too_many_streams"
     far = str(HTTPStatus.BAD_GATEWAY.value) in operation["responses"]
     keyed = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
     if keyed and not (far and status is HTTPStatus.CONFLICT):  # a deployment has its key recorded

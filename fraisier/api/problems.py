@@ -21,7 +21,7 @@ from fraisier.domain.errors import (
     Refused,
     RunnerError,
     StoreError,
-    TooMany,
+    TooManyStreams,
     Unauthorized,
     Unavailable,
     UsageError,
@@ -37,7 +37,7 @@ STATUSES: tuple[tuple[type[FraisierError], HTTPStatus], ...] = (
     (RateLimited, HTTPStatus.TOO_MANY_REQUESTS),
     (NotFound, HTTPStatus.NOT_FOUND),
     (KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
+    (TooManyStreams, HTTPStatus.TOO_MANY_REQUESTS),
     (Refused, HTTPStatus.CONFLICT),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ConfigurationError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -75,7 +75,7 @@ class Problems:
         answer = problem(status, error.code, detail, hint)
         if status is HTTPStatus.UNAUTHORIZED:
             answer.headers["WWW-Authenticate"] = 'Bearer realm="fraisier"'
-        if isinstance(error, Unavailable | StoreError | KeyInProgress | TooMany):
+        if isinstance(error, Unavailable | StoreError | KeyInProgress | TooManyStreams):
             answer.headers["Retry-After"] = str(RETRY_SECONDS)
         if isinstance(error, RateLimited):
             answer.headers["Retry-After"] = str(error.seconds)

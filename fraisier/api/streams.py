@@ -74,7 +74,7 @@ def seen(store: Store, deployment_id: str, after: int, last_event_id: str | None
 
 
 def stream(following: Following, viewer: Viewer) -> Response:
-    """Return the answer that goes on; raise TooMany or Unavailable."""
+    """Return the answer that goes on; raise TooManyStreams or Unavailable."""
     if request.method == "HEAD":
         return Response(content_type=EVENT_STREAM, headers=HEADERS)
     following.admit(viewer)

@@ -16,7 +16,7 @@ FraisierError
 │   ├── AnswerNotKept       it was done, and its answer is one that is not kept
 │   ├── Frozen              a freeze is in force
 │   └── OutsideWindow       no deploy window is open
-├── TooMany                 one asker has too much at once
+├── TooManyStreams      one asker follows too many logs at once
 ├── Unavailable             this server cannot do it now; later it may
 ├── Unauthorized            it is not known who asks: no token, or one that is not valid
 ├── Forbidden               the token may not do this
@@ -203,10 +203,10 @@ class Unavailable(FraisierError):
     code = "unavailable"
 
 
-class TooMany(FraisierError):
-    """One asker has too much at once; less of it, or later, will do."""
+class TooManyStreams(FraisierError):
+    """One asker follows too many logs at once."""
 
-    code = "too_many_requests"
+    code = "too_many_streams"
 
 
 class StoreError(FraisierError):

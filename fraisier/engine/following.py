@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from fraisier.domain.errors import StoreError, TooMany, Unavailable
+from fraisier.domain.errors import StoreError, TooManyStreams, Unavailable
 from fraisier.domain.event import Event, Head
 from fraisier.domain.ports import Store
 from fraisier.engine.pieces import CHUNK_BYTES, Pieces
@@ -126,7 +126,7 @@ class Following:
         return len(self._admitted)
 
     def admit(self, viewer: Viewer) -> None:
-        """Let a viewer in, who must `begin` or `leave`; raise TooMany or Unavailable."""
+        """Let a viewer in, who must `begin` or `leave`; raise TooManyStreams or Unavailable."""
         with self._lock:
             if self._drain.is_set():
                 raise Unavailable("the server is stopping", "try again in a moment")
@@ -135,7 +135,7 @@ class Following:
             if Counter(each.token_id for each in self._admitted)[viewer.token_id] >= (
                 self._limits.of_token
             ):
-                raise TooMany("this token has too many streams at once", AGAIN)
+                raise TooManyStreams("this token has too many streams at once", AGAIN)
             self._admitted.add(viewer)
 
     def begin(self, viewer: Viewer, wire: Wire) -> None:

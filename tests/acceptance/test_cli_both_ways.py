@@ -332,6 +332,43 @@ def test_who_stops_waiting_does_not_stop_the_server(served: Front) -> None:
     until(lambda: served.json("show", name)["status"] == "cancelled", seconds=60)
 
 
+def test_what_runs_on_the_hosts_is_tended_through_a_server(
+    prepared: Target, tmp_path: Path
+) -> None:
+    host, data = prepared.hosts[0], f"{APP_PATH}/shared/data"
+    pid, written = "systemctl show --value -p MainPID my-api", f"cat {data}/words"
+    prepared.configure({"backup": {"paths": ["shared/data"]}})
+    with behind_a_server(prepared, tmp_path / "client") as served:
+        sha = deployed(served)
+        first = prepared.inside(host, pid)
+        assert served.json("app", "status", *NAMES)["hosts"][0]["unit"]["main_pid"] == int(first)
+        restarted = served("app", "restart", *NAMES)
+        assert restarted.code == 0, restarted.said
+        assert prepared.inside(host, pid) not in (first, "0")
+        assert served("app", "stop", *NAMES).code == 0
+        assert prepared.served(host) is None
+        assert served("app", "status", *NAMES).code == 5
+        assert served("app", "start", *NAMES).code == 0
+        assert prepared.served(host) == sha
+        done = served.json("app", "exec", *NAMES, "--", "id", "-un")
+        assert done["hosts"][0]["output"] == "app\n"
+        assert "Started" in served("app", "logs", *NAMES).out
+
+        prepared.inside(host, f"mkdir -p {data} && echo before > {data}/words")
+        taken = served.json("backups", "take", *NAMES)["hosts"][0]["backups"][0]["id"]
+        prepared.inside(host, f"echo after > {data}/words")
+        listed = served.json("backups", "list", *NAMES)["hosts"][0]["backups"]
+        assert listed[0]["id"] == taken
+        restored = served("backups", "restore", *NAMES, taken, "--yes")
+        assert restored.code == 0, restored.said
+        assert prepared.inside(host, written) == "before"
+        assert prepared.served(host) == sha
+
+        noted = [each["action"] for each in served.json("audit")["audit"]]
+    verbs = ["app.restart", "app.stop", "app.start", "app.exec", "backup.take", "backup.restore"]
+    assert [action for action in reversed(noted) if action in verbs] == verbs
+
+
 def test_tokens_are_managed_on_the_server_as_on_its_machine(served: Front) -> None:
     here = alone(served.target)
     for front, other in ((served, here), (here, served)):

@@ -12,7 +12,7 @@ import pytest
 
 from fraisier.api import create_app
 from fraisier.domain.deployment import Status
-from fraisier.domain.errors import TooMany, Unavailable
+from fraisier.domain.errors import TooManyStreams, Unavailable
 from fraisier.domain.event import Fact
 from fraisier.domain.token import Scope
 from fraisier.engine.following import Cut, Following, Limits, Viewer
@@ -294,7 +294,7 @@ def test_streams_are_capped_for_a_token_and_for_the_server_i16(server, running: 
     for viewer in mine:
         tell.admit(viewer)
     other = Viewer(running.id, 0, False, server.ids[Scope.ADMIN])
-    with pytest.raises(TooMany, match="this token has too many streams"):
+    with pytest.raises(TooManyStreams, match="this token has too many streams"):
         tell.admit(reader(server, running))
     tell.admit(other)
     with pytest.raises(Unavailable, match="the server has too many streams"):
@@ -306,7 +306,7 @@ def test_streams_are_capped_for_a_token_and_for_the_server_i16(server, running: 
 
 @pytest.mark.parametrize(
     ("limits", "status", "code"),
-    [({"of_token": 0}, 429, "too_many_requests"), ({"streams": 0}, 503, "unavailable")],
+    [({"of_token": 0}, 429, "too_many_streams"), ({"streams": 0}, 503, "unavailable")],
 )
 def test_one_stream_too_many_is_told_when_to_come_again_i16(
     server, ended: str, limits: dict[str, int], status: int, code: str
