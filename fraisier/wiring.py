@@ -407,6 +407,7 @@ class Application:
             configuration=self.reloading,
             tending=Tending(self.deployments.target, self.store, self._lent_hosts),
             rates=Rates(self.store, self._limits()),
+            push_bytes=self.settings.webhook_max_bytes,
         )
 
     def _limits(self) -> Limits:

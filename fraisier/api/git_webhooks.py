@@ -24,8 +24,6 @@ from fraisier.domain.token import Scope
 from fraisier.engine.pushes import Pushes, incoming_json
 from fraisier.webhooks.incoming import HOSTS, Intake
 
-#: The largest delivery that is read; of a push little is needed.
-MAX_BYTES = 2 << 20
 STATUSES = [status.value for status in IncomingStatus]
 
 
@@ -86,7 +84,7 @@ def _door(services: Services) -> Routes:
     def take(provider: str) -> Response:
         """Take a delivery of a git host: github, gitlab, gitea, forgejo, gogs or bitbucket."""
         intake = _intake(services)
-        request.max_content_length = MAX_BYTES
+        request.max_content_length = services.push_bytes
         types = intake.types(provider)
         plain = request.headers.get("Content-Encoding", "identity") == "identity"
         if request.mimetype not in types or not plain:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from waitress.adjustments import Adjustments
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import Task, ThreadedTaskDispatcher, WSGITask
+from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import Error
 
 from fraisier.api.problems import PROBLEM, RETRY_SECONDS
@@ -21,7 +21,7 @@ THREADS = 24
 WAITING = 256
 CONNECTIONS, MOST_CONNECTIONS = 700, 900
 LARGEST_HEAD_BYTES = 64 << 10
-#: Waitress keeps a body of at most this size for Flask, which refuses most of them with a reason.
+#: A body of at most this size is kept for Flask, which refuses most of them with a reason.
 LARGEST_BODY_BYTES = 8 << 20
 #: How long a request may take to arrive, a connection be idle, and last bytes find no taker.
 REQUEST_SECONDS, IDLE_SECONDS, LAST_SECONDS = 30, 60, 10
@@ -30,22 +30,40 @@ LIVE = ("/health/live", "/api/v1/health/live")
 
 
 class Busy(Error):
-    """The answer where too much waits already."""
+    """The error where too much waits already."""
 
     code, reason = 503, "Service Unavailable"
 
-    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
-        """Return it as problem details."""
-        said = {
-            "status": self.code,
-            "code": "unavailable",
-            "title": self.reason,
-            "detail": "the server has too many requests at once",
-            "hint": "try again in a moment",
-        }
-        headers = [("Content-Type", PROBLEM), ("Retry-After", str(RETRY_SECONDS)),
-                   ("Cache-Control", "no-store")]  # fmt: skip
-        return f"{self.code} {self.reason}", headers, json.dumps(said).encode()
+
+#: What the server refuses before the application has it: what is said, and what to do.
+REFUSALS = {
+    400: ("this is not HTTP as it should be", "send it with a library that knows HTTP"),
+    413: ("the body is larger than anything that is taken here", "send less"),
+    431: (f"the head is larger than {LARGEST_HEAD_BYTES >> 10} KiB", "send fewer headers"),
+    501: ("this transfer encoding is not known", "send it with a Content-Length"),
+    503: ("the server has too many requests at once", "try again in a moment"),
+}
+
+
+class RefusalTask(ErrorTask):
+    """Answers what the application never has, as problem details; it repeats nothing of it."""
+
+    def execute(self) -> None:
+        """Send the answer."""
+        error = self.request.error
+        code = "unavailable" if error.code == Busy.code else error.reason.lower().replace(" ", "_")
+        said = {"status": error.code, "code": code, "title": error.reason}
+        if error.code in REFUSALS:
+            said["detail"], said["hint"] = REFUSALS[error.code]
+        self.status = f"{error.code} {error.reason}"
+        headers = [("Content-Type", PROBLEM), ("Cache-Control", "no-store")]
+        if error.code == Busy.code:
+            headers.append(("Retry-After", str(RETRY_SECONDS)))
+        self.response_headers = [*self.response_headers, *headers]
+        body = json.dumps(said).encode()
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
 
 
 class KeptConnection:
@@ -123,7 +141,7 @@ class StreamingTask(WSGITask):
 class Channel(HTTPChannel):
     """A connection. Once it is kept, the thread of the streams and the server's loop share it."""
 
-    task_class = StreamingTask
+    task_class, error_task_class = StreamingTask, RefusalTask
     kept = refused = False
     began = 0.0
 
@@ -184,15 +202,20 @@ class Server(TcpWSGIServer):
     of_life: ThreadedTaskDispatcher
 
     @classmethod
-    def listening(cls, application: Any, host: str, port: int) -> Server:
-        """Return what runs a server on each address of a host; raise OSError."""
+    def listening(
+        cls, application: Any, host: str, port: int, body_bytes: int = LARGEST_BODY_BYTES
+    ) -> Server:
+        """Return what runs a server on each address of a host; raise OSError.
+
+        A larger body than `body_bytes` is not kept: Flask cannot say why it is refused.
+        """
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         adjustments = Adjustments(
             listen=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             ident="fraisier",
             connection_limit=MOST_CONNECTIONS,
             max_request_header_size=LARGEST_HEAD_BYTES,
-            max_request_body_size=LARGEST_BODY_BYTES,
+            max_request_body_size=body_bytes,
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=CLEANUP_SECONDS,
             asyncore_use_poll=True,

@@ -15,6 +15,7 @@ from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.errors import Unavailable
 from fraisier.domain.freeze import FreezeStore
 from fraisier.domain.ports import Store
+from fraisier.domain.push import MOST_BYTES
 from fraisier.domain.reach import Reach
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.environment_health import EnvironmentHealth
@@ -53,7 +54,7 @@ class Services:
     where events go out at all; `intake` takes what git hosts send, `pushes` knows what came of it;
     `limits` bounds the streams that follow logs; `health` asks the hosts how what is deployed
     there is; `configuration` tells of the file, where it is followed; `tending` works with
-    services; `rates` bounds what one token may send.
+    services; `rates` bounds what one token may send, `push_bytes` what a git host may.
     """
 
     catalogue: Catalogue
@@ -73,6 +74,7 @@ class Services:
     configuration: Reloading | None = None
     tending: Tending | None = None
     rates: Rates | None = None
+    push_bytes: int = MOST_BYTES
     _slow: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
     )

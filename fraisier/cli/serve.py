@@ -113,10 +113,11 @@ class Serving:
 
 def _server(services: Services, host: str, port: int) -> Server:
     from fraisier.api import create_app
-    from fraisier.api.http_server import Server
+    from fraisier.api.http_server import LARGEST_BODY_BYTES, Server
 
+    body_bytes = max(LARGEST_BODY_BYTES, services.push_bytes)
     try:
-        return Server.listening(create_app(services), host, port)
+        return Server.listening(create_app(services), host, port, body_bytes)
     except OSError as error:
         raise FraisierError(
             f"cannot listen on {host}:{port}: {error.strerror}", "choose another with --bind"

@@ -11,8 +11,10 @@ from pathlib import Path
 from fraisier.config.database import database_problem, pool_problem, url_for
 from fraisier.config.labels import label_problem
 from fraisier.config.networks import Network, networks_of, networks_problem
+from fraisier.domain.amount import BYTES, amount
 from fraisier.domain.errors import ConfigurationError, Problem
 from fraisier.domain.nats_url import nats_problem
+from fraisier.domain.push import MOST_BYTES
 from fraisier.domain.rate import CHANGES, FAILURES, REQUESTS
 from fraisier.domain.worker import LEASE_SECONDS
 
@@ -21,6 +23,8 @@ CONNECTIONS = 20
 #: A limit of requests in a minute; none is so small that a client cannot work.
 LEAST_RATE, MOST_RATE = 10, 1_000_000
 SHORTEST_LEASE, LONGEST_LEASE = 3, 3600
+#: The limit of a push; git hosts send no more than 25 MiB.
+SMALLEST_PUSH, LARGEST_PUSH = 64 << 10, 25 << 20
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Settings:
     a worker that has not been heard of for so many seconds is dead. `database_pool` is how many
     connections to the database one process may have. `allowed_networks` are the private ones that
     outgoing requests may reach; `rate_limit` and `rate_limit_changes` are how many requests one
-    token may send in a minute.
+    token may send in a minute; `webhook_max_bytes` is the largest push that is read.
     """
 
     config: str | None = None
@@ -47,6 +51,7 @@ class Settings:
     rate_limit: int = REQUESTS
     rate_limit_changes: int = CHANGES
     rate_limit_failures: int = FAILURES
+    webhook_max_bytes: int = MOST_BYTES
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -72,6 +77,7 @@ class Settings:
             rate_limit=int(given["RATE_LIMIT"] or REQUESTS),
             rate_limit_changes=int(given["RATE_LIMIT_CHANGES"] or CHANGES),
             rate_limit_failures=int(given["RATE_LIMIT_FAILURES"] or FAILURES),
+            webhook_max_bytes=amount(given["WEBHOOK_MAX_BYTES"] or "", BYTES) or MOST_BYTES,
         )
 
     def database_for(self, config_file: str | Path) -> str:
@@ -96,6 +102,12 @@ def _rate_problem(number: str) -> str | None:
     return None if fine else f"requests in a minute, from {LEAST_RATE} to {MOST_RATE}"
 
 
+def _push_problem(size: str) -> str | None:
+    found = amount(size, BYTES)
+    fine = found is not None and SMALLEST_PUSH <= found <= LARGEST_PUSH
+    return None if fine else "a size as 4MiB, from 64KiB to 25MiB"
+
+
 _READ = (
     "CONFIG",
     "DATABASE_URL",
@@ -109,6 +121,7 @@ _READ = (
     "RATE_LIMIT",
     "RATE_LIMIT_CHANGES",
     "RATE_LIMIT_FAILURES",
+    "WEBHOOK_MAX_BYTES",
 )
 _CHECKS = {
     "DATABASE_URL": database_problem,
@@ -122,4 +135,5 @@ _CHECKS = {
     "RATE_LIMIT": _rate_problem,
     "RATE_LIMIT_CHANGES": _rate_problem,
     "RATE_LIMIT_FAILURES": _rate_problem,
+    "WEBHOOK_MAX_BYTES": _push_problem,
 }

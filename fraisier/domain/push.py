@@ -11,6 +11,8 @@ from fraisier.domain.globs import matches
 from fraisier.domain.secret import SecretReference
 
 BRANCH, TAG = "branch", "tag"
+#: The largest delivery of a git host that is read where no setting says else; little is needed.
+MOST_BYTES = 2 << 20
 #: Words in the message of the newest commit of a push that let it pass without a deployment.
 SKIP = re.compile(r"\[(skip deploy|deploy skip)\]", re.IGNORECASE)
 _REFS = {"refs/heads/": BRANCH, "refs/tags/": TAG}

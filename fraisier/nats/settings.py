@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fraisier.domain.amount import BYTES, SECONDS, amount
 from fraisier.domain.errors import ConfigurationError, Problem
 from fraisier.domain.nats_url import nats_problem, nats_servers
 from fraisier.nats.security import Security
@@ -18,8 +18,6 @@ CREDENTIALS, CA = "FRAISIER_NATS_CREDENTIALS", "FRAISIER_NATS_TLS_CA"
 CERT, KEY = "FRAISIER_NATS_TLS_CERT", "FRAISIER_NATS_TLS_KEY"
 MAX_AGE, MAX_BYTES = "FRAISIER_NATS_MAX_AGE", "FRAISIER_NATS_MAX_BYTES"
 REPLICAS, DISCARD = "FRAISIER_NATS_REPLICAS", "FRAISIER_NATS_DISCARD"
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_BYTES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 Check = Callable[[str], str | None]
 _FILES = (CREDENTIALS, CA, CERT, KEY)
 
@@ -64,17 +62,11 @@ class NatsSettings:
 def _limits(given: Mapping[str, str | None]) -> Limits:
     age, size, replicas = given[MAX_AGE], given[MAX_BYTES], given[REPLICAS]
     return Limits(
-        max_age=None if age is None else float(_amount(age, _SECONDS) or 0),
-        max_bytes=None if size is None else _amount(size, _BYTES),
+        max_age=None if age is None else float(amount(age, SECONDS) or 0),
+        max_bytes=None if size is None else amount(size, BYTES),
         replicas=None if replicas is None else int(replicas),
         discard=given[DISCARD],
     )
-
-
-def _amount(text: str, units: Mapping[str, int]) -> int | None:
-    """Return how much a number with a unit is; None where it is none."""
-    found = re.fullmatch(r"([0-9]{1,15})([A-Za-z]{0,3})", text)
-    return int(found[1]) * units[found[2]] if found and found[2] in units else None
 
 
 def _file_problem(path: str) -> str | None:
@@ -89,8 +81,8 @@ def _within(
     low: int, high: int, units: Mapping[str, int], rule: str
 ) -> Callable[[str], str | None]:
     def problem(text: str) -> str | None:
-        amount = _amount(text, units)
-        fine = amount is not None and (amount == 0 or low <= amount <= high)
+        found = amount(text, units)
+        fine = found is not None and (found == 0 or low <= found <= high)
         return None if fine else rule
 
     return problem
@@ -101,8 +93,8 @@ _SIZE = "a size as 256MiB or 1GiB, at least 1MiB; 0 is without a limit"
 _CHECKS: Mapping[str, Check] = {
     URL: nats_problem,
     **dict.fromkeys(_FILES, _file_problem),
-    MAX_AGE: _within(300, 36_500 * 86_400, _SECONDS, _AGE),
-    MAX_BYTES: _within(2**20, 2**60, _BYTES, _SIZE),
+    MAX_AGE: _within(300, 36_500 * 86_400, SECONDS, _AGE),
+    MAX_BYTES: _within(2**20, 2**60, BYTES, _SIZE),
     REPLICAS: lambda text: None if text in ("1", "3", "5") else "1, 3 or 5",
     DISCARD: lambda text: None if text in ("old", "new") else "old or new",
 }

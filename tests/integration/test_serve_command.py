@@ -43,6 +43,20 @@ def test_it_answers_with_a_token_and_stops_cleanly(project: Fraisier) -> None:
     assert server.secret not in said
 
 
+def test_a_git_host_may_send_as_much_as_the_setting_says(tmp_path: Path) -> None:
+    listening = "git: {github: {webhook_secret: {env: HOOK}}}\n"
+    (tmp_path / "fraises.yaml").write_text(EMPTY + listening)
+    settings = {"FRAISIER_WEBHOOK_MAX_BYTES": "10MiB", "HOOK": "a-secret-of-the-tests-that-is-long"}
+    with serving(Fraisier(tmp_path, environment=settings)) as server:
+        for mebibytes, status in ((9, 401), (11, 413)):
+            answer = requests.post(
+                f"{server.url}/api/v1/webhooks/github", data=b" " * (mebibytes << 20), timeout=30,
+                headers={"Content-Type": "application/json"},
+            )  # fmt: skip
+            assert answer.status_code == status, "read, and not signed; or too large to be read"
+            assert answer.headers["Content-Type"] == "application/problem+json"
+
+
 def test_a_token_made_or_revoked_while_it_runs_counts_at_once(project: Fraisier) -> None:
     with serving(project) as server:
         made = project("--json", "token", "create", "late", "--scope", "read").json

@@ -216,6 +216,26 @@ def _is_closed(client: socket.socket) -> bool:
         return True
 
 
-def test_a_head_that_is_too_large_is_refused(client: Client) -> None:
-    stream = client.socket(b"GET / HTTP/1.1\r\nX-Much: " + b"x" * (80 << 10) + b"\r\n\r\n")
-    assert b" 431 " in stream.recv(4096).splitlines()[0]
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"X-Much: " + b"x" * (80 << 10), 431, "request_header_fields_too_large"),
+        (b"Content-Length: 99999999", 413, "request_entity_too_large"),
+        (b"Content-Length: many", 400, "bad_request"),
+        (b"Authorization fra_a-secret", 400, "bad_request"),
+        (b"Transfer-Encoding: fra_a-secret", 501, "not_implemented"),
+    ],
+)
+def test_s10_what_the_application_never_has_is_refused_as_problem_details(
+    client: Client, sent: bytes, status: int, code: str
+) -> None:
+    stream = client.socket(b"POST / HTTP/1.1\r\n" + sent + b"\r\n\r\n")
+    answer = http.client.HTTPResponse(stream)
+    answer.begin()
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    said = answer.read()
+    problem = json.loads(said)
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["detail"]
+    assert problem["hint"]
+    assert b"fra_" not in said, "nothing of it is repeated"

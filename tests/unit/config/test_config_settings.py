@@ -92,3 +92,11 @@ def test_rate_limits_are_numbers_of_requests_in_a_minute() -> None:
     for wrong in ("0", "9", "-1", "1e9", "1000001", "many"):
         with pytest.raises(ConfigurationError, match="requests in a minute"):
             Settings.from_environ({"FRAISIER_RATE_LIMIT": wrong})
+
+
+def test_the_largest_push_is_a_size() -> None:
+    for text, size in (("64KiB", 65_536), ("25MiB", 25 << 20), ("100000", 100_000), ("", 2 << 20)):
+        assert Settings.from_environ({"FRAISIER_WEBHOOK_MAX_BYTES": text}).webhook_max_bytes == size
+    for wrong in ("0", "63KiB", "26MiB", "2MB", "-1", "much"):
+        with pytest.raises(ConfigurationError, match="from 64KiB to 25MiB"):
+            Settings.from_environ({"FRAISIER_WEBHOOK_MAX_BYTES": wrong})
