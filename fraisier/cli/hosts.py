@@ -13,6 +13,7 @@ import click
 
 from fraisier.cli.arguments import target_arguments
 from fraisier.cli.context import Context, table
+from fraisier.cli.control import who
 from fraisier.cli.exits import FAILED, GENERAL, REFUSED
 from fraisier.cli.harmless import harmless
 from fraisier.cli.present import short
@@ -90,6 +91,9 @@ def trust(
         _ask()
     for shown in found:
         if accepted[shown.host.name]:
+            keys = ", ".join(key.fingerprint for key in accepted[shown.host.name])
+            where = Where(fraise, environment, shown.host.name)
+            context.application.store.add_audit(who(), "hosts.trust", str(where), keys)
             shown.known.add(shown.host, accepted[shown.host.name])
     data = [shown.as_json(accepted[shown.host.name]) for shown in found]
     context.emit({"hosts": data}, _trust_summary(found, accepted))

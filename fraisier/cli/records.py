@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from fraisier.cli.context import Context
+from fraisier.cli.control import who
 from fraisier.cli.database import chosen, shown, url_option
 from fraisier.domain.errors import Refused
 
@@ -43,7 +44,7 @@ def restore(context: Context, file: Path, url: str | None, yes: bool) -> None:
     many = holds(database)
     if many and not yes:
         _ask(f"{shown(database)} has {many} deployments. Replace all its records?")
-    done = put_back(database, file)
+    done = put_back(database, file, who())
     context.emit(done, f"{shown(database)}: {_rows(done['rows'])}, read again and the same")
     if done["unfinished"]:
         context.say(

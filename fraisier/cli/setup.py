@@ -12,6 +12,7 @@ import click
 
 from fraisier.cli.arguments import target_arguments
 from fraisier.cli.context import Context
+from fraisier.cli.control import who
 from fraisier.cli.exits import GENERAL
 from fraisier.cli.harmless import harmless
 from fraisier.cli.live import MARKS
@@ -20,6 +21,7 @@ from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import UsageError
 from fraisier.domain.event import Fact
 from fraisier.engine.hosts import Hosts, answers
+from fraisier.engine.tending import Where
 
 LIMIT_SECONDS = 300.0
 
@@ -50,6 +52,9 @@ def setup(
     target = application.deployments.target(fraise, environment)
     works = list(_works(application.hosts, target, login, ssh_key))
     request = _request(target)
+    if yes:
+        where = Where(fraise, environment)
+        application.store.add_audit(who(), "setup", str(where), f"as {login}" if login else "")
     found: list[Json] = []
     for verb, whom in works:
         found = _joined(found, _prepare(application.hosts, whom, verb, yes, request))

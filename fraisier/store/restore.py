@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from fraisier.domain.errors import Refused, StoreError
 from fraisier.domain.ids import now
 from fraisier.store import archive
+from fraisier.store.audit import note
 from fraisier.store.copying import TABLES, Digest, read, tables_there, write
 from fraisier.store.database import HEAD, connect, refuse_newer, revision, translated
 from fraisier.store.engines import LONG
@@ -38,10 +39,11 @@ def holds(url: str) -> int:
         engine.dispose()
 
 
-def restore(url: str, path: Path) -> dict[str, Any]:
+def restore(url: str, path: Path, by: str = "") -> dict[str, Any]:
     """Replace the records of the database at a URL by those of a backup; return what there is.
 
-    `unfinished` is how many deployments had not ended: the queue is then paused. Raise StoreError
+    `unfinished` is how many deployments had not ended: the queue is then paused. Where it is said
+    who does it, the audit trail that was restored has a row about that. Raise StoreError
     where the backup is damaged or cannot be restored, Refused while workers use the database; it
     then has what it had before.
     """
@@ -56,6 +58,8 @@ def restore(url: str, path: Path) -> dict[str, Any]:
                 _replace(connection, path, head)
                 upgrade_on(connection)
                 unfinished = _pause(connection)
+                if by:
+                    note(connection, by, "db.restore", "records", path.name)
         return {
             "file": str(path),
             "schema": HEAD,

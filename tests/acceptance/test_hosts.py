@@ -70,6 +70,8 @@ def test_a_bare_host_is_shown_what_would_be_done_then_prepared_then_deployed_to(
         "Make the application's folders",
     ]
     prepared = state(bare)
+    noted = bare.fraisier("--json", "audit").json["audit"][0]
+    assert (noted["action"], noted["subject"]) == ("setup", "my_api production")
     again = bare.fraisier(*SETUP, "--yes")
     assert "nothing to do" in again.out, again.said
     assert state(bare) == prepared
@@ -157,6 +159,8 @@ def test_a_key_is_shown_and_pinned_only_when_that_is_said(target: Target, tmp_pa
     right = target.fraisier(*TRUST, "--fingerprint", fingerprint)
     assert right.code == 0, right.said
     text = pinned.read_text()
+    (noted,) = target.fraisier("--json", "audit").json["audit"]
+    assert (noted["action"], noted["reason"]) == ("hosts.trust", fingerprint)
     again = target.fraisier(*TRUST)
     assert (again.code, "pinned already" in again.out) == (0, True), again.said
     assert pinned.read_text() == text
