@@ -43,18 +43,28 @@ CHOSEN = {
     "_action(new)": (
         "deploy", "deploy.break_glass", "promote", "promote.break_glass", "rollback",
     ),
-    "action": (
-        "app.exec", *(f"app.{verb}" for verb in CONTROLS), "backup.restore", "backup.take",
-    ),
+    "f'app.{verb}'": [f"app.{verb}" for verb in CONTROLS],
+    "f\"backup.{asked['action']}\"": ("backup.restore", "backup.take"),
+    "asked": ("deploy.break_glass", "promote.break_glass"),
 }  # fmt: skip
+#: What writes a row -> which of its arguments is the action.
+WRITES = {"note": 2, "add_audit": 1}
+#: What passes on an action that others chose.
+PASSES_ON = ("fraisier/store/trail.py", "fraisier/engine/within.py")
 
 
 def audited() -> Iterator[str]:
-    """Yield every action that the store writes a note of."""
-    for file in sorted((TOP / "fraisier/store").glob("*.py")):
+    """Yield every action of which a row is written."""
+    for file in sorted((TOP / "fraisier").rglob("*.py")):
+        if str(file.relative_to(TOP)) in PASSES_ON:
+            continue
         for call in ast.walk(ast.parse(file.read_text())):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) == "note":
-                action = call.args[2]
+            if not isinstance(call, ast.Call):
+                continue
+            name = ast.unparse(call.func)
+            name = "add_audit" if name.endswith(".add_audit") else name
+            if name in WRITES:
+                action = call.args[WRITES[name]]
                 if isinstance(action, ast.Constant):
                     yield str(action.value)
                 else:
