@@ -21,6 +21,43 @@ from support.databases import (  # noqa: F401  (fixtures)
 from support.repository import Repository
 from support.target import Target, wipe
 
+#: The files that take longest, the first of them minutes: begun first, so that at the end no worker
+#: is left alone with one of them.
+LONGEST = (
+    "acceptance/test_zero_downtime_systemd.py",
+    "acceptance/test_compose.py",
+    "integration/test_collection_gates.py",
+    "acceptance/test_cli_both_ways.py",
+    "acceptance/test_zero_downtime_compose.py",
+    "acceptance/test_compose_colours.py",
+    "acceptance/test_canary_pauses.py",
+    "acceptance/test_coolify.py",
+    "integration/test_collection_alone.py",
+    "acceptance/test_compose_hosts.py",
+    "acceptance/test_colours.py",
+    "acceptance/test_deploy.py",
+    "acceptance/test_documents.py",
+    "integration/test_api_fuzz.py",
+    "integration/test_collection.py",
+    "acceptance/test_service.py",
+    "acceptance/test_in_place.py",
+    "integration/test_server.py",
+    "acceptance/test_hosts.py",
+    "integration/test_acme.py",
+    "acceptance/test_hooks.py",
+    "acceptance/test_sources.py",
+    "acceptance/test_rolling_proxy.py",
+    "contract/test_migrations.py",
+    "chaos/test_chaos.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first; the others stay in order."""
+    tests = Path(__file__).parent
+    place = {tests / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(LONGEST)))
+
 
 @pytest.fixture
 def home() -> Iterator[Path]:

@@ -36,7 +36,6 @@ MAKE = (
 def saved(target: Target) -> Target:
     """Return a target with data, a backup configured, and one release."""
     host = target.hosts[0]
-    target.inside(host, f"rm -rf {STORE}")
     scenarios.first_deployment(target)
     target.inside(host, MAKE)
     target.configure({**PACE, "backup": BACKUP})

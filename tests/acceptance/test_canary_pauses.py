@@ -115,13 +115,13 @@ def test_a_paused_canary_whose_command_is_killed_is_settled_with_all_traffic_bac
 
 @pytest.mark.parametrize("where", [0, 2])
 def test_an_analysis_that_fails_on_one_host_takes_all_back(fleet: Target, where: int) -> None:
-    old = begin(fleet, [{"weight": 50, "pause": 30}])
+    old = begin(fleet, [{"weight": 50, "pause": 90}])
     guilty = fleet.hosts[where]
     check = {
         "name": "look", "type": "exec", "interval": 1,
         "command": ["/bin/sh", "-c", "test ! -e /tmp/guilty"],
     }  # fmt: skip
-    configure(fleet, [{"weight": 50, "pause": 30}], analysis=[check])
+    configure(fleet, [{"weight": 50, "pause": 90}], analysis=[check])
     fleet.inside(guilty, "touch /tmp/guilty")
     try:
         new = fleet.repository.commit("good", {"note": "second"})
@@ -132,7 +132,7 @@ def test_an_analysis_that_fails_on_one_host_takes_all_back(fleet: Target, where:
     last = fleet.last()
     assert last["status"] == "rolled_back", last["reason"]
     assert "analysis_failed" in last["reason"]
-    assert last["duration_seconds"] < 30, "the others did not measure to their end"
+    assert last["duration_seconds"] < 90, "the others did not measure to their end"
     for host in fleet.hosts:
         assert fleet.served(host) == old
         record = colours(fleet, host)

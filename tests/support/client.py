@@ -51,6 +51,24 @@ class Story:
         found = self.versions(since, until)
         return 100.0 * found[version] / max(1, sum(found.values()))
 
+    def step(
+        self, version: str, weight: float, tolerance: float, seconds: float, since: float = 0.0
+    ) -> float | None:
+        """Return when a version began to give such a part of the answers for so many seconds.
+
+        Either half of them is near `weight`: the way from a lower part to a higher one is no step.
+        None where it never did from `since` on.
+        """
+        last = max((answer.at for answer in self.answers), default=0.0) - seconds
+        start = max(since, min((answer.at for answer in self.answers), default=0.0))
+        while start <= last:
+            middle, end = start + seconds / 2, start + seconds
+            halves = self.part(version, start, middle), self.part(version, middle, end)
+            if all(abs(part - weight) <= tolerance for part in halves):
+                return start
+            start += 0.1
+        return None
+
     def by_second(self) -> list[tuple[int, dict[str, int]]]:
         """Return how many answers each version gave in each second; failures under `-`."""
         first = min((answer.at for answer in self.answers), default=0.0)
