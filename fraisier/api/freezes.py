@@ -52,7 +52,7 @@ def blueprint(services: Services) -> Routes:
         found = services.freezes.all(query.pop("over"))
         return page_of_all("freezes", found, **query)
 
-    @routes.operation("POST", "", Scope.ADMIN, FreezeItem, 201, body=FreezeRequest)
+    @routes.operation("POST", "", Scope.ADMIN, FreezeItem, 201, body=FreezeRequest, problems=(404,))
     def freeze(body: dict[str, Any]) -> tuple[Response, int]:
         """Let nothing begin on some targets, or on all. Rollbacks and what runs go on."""
         starts, ends = (microseconds(body.pop(name)) for name in ("starts_at", "ends_at"))
