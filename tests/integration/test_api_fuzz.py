@@ -22,7 +22,7 @@ from support.server import Server, free_port, serving
 #: time would leave out the last on a slow machine. The second goes on until its time is spent.
 EACH = "examples,coverage,fuzzing"
 PHASES = {EACH: "--max-examples=3", "stateful": "--max-time=15"}
-#: The same each time: what a change breaks is told to who made it, and not to somebody else by luck.
+#: The same each time: what a change breaks is told to who made it, not to somebody else by luck.
 SEED = 20261128
 #: When a run is taken for one that hangs.
 LIMIT_SECONDS = 900
