@@ -124,15 +124,18 @@ class Application:
         """Return what runs playbooks."""
         return self.new_runner(self._until)
 
-    def new_runner(self, until: Callable[[], float] = lambda: math.inf) -> Runner:
+    def new_runner(
+        self, until: Callable[[], float] = lambda: math.inf, warm: bool = False
+    ) -> Runner:
         """Return another of those: each runs one playbook at a time.
 
         A run ends itself at the moment that `until()` gives, and where nobody looks after it.
+        `warm`: this process is a server or a worker, which will run Ansible again and again.
         """
         from fraisier.runner import AnsibleRunner
 
         leash = self.settings.lease * SELF_FENCE
-        return AnsibleRunner(self._resolve, leash=leash, until=until)
+        return AnsibleRunner(self._resolve, leash=leash, until=until, warm=warm)
 
     def _until(self) -> float:
         """Return when this command's lease ends, where it has taken one."""
@@ -226,7 +229,7 @@ class Application:
         return QueueWorker(
             self.catalogue,
             self.store,
-            lambda: self.new_runner(member.until),
+            lambda: self.new_runner(member.until, warm=True),
             self.bell,
             member,
             drain_seconds,
@@ -239,7 +242,7 @@ class Application:
         )
 
     def _monitor(self, labels: Mapping[str, str], member: Membership) -> Monitor:
-        checkups = self._checkups(lambda: self.new_runner(member.until))
+        checkups = self._checkups(lambda: self.new_runner(member.until, warm=True))
         return Monitor(self.catalogue, self.store, checkups, labels)
 
     def sinks(self) -> Sequence[EventSink]:
@@ -403,7 +406,9 @@ class Application:
             self.outgoing,
             Intake(Followed(lambda: self.catalogue.git_hosts), self._secret, self.pushes),
             self.pushes,
-            health=EnvironmentHealth(self._checkups(self.new_runner).look, self._looks().health),
+            health=EnvironmentHealth(
+                self._checkups(lambda: self.new_runner(warm=True)).look, self._looks().health
+            ),
             configuration=self.reloading,
             tending=Tending(self.deployments.target, self.store, self._lent_hosts),
             rates=Rates(self.store, self._limits()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work
 from fraisier.domain.secret import Secret
 from fraisier.failpoints import failpoint
+from fraisier.runner.forking import warm_up
 from fraisier.runner.invocation import invocation
 from fraisier.runner.leash import LEASH_SECONDS, now
 from fraisier.runner.mechanism import SUBREAPER, wanted_by
@@ -29,7 +31,8 @@ class AnsibleRunner:
 
     Its second argument says whether each must have a value. A run ends itself when the thread that
     runs it has not looked after it for `leash` seconds, and at the moment that `until()` gives
-    (CLOCK_BOOTTIME), where there is one, unless it gives a later one before.
+    (CLOCK_BOOTTIME), where there is one, unless it gives a later one before. `warm`: this process
+    will run Ansible again and again, so it is loaded once, in a process that each run is a fork of.
     """
 
     def __init__(
@@ -38,11 +41,13 @@ class AnsibleRunner:
         environ: Mapping[str, str] = os.environ,
         leash: float = LEASH_SECONDS,
         until: Callable[[], float] = lambda: math.inf,
+        warm: bool = False,
     ) -> None:
         self._resolve = resolve
         self._environ = environ
         self._leash = leash
         self._until = until
+        self._warm = warm
         self._prepared: Process | None = None
 
     def prepare(self, inventory: InventoryGroup | None = None, here: bool = False) -> None:
@@ -57,6 +62,9 @@ class AnsibleRunner:
         if found is not None and (found.inventory, found.mechanism) != (path, mechanism):
             self.close()
         if self._prepared is None:
+            if self._warm:
+                with contextlib.suppress(OSError):  # what stands against it is told just below
+                    warm_up(self._environ)
             self._prepared = Process.start(self._environ, path, mechanism)
             atexit.register(self.close)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from fraisier.runner import inner
@@ -24,6 +24,7 @@ from fraisier.runner.containment import (
     end_marked,
     reap,
 )
+from fraisier.runner.folder import wipe_orphaned
 from fraisier.runner.leash import SILENT, held
 from fraisier.runner.mechanism import SUBREAPER, USER_NAMESPACE, choose
 from fraisier.runner.namespace import be_init, enter, exit_code, mount_proc
@@ -53,8 +54,8 @@ def main(folder: str, inventory: str, wanted: str, leash: str) -> int:
     if mechanism == SUBREAPER:
         end_marked(folder, grace=grace)
         reap()
-    if os.getppid() != parent:
-        shutil.rmtree(folder, ignore_errors=True)  # nobody else is left to wipe it
+    if unwatched:
+        wipe_orphaned(Path(folder))
     return code
 
 

@@ -19,6 +19,9 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_SECONDS = 3.0
 REAP_SECONDS = 2.0
+#: The mark of a process that forks runs: room for theirs.
+BLANK = "-" * 512
+_ENVIRONMENT = 47  # as below; the address of its first byte, and then of its end
 _STATE, _PARENT, _SESSION = 0, 1, 3  # fields of /proc/PID/stat, counted after the name
 
 Find = Callable[[str], list[int]]
@@ -32,6 +35,21 @@ def become_subreaper() -> None:
 def die_with_parent(number: signal.Signals) -> None:
     """Ask the kernel for a signal when the parent (its thread) dies, however it dies."""
     _prctl(PR_SET_PDEATHSIG, number)
+
+
+def show_mark(mark: str) -> None:
+    """Give this process, which was forked and not executed, a mark that others can see.
+
+    What /proc shows as an environment is what a process was executed with: its own memory, which
+    is written over here. `BLANK` has to be in it. Raises OSError, or ValueError where it is not.
+    """
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    begin, end = int(fields[_ENVIRONMENT]), int(fields[_ENVIRONMENT + 1])
+    place = ctypes.string_at(begin, end - begin).index(f"FRAISIER_RUN={BLANK}".encode())
+    shown = f"FRAISIER_RUN={mark}".encode() + b"\0"
+    if len(shown) > len(BLANK):
+        raise ValueError(f"{mark} is too long for a mark")
+    ctypes.memmove(begin + place, shown, len(shown))
 
 
 def descendants(root: int) -> list[int]:

@@ -66,19 +66,24 @@ def sweep() -> None:
         owner = path.name.removeprefix(PREFIX).partition("-")[0]
         if owner != str(os.getpid()) and Path(f"/proc/{owner}").exists():
             continue
-        try:
-            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except OSError:
-            continue  # somebody else's, or another run has just swept it up
-        try:
-            if os.fstat(lock).st_uid == os.geteuid():
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                end_marked(str(path), anywhere, SWEEP_GRACE)
-                shutil.rmtree(path, ignore_errors=True)
-        except BlockingIOError:
-            pass  # its owner lives
-        finally:
-            os.close(lock)
+        wipe_orphaned(path)
+
+
+def wipe_orphaned(path: Path) -> None:
+    """Remove a folder of ours, and end what has its mark, where its owner is dead."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return  # somebody else's, or already gone
+    try:
+        if os.fstat(lock).st_uid == os.geteuid():
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            end_marked(str(path), anywhere, SWEEP_GRACE)
+            shutil.rmtree(path, ignore_errors=True)
+    except BlockingIOError:
+        pass  # its owner lives
+    finally:
+        os.close(lock)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,7 +43,8 @@ def _run(folder: str, inventory: str) -> int:
     """Run what arrives and report it; return the exit code."""
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # nothing but events may reach the pipe
-    threading.Thread(target=_take_work, args=(folder,), daemon=True).start()
+    if os.fork() == 0:  # no thread: Ansible may be a fork of this process
+        _take_work(folder)
 
     def tell(event: dict[str, Any]) -> bool:
         report.write(bounded(event) + "\n")
@@ -65,17 +65,20 @@ def _run(folder: str, inventory: str) -> int:
     return 0
 
 
-def _take_work(folder: str) -> None:
-    """Wait for the work, then let Ansible go on with it."""
-    line = sys.stdin.readline()
-    if not line:
-        os.kill(os.getpid(), signal.SIGTERM)
-        return
-    work = json.loads(line)
-    for command in work["ssh"]:
-        _connect(command)
-    with open(f"{folder}/{REQUEST}", "w") as pipe:  # waits until Ansible opens its end
-        pipe.write(work["request"])
+def _take_work(folder: str) -> NoReturn:
+    """Wait for the work, then let Ansible go on with it; without any, the run ends."""
+    try:
+        line = sys.stdin.readline()
+        if not line:
+            os.kill(os.getppid(), signal.SIGTERM)
+            os._exit(STOPPED)
+        work = json.loads(line)
+        for command in work["ssh"]:
+            _connect(command)
+        with open(f"{folder}/{REQUEST}", "w") as pipe:  # waits until Ansible opens its end
+            pipe.write(work["request"])
+    finally:
+        os._exit(0)
 
 
 def _connect(command: list[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fraisier.domain.errors import RunnerError
 from fraisier.runner.folder import base, write_private
+from fraisier.runner.forking import Launcher, fork
 from fraisier.runner.invocation import INVENTORY, PLAYBOOK, REQUEST, environment
 from fraisier.runner.leash import SILENT, Leash
 
@@ -26,19 +27,28 @@ def launch(
     inventory: str | None,
     mechanism: str,
     leash: Leash,
-) -> subprocess.Popen[bytes]:
-    """Start the launcher of a run in its private folder; raise OSError."""
+) -> subprocess.Popen[bytes] | Launcher:
+    """Start the launcher of a run in its private folder; raise OSError.
+
+    It is forked where there is a fork server and the run is one that it can launch: a team's own
+    inventory may come with settings of its own.
+    """
     os.mkfifo(folder / REQUEST, 0o600)
     for name in ("ansible.cfg", INVENTORY, PLAYBOOK):
         write_private(folder / name, "")
-    told = [str(folder), inventory or "", mechanism, str(leash.reader)]
+    told = [str(folder), inventory or "", mechanism]
+    seen = environment(folder, environ, inventory)
     with open(folder / "child.log", "w") as errors:
+        if not inventory:
+            forked = fork(told, seen, errors.fileno(), leash.reader)
+            if forked is not None:
+                return forked
         return subprocess.Popen(
-            [sys.executable, "-m", "fraisier.runner.child", *told],
+            [sys.executable, "-m", "fraisier.runner.child", *told, str(leash.reader)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=environment(folder, environ, inventory),
+            env=seen,
             cwd=folder,
             start_new_session=True,
             pass_fds=[leash.reader],
@@ -65,7 +75,8 @@ def why_ended(code: int, folder: Path) -> str:
         )
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "the run was killed from outside; the kernel does that when memory runs out"
-    if shutil.disk_usage(folder).free < ROOM:
+    if shutil.disk_usage(folder.parent).free < ROOM:
         return f"there is no room left in {folder.parent}"
-    said = (folder / "child.log").read_text(errors="replace").strip().splitlines()
+    log = folder / "child.log"
+    said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     return f"ansible-runner ended with {code}: {said[-1] if said else 'it said nothing'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -13,6 +14,7 @@ from typing import Any
 from fraisier.domain.errors import RunnerError
 from fraisier.runner.containment import anywhere, become_subreaper, collect_session, end_marked
 from fraisier.runner.folder import Folder, make_folder, write_private
+from fraisier.runner.forking import Launcher
 from fraisier.runner.invocation import Invocation
 from fraisier.runner.launch import launch, no_start, why_ended
 from fraisier.runner.leash import Leash
@@ -28,7 +30,7 @@ class Process:
     def __init__(
         self,
         folder: Folder,
-        process: subprocess.Popen[bytes],
+        process: subprocess.Popen[bytes] | Launcher,
         leash: Leash,
         inventory: str | None,
         mechanism: str,
@@ -144,5 +146,6 @@ class Process:
         self._leash.close()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None and not pipe.closed:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):  # what it was not told is still in it
+                    pipe.close()
         self._private.wipe()

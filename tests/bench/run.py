@@ -2,6 +2,8 @@
 
 Reference: git fetch of a new commit, release switch, unit restart, HTTP gate, prune; one host over
 SSH. Each run deploys a commit nobody has seen, and the version that answers is checked after it.
+Ours is measured as a command that does all itself, and as one that asks a server which has deployed
+before.
 Writes results.json: a list of {work, peer, ours_s, peer_s, ratio, runs}, medians in seconds.
 """
 
@@ -24,10 +26,13 @@ sys.path.insert(0, str(HERE.parent))
 from fraisier import lab as labs  # noqa: E402
 from support.command import Fraisier  # noqa: E402
 from support.repository import Repository  # noqa: E402
+from support.server import serving  # noqa: E402
 from support.target import served  # noqa: E402
 
 ROUNDS = int(os.environ.get("ROUNDS", "7"))
-PORTS = {"ours": 8001, "ssh": 8002, "idiomatic": 8003, "pyinfra": 8004}
+PORTS = {"ours": 8001, "server": 8001, "ssh": 8002, "idiomatic": 8003, "pyinfra": 8004}
+#: Ours -> what results.json calls it.
+OURS = {"ours": "one host, cold", "server": "one host, through a server"}
 PEERS = HERE / "peers"
 BIN = Path(sys.executable).parent
 
@@ -58,6 +63,7 @@ class Bench:
     """One lab host, one repository, and a way to deploy a commit with each tool."""
 
     def __init__(self, lab: labs.Lab, folder: Path) -> None:
+        self.server: dict[str, str] = {}
         self.host = lab.hosts[0]
         self.folder = folder
         self.repository = Repository.create(lab.git, "bench", folder / "work")
@@ -71,6 +77,7 @@ class Bench:
         self._write(lab)
         self.tools: dict[str, Callable[[str, str], list[str]]] = {
             "ours": self._ours,
+            "server": lambda sha, stamp: [*self._ours(sha, stamp), "--wait"],
             "ssh": lambda sha, _stamp: ["bash", str(PEERS / "ssh.sh"), sha],
             "idiomatic": self._idiomatic,
             "pyinfra": self._pyinfra,
@@ -121,6 +128,8 @@ class Bench:
         sha = self.repository.commit("good", {"number": f"{tool} {number}\n"})
         argv = self.tools[tool](sha, f"{time.time_ns()}")
         environment = {**self.environment, "PORT": str(PORTS[tool])}
+        if tool == "server":
+            environment.update(self.server)
         begun = time.monotonic()
         done = subprocess.run(
             argv, cwd=self.folder, env=environment, capture_output=True, text=True
@@ -145,19 +154,20 @@ def measure(bench: Bench) -> dict[str, list[float]]:
 def report(times: dict[str, list[float]]) -> list[dict[str, object]]:
     """Print the medians and return them as results.json holds them."""
     medians = {tool: statistics.median(values) for tool, values in times.items()}
-    print(f"{'':12}{'median':>9}{'min':>9}{'max':>9}   ours / peer   ({ROUNDS} runs)")
-    results: list[dict[str, object]] = []
+    print(f"{'':12}{'median':>9}{'min':>9}{'max':>9}   ({ROUNDS} runs)")
     for tool, values in times.items():
-        ratio = medians["ours"] / medians[tool]
-        shown = "" if tool == "ours" else f"{ratio:14.2f}"
-        print(f"{tool:12}{medians[tool]:8.2f}s{min(values):8.2f}s{max(values):8.2f}s{shown}")
-        if tool != "ours":
+        print(f"{tool:12}{medians[tool]:8.2f}s{min(values):8.2f}s{max(values):8.2f}s")
+    results: list[dict[str, object]] = []
+    for tool, work in OURS.items():
+        for peer in [tool for tool in medians if tool not in OURS]:
+            ratio = medians[tool] / medians[peer]
+            print(f"{work}: {ratio:.2f} of {peer}")
             results.append(
                 {
-                    "work": "one host, cold",
-                    "peer": tool,
-                    "ours_s": round(medians["ours"], 3),
-                    "peer_s": round(medians[tool], 3),
+                    "work": work,
+                    "peer": peer,
+                    "ours_s": round(medians[tool], 3),
+                    "peer_s": round(medians[peer], 3),
                     "ratio": round(ratio, 3),
                     "runs": ROUNDS,
                 }
@@ -170,8 +180,11 @@ def main() -> None:
     name = f"bench-{os.getpid()}"
     folder = Path(tempfile.mkdtemp(prefix="fraisier-bench-"))
     try:
-        lab = labs.up(name, 1, ports=tuple(PORTS.values()), say=print)
-        results = report(measure(Bench(lab, folder)))
+        lab = labs.up(name, 1, ports=tuple(sorted(set(PORTS.values()))), say=print)
+        bench = Bench(lab, folder)
+        with serving(Fraisier(folder)) as server:
+            bench.server = {"FRAISIER_SERVER": server.url, "FRAISIER_TOKEN": server.secret}
+            results = report(measure(bench))
         (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     finally:
         labs.down(name)

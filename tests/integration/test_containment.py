@@ -26,6 +26,9 @@ from support.target import until
 #: All processes of a run are gone within so many seconds of its owner (RELIABILITY.md, I6).
 BAR = 5.0
 both = pytest.mark.parametrize("mode", ["auto", "subreaper"])
+#: As `auto`, but of a process that runs Ansible often: its runs are forks.
+each = pytest.mark.parametrize("mode", ["auto", "subreaper", "forked"])
+in_a_namespace = pytest.mark.parametrize("mode", ["auto", "forked"])
 Start = Callable[..., Marking]
 
 
@@ -43,14 +46,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
         marking.close()
 
 
-def test_a_namespace_is_what_the_tests_of_it_run_in(start: Start) -> None:
-    marking = start("auto")
-    (launcher, init, *_) = marking.named("fraisier.runner.child")
+@in_a_namespace
+def test_a_namespace_is_what_the_tests_of_it_run_in(start: Start, mode: str) -> None:
+    marking = start(mode)
+    (launcher, init, *_) = marking.guards
     spaces = [os.readlink(f"/proc/{pid}/ns/pid") for pid in (launcher, init)]
     assert spaces[0] == os.readlink("/proc/self/ns/pid") != spaces[1]
 
 
-@both
+@each
 def test_i6_a_killed_worker_takes_its_run_along(start: Start, mode: str) -> None:
     """I6, I7."""
     marking = start(mode)
@@ -59,13 +63,13 @@ def test_i6_a_killed_worker_takes_its_run_along(start: Start, mode: str) -> None
     until(lambda: not marking.folders, BAR)
 
 
-@both
+@each
 def test_i6_a_killed_launcher_takes_the_run_along_and_the_outcome_says_so(
     start: Start, mode: str
 ) -> None:
     """I6, I7: when `run` returns nothing is left, and what the host did is unknown."""
     marking = start(mode)
-    marking.kill(marking.named("fraisier.runner.child")[0])
+    marking.kill(marking.guards[0])
     ended, state, message = marking.outcome()
     assert (ended, state) == ("broken", "unknown")
     assert "killed from outside" in message or "ended before" in message
@@ -73,25 +77,26 @@ def test_i6_a_killed_launcher_takes_the_run_along_and_the_outcome_says_so(
     assert not marking.folders
 
 
-@both
+@each
 def test_i6_worker_and_launcher_killed_together(start: Start, mode: str) -> None:
     """I6, I7."""
     marking = start(mode)
-    marking.kill(marking.process.pid, marking.named("fraisier.runner.child")[0])
+    marking.kill(marking.process.pid, marking.guards[0])
     assert marking.quiet_after(BAR) < BAR
 
 
-def test_i6_in_a_namespace_all_guards_killed_together(start: Start) -> None:
+@in_a_namespace
+def test_i6_in_a_namespace_all_guards_killed_together(start: Start, mode: str) -> None:
     """I6, I7: what no guard is left for, the kernel ends."""
-    marking = start("auto")
-    marking.kill(marking.process.pid, *marking.named("fraisier.runner.child"))
+    marking = start(mode)
+    marking.kill(marking.process.pid, *marking.guards)
     assert marking.quiet_after(BAR) < BAR
 
 
 def test_i6_without_a_namespace_the_next_run_ends_what_all_guards_left(start: Start) -> None:
     """I6, I7: the limit of the fallback, and what makes up for it."""
     marking = start("subreaper")
-    marking.kill(marking.process.pid, *marking.named("fraisier.runner.child"))
+    marking.kill(marking.process.pid, *marking.guards)
     marking.process.wait()
     assert marking.tree
     folder.sweep()
@@ -112,7 +117,7 @@ def test_the_folder_of_a_run_that_lives_is_not_swept_up(start: Start) -> None:
     until(lambda: all(now > then for now, then in zip(marking.sizes(), sizes, strict=True)))
 
 
-@both
+@each
 def test_i7_a_worker_paused_past_its_leash_has_lost_its_run(start: Start, mode: str) -> None:
     """I7: paused for less it keeps it."""
     marking = start(mode, leash=3.0)
@@ -129,12 +134,12 @@ def test_i7_a_worker_paused_past_its_leash_has_lost_its_run(start: Start, mode: 
     assert "not watched" in message
 
 
-@both
+@each
 @pytest.mark.parametrize("which", ["first", "last"])
 def test_i17_ansible_killed_is_told(start: Start, mode: str, which: str) -> None:
     """I7, I17: ansible-playbook itself, or one of its workers, as when memory runs out."""
     marking = start(mode)
-    playbooks = marking.named("bin/ansible-playbook")
+    playbooks = marking.playbooks
     assert len(playbooks) > 1
     marking.kill(playbooks[0 if which == "first" else -1])
     ended, state, message = marking.outcome()

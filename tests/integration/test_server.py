@@ -10,6 +10,7 @@ import requests
 import yaml
 
 from fraisier.runner.folder import PREFIX, base
+from fraisier.runner.invocation import REQUEST
 from support.server import serving
 from support.target import Target, until
 
@@ -116,7 +117,7 @@ def test_a_cancel_stops_what_runs_and_the_old_release_serves(two: Target) -> Non
         assert two.inside(host, "pgrep -f '[s]leep 60' || true") == ""
         assert two.inside(host, "ls /tmp/built 2>/dev/null || true") == ""
         assert two.served(host) == good
-        assert not list(base().glob(f"{PREFIX}{server.process.pid}-*"))
+        assert not list(base().glob(f"{PREFIX}{server.process.pid}-*/{REQUEST}"))
         late = server.send("POST", f"/deployments/{asked}/cancel")
         assert late.status_code == 409
 
@@ -190,13 +191,16 @@ def test_a_server_keeps_nothing_of_its_runs(two: Target) -> None:
         for environment in ("production", "staging", "production"):
             assert server.ended(server.deploy(environment))["status"] == "success"
         pid = server.process.pid
-        until(lambda: _children(pid) == [], 15)
-        assert not list(base().glob(f"{PREFIX}{pid}-*"))
+        (forks,) = _children(pid)  # what its runs are forked from
+        until(lambda: _children(pid) == [forks] and _children(forks) == [], 15)
+        assert not list(base().glob(f"{PREFIX}{pid}-*/{REQUEST}"))
+    assert not list(base().glob(f"{PREFIX}{pid}-*"))
+    assert not Path(f"/proc/{forks}").exists()
 
 
-def _children(pid: int) -> list[str]:
+def _children(pid: int) -> list[int]:
     """Return what the threads of a process have started and not collected, zombies too."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found += (task / "children").read_text().split()
+        found += map(int, (task / "children").read_text().split())
     return found

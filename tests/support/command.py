@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support import forked
+
 LIMIT_SECONDS = 240
 
 
@@ -42,16 +44,20 @@ class Fraisier:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, *arguments: str, **environment: str) -> Result:
-        """Run a command to its end."""
-        done = subprocess.run(
-            self.argv(*arguments),
-            cwd=self.folder,
-            env=self.environ(environment),
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=LIMIT_SECONDS,
-        )
+        """Run a command to its end: as a fork, where it behaves as one that is executed."""
+        seen = self.environ(environment)
+        if forked.can_be_forked(seen):
+            done = forked.run(arguments, self.folder, seen, LIMIT_SECONDS)
+        else:
+            done = subprocess.run(
+                self.argv(*arguments),
+                cwd=self.folder,
+                env=seen,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=LIMIT_SECONDS,
+            )
         return Result(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:

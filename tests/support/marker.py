@@ -34,8 +34,12 @@ import json, os, sys
 from fraisier.domain.catalogue import Host
 from fraisier.domain.plan import Work
 from fraisier.runner import AnsibleRunner
+from fraisier.runner.forking import warm_up
 
 playbook, mode, leash = sys.argv[1:]
+if mode == "forked":
+    warm_up()
+    mode = "auto"
 runner = AnsibleRunner(lambda a, b: {}, {**os.environ, "FRAISIER_CONTAINMENT": mode}, float(leash))
 host = Host("here", "127.0.0.1", python="/usr/bin/python3")
 work = Work("dep_1", "probe", playbook, (host,), False, {}, {}, 60)
@@ -87,8 +91,20 @@ class Marking:
         return list(base().glob(f"{PREFIX}{self.process.pid}-*"))
 
     def named(self, word: str) -> list[int]:
-        """Return those of the tree that have a word in their command line, lowest first."""
-        return sorted(pid for pid in self.tree if word in _command(pid))
+        """Return those of the tree that have a word in their command line, the oldest first."""
+        return sorted((pid for pid in self.tree if word in _command(pid)), key=_began)
+
+    @property
+    def guards(self) -> list[int]:
+        """Return what holds the run together, the launcher first: all that is not Ansible yet."""
+        return self.named("fraisier.runner.child") or self.named("fraisier.runner.fork_server")[:3]
+
+    @property
+    def playbooks(self) -> list[int]:
+        """Return ansible-playbook and its workers."""
+        return self.named("bin/ansible-playbook") or [
+            pid for pid in self.named("fraisier.runner.fork_server") if pid not in self.guards
+        ]
 
     def kill(self, *pids: int, number: int = signal.SIGKILL) -> None:
         """Send a signal to all of them at one moment; they are stopped first."""
@@ -119,6 +135,10 @@ class Marking:
         self.process.communicate()
         for folder in self.folders:
             end_marked(str(folder), anywhere, grace=0)
+
+
+def _began(pid: int) -> tuple[int, int]:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), pid
 
 
 def _command(pid: int) -> str:
