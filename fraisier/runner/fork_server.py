@@ -12,6 +12,7 @@ Where a run needs other values than were read at loading the fork executes the l
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib.util
 import json
@@ -68,27 +69,38 @@ def _serve(requests: socket.socket) -> None:
                 data, given, _, _ = socket.recv_fds(requests, LARGEST, DESCRIPTORS)
                 if not data:
                     return
-                ended, pid, tell = _launch(json.loads(data), given)
+                try:
+                    ended, pid, tell = _launch(json.loads(data), given)
+                except OSError:  # who asked hears nothing, and the other runs go on
+                    traceback.print_exc()
+                    continue
                 selector.register(ended, selectors.EVENT_READ)
                 running[ended] = (pid, tell)
 
 
 def _launch(request: Mapping[str, Any], given: list[int]) -> tuple[int, int, socket.socket]:
-    """Fork a launcher; return a pidfd of it, its pid, and where its end is to be told."""
-    pid = os.fork()
-    if pid == 0:
-        _be_launcher(tuple(request["told"]), request["environment"], given)
-    for descriptor in given[:-1]:
-        os.close(descriptor)
-    tell, ended = socket.socket(fileno=given[-1]), os.pidfd_open(pid)
-    with contextlib.suppress(BrokenPipeError):
+    """Fork a launcher; return a pidfd of it, its pid, and where its end is to be told.
+
+    Raises OSError where there are no more processes or descriptors.
+    """
+    try:
+        if len(given) < DESCRIPTORS:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        pid = os.fork()
+        if pid == 0:
+            _be_launcher(tuple(request["told"]), request["environment"], given)
+        tell, ended = socket.socket(fileno=os.dup(given[-1])), os.pidfd_open(pid)
+    finally:
+        for descriptor in given:
+            os.close(descriptor)
+    with contextlib.suppress(ConnectionError):
         socket.send_fds(tell, [NUMBER.pack(pid)], [ended])
     return ended, pid, tell
 
 
 def _ended(ended: int, pid: int, tell: socket.socket) -> None:
     _, status = os.waitpid(pid, 0)
-    with tell, contextlib.suppress(BrokenPipeError):
+    with tell, contextlib.suppress(ConnectionError):
         tell.send(NUMBER.pack(os.waitstatus_to_exitcode(status)))
     os.close(ended)
 

@@ -96,24 +96,23 @@ class ForkServer:
     def launch(
         self, told: Sequence[str], environ: Mapping[str, str], errors: int, leash: int
     ) -> Launcher:
-        """Ask for a launcher; raise ConnectionError where the server is gone."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        (hears, stdin), (stdout, says) = os.pipe(), os.pipe()
+        """Ask for a launcher; raise ConnectionError where the server is gone, or another OSError."""
         request = json.dumps({"told": list(told), "environment": dict(environ)}).encode()
-        given = [hears, says, errors, leash, theirs.fileno()]
         assert len(request) <= LARGEST
-        try:
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            hears, end = os.pipe()
+            theirs.callback(os.close, hears)
+            stdin = ours.enter_context(os.fdopen(end, "wb"))
+            end, says = os.pipe()
+            theirs.callback(os.close, says)
+            stdout = ours.enter_context(os.fdopen(end, "rb"))
+            told_here, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            theirs.enter_context(tells)
+            ours.enter_context(told_here)
+            given = [hears, says, errors, leash, tells.fileno()]
             socket.send_fds(self._requests, [request], given)
-        except BaseException:
-            for descriptor in (stdin, stdout):
-                os.close(descriptor)
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(hears)
-            os.close(says)
-        return Launcher(ours, os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb"))
+            ours.pop_all()
+        return Launcher(told_here, stdin, stdout)
 
     def close(self) -> None:
         """End it, and with it what it launched; in a fork of its owner only let go of it."""
@@ -174,7 +173,9 @@ class Launcher:
         """Wait until it has been forked; False where the server ended before that."""
         if self._pidfd < 0 and self._code is None:
             self._told.settimeout(START_SECONDS)
-            data, given, _, _ = socket.recv_fds(self._told, NUMBER.size, 1)
+            data, given = b"", [-1]
+            with contextlib.suppress(TimeoutError):
+                data, given, _, _ = socket.recv_fds(self._told, NUMBER.size, 1)
             self._told.settimeout(None)
             if not data:
                 self._code = UNTOLD
@@ -184,6 +185,8 @@ class Launcher:
         return self._pidfd >= 0
 
     def _heard(self, descriptor: int, deadline: float | None, timeout: float | None) -> None:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if not select.select([descriptor], [], [], left)[0]:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        if not poll.poll(left):
             raise subprocess.TimeoutExpired(["fraisier.runner.child"], timeout or 0.0)
