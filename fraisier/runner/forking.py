@@ -96,7 +96,7 @@ class ForkServer:
     def launch(
         self, told: Sequence[str], environ: Mapping[str, str], errors: int, leash: int
     ) -> Launcher:
-        """Ask for a launcher; raise ConnectionError where the server is gone, or another OSError."""
+        """Ask for a launcher; raise ConnectionError where the server is gone, or OSError."""
         request = json.dumps({"told": list(told), "environment": dict(environ)}).encode()
         assert len(request) <= LARGEST
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
