@@ -33,8 +33,8 @@ PLUGINS = {
 }
 #: Of these kinds it loads all.
 KINDS = ("become_loader", "connection_loader", "filter_loader", "shell_loader", "test_loader")
-#: The callback of ansible-runner, which is loaded with what is one run's.
 COLLECTIONS = "ansible_collections"
+#: The callback of ansible-runner: it reads where to write when it is loaded.
 OF_A_RUN = "awx_display"
 
 

@@ -32,8 +32,8 @@ LATE = (
     "alembic.command", "psycopg2", "pymysql", "sqlalchemy.dialects.mysql.pymysql",
     "sqlalchemy.dialects.postgresql.psycopg2", "sqlalchemy.dialects.sqlite.pysqlite",
 )  # fmt: skip
-#: What is run, and not imported.
-NOT_MODULES = ("__main__", "migrations.env")
+#: What is run and not imported, and what only the fork server loads.
+NOT_MODULES = ("__main__", "migrations.env", "runner.warm")
 _LARGEST = 1 << 18
 
 
