@@ -26,8 +26,8 @@ STATE = Path("/var/lib/fraisier/compose")
 REGISTRY = "fraisier-test-registry"
 REGISTRY_FILE = """FROM {base}
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-registry
-RUN printf '%s\\n' 'version: 0.1' 'storage: {{inmemory: {{}}}}' 'http: {{addr: ":5000"}}' \\
-  > /registry.yml
+RUN printf '%s\\n' 'version: 0.1' 'storage: {{filesystem: {{rootdirectory: /images}}}}' \\
+  'http: {{addr: ":5000"}}' > /registry.yml
 CMD ["docker-registry", "serve", "/registry.yml"]
 """
 APP_FILE = (
@@ -211,7 +211,8 @@ class Registry:
         docker("build", "--quiet", "--tag", tag, "-", stdin=file)
         port = free_port()
         published = f"127.0.0.1:{port}:5000"
-        docker("run", "--detach", "--rm", "--name", name, "--publish", published, *more, tag)
+        more = ("--publish", published, "--tmpfs", "/images", *more)
+        docker("run", "--detach", "--rm", "--name", name, *more, tag)
         deadline = time.monotonic() + 20
         while not _answers(port):
             assert time.monotonic() < deadline, "the registry never answered"
