@@ -55,14 +55,15 @@ def environ() -> dict[str, str]:
 def run() -> Run:
     """Return what runs PLAY on this machine and returns what it said."""
 
-    def run_play(environ: Mapping[str, str], play: Any = PLAY) -> Events:
+    def run_play(environ: Mapping[str, str], play: Any = PLAY, more: Any = None) -> Events:
         process = Process.start(environ)
+        (process.folder / "project/library").mkdir()
         try:
             process.watch(now() + 60)
             said = json.dumps({"said": _unsafe(SAID)})
             inventory = json.dumps({"all": {"hosts": {"here": HOST}}})
             files = {"inventory.json": inventory, "project/run.yml": json.dumps(play)}
-            process.begin(Invocation(files, said, []))
+            process.begin(Invocation({**files, **(more or {})}, said, []))
             heard = process.events(60, lambda: False, lambda: now() + 60)
             return [event for group in heard for event in group]
         finally:
@@ -91,6 +92,30 @@ def test_a_fork_says_what_an_executed_run_says(
     assert "é {{ 1 + 1 }}" in json.dumps(once, ensure_ascii=False)
     ids = [{e["uuid"] for e in events} for events in (executed, once, again)]
     assert not ids[0] & ids[1] | ids[1] & ids[2]
+
+
+MODULE = """#!/usr/bin/python
+from ansible.module_utils.basic import AnsibleModule
+AnsibleModule(argument_spec={{}}).exit_json(said="{}")
+"""
+
+
+def test_a_module_is_built_once_for_all_runs_but_a_teams_own_for_each(
+    forked: int, run: Run, environ: dict[str, str]
+) -> None:
+    assert forking._server is not None
+    built = forking._server._folder.path / "ansiballz_cache"
+    tasks = [{"ansible.builtin.stat": {"path": "/"}}, {"mine": {}}]
+    play = [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
+    times = set()
+    for said in ("first", "second"):
+        events = run(environ, play, {"project/library/mine.py": MODULE.format(said)})
+        assert [e["event"] for e in events].count("runner_on_ok") == 2, events
+        assert f'"said": "{said}"' in json.dumps(events)
+        (stat,) = [path for path in built.iterdir() if path.suffix != ".lock"]
+        assert stat.name.startswith("ansible.modules.stat-")
+        times.add(stat.stat().st_mtime_ns)
+    assert len(times) == 1
 
 
 def test_runs_side_by_side_know_nothing_of_each_other(
