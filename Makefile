@@ -28,7 +28,7 @@ demo: system install ## Deploy the example to a real systemd host here, upgrade 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
 
 test: system check ## Run every test, on real hosts
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 15 --ignore tests/bench --ignore tests/unit
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 15 --ignore tests/bench --ignore tests/unit
 
 check: install lint unit ## Lint, type-check and run the unit tests (a few minutes)
 
