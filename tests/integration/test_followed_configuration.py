@@ -98,6 +98,7 @@ def test_a_new_fraise_is_deployed_without_a_restart_and_a_bad_file_stops_nothing
             200,
             {"status": "degraded"},
         )
+        until(lambda: "it cannot be used" in worker.log.read_text(), SECONDS)
         ended = server.ended(wanted(server, "two").json()["id"])
         assert ended["status"] == "failed"
 
