@@ -151,7 +151,7 @@ def test_two_hundred_secrets_are_told_nowhere(
         assert len(planted.every) == 200
 
         hunt = Hunt(planted.every)
-        until(lambda: any(told(got.body, bad) for got in receiver.got), 30)
+        until(lambda: any(told(got.body, bad) for got in receiver.got), 90)
         hunt_answers(hunt, server, [good, bad])
         hunt_refusals(hunt, server, planted)
         hunt_commands(hunt, target, bad)
