@@ -77,7 +77,10 @@ def _take_work(folder: str) -> NoReturn:
             _connect(command)
         with open(f"{folder}/{REQUEST}", "w") as pipe:  # waits until Ansible opens its end
             pipe.write(work["request"])
+    except Exception:
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(0)
 
 
