@@ -24,7 +24,7 @@ from fraisier.runner.containment import (
     end_marked,
     reap,
 )
-from fraisier.runner.folder import wipe_orphaned
+from fraisier.runner.folder import DYING_SECONDS, wipe_orphaned
 from fraisier.runner.leash import SILENT, held
 from fraisier.runner.mechanism import SUBREAPER, USER_NAMESPACE, choose
 from fraisier.runner.namespace import be_init, enter, exit_code, mount_proc
@@ -55,7 +55,7 @@ def main(folder: str, inventory: str, wanted: str, leash: str) -> int:
         end_marked(folder, grace=grace)
         reap()
     if unwatched:
-        wipe_orphaned(Path(folder))
+        wipe_orphaned(Path(folder), DYING_SECONDS)
     return code
 
 
@@ -108,7 +108,8 @@ def _end(init: int, ended: int, grace: float) -> None:
     os.waitpid(init, 0)
 
 
-def _told(_signal: int, _frame: object) -> NoReturn:
+def _told(number: int, _frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # a second one would end the launcher before its run
     raise _Told
 
 

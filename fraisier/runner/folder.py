@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from fraisier.runner.containment import anywhere, end_marked
 PREFIX = "fraisier-run-"
 #: A process of a dead run has this long to end by itself when its folder is swept up.
 SWEEP_GRACE = 1.0
+#: An owner that has let go of a pipe is on its way out, and has this long to let go of its lock.
+DYING_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,10 @@ class Folder:
         """Remove the folder; it may be gone already."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self.lock)
+
+    def disown(self) -> None:
+        """Let anybody wipe it from now on; the owner may still."""
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
 
 
 def base() -> Path:
@@ -69,21 +76,36 @@ def sweep() -> None:
         wipe_orphaned(path)
 
 
-def wipe_orphaned(path: Path) -> None:
-    """Remove a folder of ours, and end what has its mark, where its owner is dead."""
+def wipe_orphaned(path: Path, patience: float = 0.0) -> None:
+    """Remove a folder of ours, and end what has its mark, where its owner is dead.
+
+    The owner may be about to die: it has `patience` seconds for it. The kernel closes the files of
+    a process one after the other, so whoever reads the end of one can be faster than its death.
+    """
     try:
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         return  # somebody else's, or already gone
     try:
-        if os.fstat(lock).st_uid == os.geteuid():
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock).st_uid == os.geteuid() and _locked(lock, patience):
             end_marked(str(path), anywhere, SWEEP_GRACE)
             shutil.rmtree(path, ignore_errors=True)
-    except BlockingIOError:
-        pass  # its owner lives
     finally:
         os.close(lock)
+
+
+def _locked(descriptor: int, patience: float) -> bool:
+    """Lock a folder; False where its owner still lives after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def write_private(path: Path, text: str) -> None:

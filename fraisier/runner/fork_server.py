@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fraisier.runner.containment import show_mark
-from fraisier.runner.folder import wipe_orphaned
+from fraisier.runner.folder import DYING_SECONDS, wipe_orphaned
 
 NUMBER = struct.Struct("i")
 DESCRIPTORS = 5
@@ -52,7 +52,7 @@ def main(descriptor: str) -> None:
     gc.freeze()
     with socket.socket(fileno=int(descriptor)) as requests:
         _serve(requests)
-    wipe_orphaned(Path.cwd())
+    wipe_orphaned(Path.cwd(), DYING_SECONDS)
 
 
 def _serve(requests: socket.socket) -> None:

@@ -116,9 +116,11 @@ class ForkServer:
 
     def close(self) -> None:
         """End it, and with it what it launched; in a fork of its owner only let go of it."""
-        self._requests.close()
         if os.getpid() != self._owner:
+            self._requests.close()
             return
+        self._folder.disown()
+        self._requests.close()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
