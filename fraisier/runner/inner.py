@@ -86,9 +86,10 @@ def _take_work(folder: str) -> NoReturn:
 
 def _connect(command: list[str]) -> None:
     """Open a shared SSH connection while Ansible loads; if it fails, Ansible finds out why."""
-    subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with contextlib.suppress(OSError):  # there is no ssh here, or no room for it
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
 
 def _stop(folder: str) -> NoReturn:

@@ -13,7 +13,7 @@ import pytest
 from fraisier.domain.catalogue import Host
 from fraisier.domain.event import Fact
 from fraisier.domain.plan import Work
-from fraisier.runner import AnsibleRunner
+from fraisier.runner import AnsibleRunner, inner
 from fraisier.runner.folder import PREFIX, base
 
 SLOW = """
@@ -94,3 +94,7 @@ def test_a_prepared_run_waits_as_long_as_it_takes_and_then_works(
         runner._prepared._process.wait(3)
     assert runner.run(work(str(playbook)), ignore, lambda: False).ended == "done"
     assert left_behind() == []
+
+
+def test_a_connection_that_cannot_be_begun_ahead_is_left_for_ansible_to_tell() -> None:
+    inner._connect(["/nowhere/ssh", "host"])

@@ -25,6 +25,8 @@ from support.loaded import NUMBER
 #: What is read while Python or a module is loaded: where one differs the command is executed.
 AT_LOADING = ("FRAISIER_FAILPOINT", "PYTHON", "LANG", "LC_", "TZ")
 OURS = ("FRAISIER_", "ANSIBLE_")
+#: What there is on the machine, its hosts included, when a command does not end.
+PROCESSES = ("ps", "-eww", "--forest", "-o", "pid,ppid,stat,wchan:20,etimes,time,args")
 _lock = threading.Lock()
 _running: socket.socket | None = None
 
@@ -38,7 +40,7 @@ def can_be_forked(environment: Mapping[str, str]) -> bool:
 def run(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run `fraisier` with arguments to its end; raise TimeoutExpired where it takes longer."""
+    """Run `fraisier` with arguments to its end; fail where it takes longer, and say why."""
     request = json.dumps([list(arguments), str(folder), dict(environment)]).encode()
     pipes = [os.pipe() for _ in range(3)]
     heard = {reader: b"" for reader, _ in pipes}
@@ -55,8 +57,10 @@ def run(
     out, err, told = heard.values()
     pid, *code = [number for (number,) in NUMBER.iter_unpack(told)]
     if not in_time:
+        processes = subprocess.run(PROCESSES, capture_output=True, text=True, check=True).stdout
         os.kill(pid, signal.SIGKILL)
-        raise subprocess.TimeoutExpired(list(arguments), seconds, out, err)
+        said = f"{_text(out)}{_text(err)}\n{processes}"
+        raise AssertionError(f"{pid} ({arguments}) did not end within {seconds} s:\n{said}")
     return subprocess.CompletedProcess(list(arguments), code[0], _text(out), _text(err))
 
 
