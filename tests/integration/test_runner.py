@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +15,9 @@ import pytest
 from fraisier.domain.catalogue import Host
 from fraisier.domain.event import Fact
 from fraisier.domain.plan import Work
-from fraisier.runner import AnsibleRunner, inner
+from fraisier.runner import AnsibleRunner
 from fraisier.runner.folder import PREFIX, base
+from fraisier.runner.invocation import REQUEST
 
 SLOW = """
 - hosts: all
@@ -96,5 +99,11 @@ def test_a_prepared_run_waits_as_long_as_it_takes_and_then_works(
     assert left_behind() == []
 
 
-def test_a_connection_that_cannot_be_begun_ahead_is_left_for_ansible_to_tell() -> None:
-    inner._connect(["/nowhere/ssh", "host"])
+def test_the_work_is_handed_over_though_no_connection_can_be_begun_ahead(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / REQUEST)
+    reader = os.open(tmp_path / REQUEST, os.O_RDONLY | os.O_NONBLOCK)
+    code = "import sys; from fraisier.runner.inner import _take_work; _take_work(sys.argv[1])"
+    told = json.dumps({"ssh": [["/nowhere/ssh", "host"]], "request": "the work"})
+    subprocess.run([sys.executable, "-c", code, tmp_path], input=f"{told}\n", text=True, timeout=60)
+    assert os.read(reader, 100) == b"the work"
+    os.close(reader)

@@ -40,7 +40,7 @@ def can_be_forked(environment: Mapping[str, str]) -> bool:
 def run(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run `fraisier` with arguments to its end; fail where it takes longer, and say why."""
+    """Run `fraisier` with arguments to its end; fail where it takes longer, and show what runs."""
     request = json.dumps([list(arguments), str(folder), dict(environment)]).encode()
     pipes = [os.pipe() for _ in range(3)]
     heard = {reader: b"" for reader, _ in pipes}

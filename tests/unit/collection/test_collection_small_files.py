@@ -90,3 +90,25 @@ def test_something_else_in_the_way_is_named_before_anything_is_changed(tmp_path:
 def test_a_mode_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="folder/file: u=rw is no mode"):
         work(options(tmp_path, mode="u=rw"), check_mode=False)
+
+
+def test_a_file_that_is_not_text_is_replaced(tmp_path: Path) -> None:
+    work(options(tmp_path), check_mode=False)
+    file = tmp_path / "above" / "folder" / "file"
+    file.write_bytes(b"\xff\xfe")
+    assert work(options(tmp_path), check_mode=False)["diff"][0]["before"] == "(not text)\n"
+    assert file.read_text() == "a\n"
+
+
+def test_a_file_without_its_folder_is_told_and_only_shown_in_check_mode(tmp_path: Path) -> None:
+    wanted = {**options(tmp_path), "folders": []}
+    assert work(wanted, check_mode=True)["changed"]
+    with pytest.raises(Failure, match="folder is not there"):
+        work(wanted, check_mode=False)
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "above").write_text("")
+    with pytest.raises(Failure, match="folder is no directory") as failure:
+        work(options(tmp_path), check_mode=True)
+    assert failure.value.code == "path_occupied"

@@ -12,14 +12,13 @@ from typing import Any, Callable, Protocol, TypeVar
 from ansible.module_utils.basic import AnsibleModule
 
 from . import front, source
-from .failure import Failure, from_os_error
+from .ending import conclude, outcome
+from .failure import Failure
 from .fence import Fence
 from .options import claim
 from .processes import lead_session
 from .service import Service, from_options
 from .site import Site
-
-T = TypeVar("T")
 
 
 class Ground(Protocol):
@@ -34,13 +33,6 @@ class Ground(Protocol):
 S = TypeVar("S", bound=Ground)
 
 SHORTEST_SECRET = 4  # hiding shorter texts would hide numbers and words of every answer
-
-
-def conclude(module: AnsibleModule, failure: Failure, result: dict[str, Any]) -> None:
-    """End the module with a failure, in the shape that all modules use."""
-    module.fail_json(
-        msg=failure.message, code=failure.code, hint=failure.hint, step=failure.step, **result
-    )
 
 
 def service_of(module: AnsibleModule) -> Service:
@@ -79,38 +71,17 @@ def run_with(
     """Do a module's work, as `run_on_site` does, on a site that `make` returns."""
     lead_session()
     _stop_on_signals()
-    site = _outcome(make)
+    site = outcome(make)
     if isinstance(site, Failure):
         conclude(module, site, {"changed": False})
         return
-    answer = _outcome(lambda: work(site))
+    answer = outcome(lambda: work(site))
     if release:
         _give_up(site)
     if isinstance(answer, Failure):
         conclude(module, answer, site.result())
     else:
         module.exit_json(**{**site.result(), **answer})
-
-
-def guarded(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
-    """Do work that needs no site, and end the module with what it returns or how it failed."""
-    answer = _outcome(work)
-    if isinstance(answer, Failure):
-        conclude(module, answer, {"changed": False})
-    else:
-        module.exit_json(**answer)
-
-
-def _outcome(work: Callable[[], T]) -> T | Failure:
-    try:
-        return work()
-    except Failure as failure:
-        return failure
-    except OSError as error:
-        known = from_os_error(error)
-        if known is None:
-            raise
-        return known
 
 
 def _give_up(site: Ground) -> None:

@@ -126,7 +126,7 @@ from ..module_utils.compose_balancer import variables_of
 from ..module_utils.compose_open import open_site
 from ..module_utils.compose_options import compose_options, files_of, service_of
 from ..module_utils.compose_probe import probe
-from ..module_utils.running import guarded
+from ..module_utils.ending import guarded
 from ..module_utils.seal import STOP, seal_where_asked
 
 

@@ -122,7 +122,7 @@ from ..module_utils.coolify_gate import healthy
 from ..module_utils.coolify_options import coolify_options, service_of
 from ..module_utils.coolify_probe import probe
 from ..module_utils.coolify_site import CoolifySite
-from ..module_utils.running import guarded
+from ..module_utils.ending import guarded
 from ..module_utils.seal import STOP, seal_where_asked
 
 

@@ -114,13 +114,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.ending import guarded
 from ..module_utils.failure import Failure
 from ..module_utils.fence import Fence, read_holder
 from ..module_utils.ground import require_own_folder
 from ..module_utils.options import FENCE, SERVICE, claim
 from ..module_utils.paths import check_app_path
 from ..module_utils.releases import layout_of
-from ..module_utils.running import guarded
 
 
 def main() -> None:

@@ -69,9 +69,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.ending import guarded
 from ..module_utils.git import resolve
 from ..module_utils.git_access import USERNAME, from_options
-from ..module_utils.running import guarded
 
 
 def main() -> None:

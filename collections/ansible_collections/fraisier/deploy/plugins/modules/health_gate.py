@@ -140,10 +140,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import gate, systemd
 from ..module_utils.commands import SYSTEM_PATH, find_user
+from ..module_utils.ending import conclude, guarded
 from ..module_utils.failure import Failure
 from ..module_utils.health import Place, parse
 from ..module_utils.options import HEALTH_CHECK, SERVICE
-from ..module_utils.running import SHORTEST_SECRET, conclude, guarded
+from ..module_utils.running import SHORTEST_SECRET
 from ..module_utils.seat import check_on
 
 

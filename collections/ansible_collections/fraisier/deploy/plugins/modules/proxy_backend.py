@@ -84,10 +84,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.ending import guarded
 from ..module_utils.options import proxy_options
 from ..module_utils.proxy import Proxy, backend_name
 from ..module_utils.proxy_site import options_of, servers_of
-from ..module_utils.running import guarded
 
 
 def main() -> None:

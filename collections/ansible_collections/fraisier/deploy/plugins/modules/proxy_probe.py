@@ -53,9 +53,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.ending import guarded
 from ..module_utils.proxy import Proxy, backend_name
 from ..module_utils.proxy_acme import Client
-from ..module_utils.running import guarded
 
 
 def main() -> None:

@@ -111,11 +111,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.ending import guarded
 from ..module_utils.ledger import Ledger
 from ..module_utils.options import SERVICE
 from ..module_utils.probe import probe
 from ..module_utils.releases import layout_of
-from ..module_utils.running import guarded
 from ..module_utils.seal import STOP, seal_where_asked
 from ..module_utils.systemd import manager_for
 

@@ -94,7 +94,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.failure import Failure, from_os_error
+from ..module_utils.ending import guarded
+from ..module_utils.failure import Failure
 from ..module_utils.small_files import arrange
 
 MODE = re.compile(r"0?[0-7]{3,4}")
@@ -124,17 +125,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        answer = work(module.params, module.check_mode)
-    except Failure as failure:
-        module.fail_json(msg=failure.message, code=failure.code, hint=failure.hint)
-    except OSError as error:
-        known = from_os_error(error)
-        if known is None:
-            raise
-        module.fail_json(msg=known.message, code=known.code, hint=known.hint)
-    else:
-        module.exit_json(**answer)
+    guarded(module, lambda: work(module.params, module.check_mode))
 
 
 def work(options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -143,9 +134,8 @@ def work(options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         if not MODE.fullmatch(each["mode"]):
             said = f"{each['path']}: {each['mode']} is no mode"
             raise Failure("mode_invalid", said, 'write it in octal, in quotes: "0644"')
-    diff = arrange(options["folders"], options["files"], check_mode)
-    paths = [each.get("after_header") or each["after"]["path"] for each in diff]
-    return {"changed": bool(diff), "paths": paths, "diff": diff}
+    diffs = arrange(options["folders"], options["files"], check_mode)
+    return {"changed": bool(diffs), "paths": list(diffs), "diff": list(diffs.values())}
 
 
 if __name__ == "__main__":
