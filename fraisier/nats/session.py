@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from nats.aio.client import Client
-from nats.errors import Error
+from nats.errors import Error, UnexpectedEOF
 
 from fraisier.nats.security import Security
 
@@ -34,7 +35,7 @@ async def opened(
         closed.set()
 
     async def told(error: Exception) -> None:
-        wrong(error)
+        wrong(_no_certificate(client, security, error) or error)
 
     try:
         async with asyncio.timeout(2 * CONNECT_SECONDS):
@@ -52,10 +53,31 @@ async def opened(
                 **options,
             )
         yield client, closed
+    except (OSError, Error) as error:
+        if why := _no_certificate(client, security, error):
+            raise why from error
+        raise
     finally:
         with suppress(Exception):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await client.close()
+
+
+def _no_certificate(client: Client, security: Security, error: Exception) -> Error | None:
+    """Return what to do where the server hung up because we showed no certificate.
+
+    A server that asks for one says so before TLS begins (`tls_verify`, in its INFO). From TLS 1.3
+    on it ends the connection after our side took it for made: whether its alert is read first or a
+    reset, an end or a broken pipe is luck, and none of them says what to do.
+    """
+    asked = client._server_info.get("tls_verify") and not security.cert  # nothing public tells it
+    hung_up = isinstance(error, OSError | UnexpectedEOF)
+    if not asked or not hung_up or isinstance(error, ssl.SSLCertVerificationError):
+        return None
+    return Error(
+        "the server asks for a certificate and was shown none: "
+        f"set FRAISIER_NATS_TLS_CERT and FRAISIER_NATS_TLS_KEY ({error})"
+    )
 
 
 async def until_one_ends(*works: Coroutine[Any, Any, Any]) -> None:
