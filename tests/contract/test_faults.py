@@ -129,7 +129,7 @@ def test_locks_held_by_others_are_waited_for_a_bounded_time(
             SqlStore(impatient)._transaction() as connection,
         ):
             connection.execute(statement, {"id": asked})
-        assert 0.8 < time.monotonic() - begun < 4
+        assert 0.8 < time.monotonic() - begun < 8
 
 
 def test_a_deadlock_is_something_to_try_again(url: str) -> None:
@@ -168,7 +168,7 @@ def test_a_sqlite_file_that_is_locked_for_long_is_unavailable(
         begun = time.monotonic()
         with pytest.raises(StoreUnavailable), store._transaction():
             pass
-        assert 0.8 < time.monotonic() - begun < 4
+        assert 0.8 < time.monotonic() - begun < 8
         assert store.deployments(Filter()) == [], "reading goes on"
     ask(store)
 

@@ -77,7 +77,7 @@ def test_a_server_that_dies_is_missed_by_nobody_and_found_again(
     began = time.monotonic()
     one.ring(100)
     assert one.connected is False
-    assert time.monotonic() - began < 1, "who rings has waited for NATS"
+    assert time.monotonic() - began < 2, "who rings has waited for NATS"
     nats_server.start()
     until(lambda: one.connected and other.connected, BACK_SECONDS)
     until(lambda: latency(one, other) < 0.2, 10)

@@ -14,7 +14,7 @@ import pytest
 from support.databases import NatsServer
 from support.pages import Block, page
 from support.target import until
-from support.telling import connected, notice
+from support.telling import connected, listening, notice
 
 PAGES = ("docs/EVENT_REFERENCE.md", "docs/NATS_INTEGRATION_GUIDE.md", "docs/NATS_EXAMPLES.md")
 BLOCKS = [block for name in PAGES for block in page(name).blocks("python")]
@@ -47,7 +47,8 @@ def test_a_program_of_the_documents_says_something_and_does_not_break(
         )
         try:
             if "listen()" in block.text:
-                time.sleep(2)
+                until(lambda: any(listening(server.url).values()))
+                time.sleep(0.5)  # it may listen to several streams
                 sink.publish(
                     [notice(n + 100, ID, kind, data=data) for n, (kind, data) in enumerate(STORY)]
                 )

@@ -18,7 +18,16 @@ from fraisier.nats import Event, Limits
 from fraisier.nats.sink import JetStreamSink
 from support.databases import NatsServer
 from support.target import until
-from support.telling import Listener, MemoryRelay, bus, connected, disorder, notice, stories
+from support.telling import (
+    Listener,
+    MemoryRelay,
+    bus,
+    connected,
+    disorder,
+    listening,
+    notice,
+    stories,
+)
 
 DEPLOYMENTS, EVENTS = 20, 500
 ALL = DEPLOYMENTS * EVENTS
@@ -64,7 +73,8 @@ def test_ten_thousand_events_outlive_a_server_that_is_killed_paused_and_wiped(
         Listener(server.url, durable="witness") as durable,
         Listener(server.url) as nameless,
     ):
-        time.sleep(1)
+        sink.look({})
+        until(lambda: min(listening(server.url).values()) == 2)
         with MemoryRelay(sink, [], batch=100) as relay:
             for part, name in enumerate(("killed", "paused", "wiped", "killed")):
                 relay.notices += notices[part * 2500 : (part + 1) * 2500]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+import nats
 
 from fraisier.domain.errors import SinkUnavailable
 from fraisier.domain.notice import Notice
@@ -21,7 +24,7 @@ from fraisier.nats import (
     NatsSettings,
     Security,
 )
-from fraisier.nats.subjects import stream_of
+from fraisier.nats.subjects import FAMILIES, stream_of
 
 STORY = (
     "deployment.step", "runner.task_started", "runner.task_ok", "log.line", "log.line",
@@ -143,6 +146,25 @@ class Listener:
 
     def _listen(self, how: dict[str, Any]) -> None:
         self._registry.listen(stop=self._stop, **how)
+
+
+def listening(url: str) -> dict[str, int]:
+    """Return how many listen to the stream of each family; the streams have to be there.
+
+    Who listens without a past begins at what a stream ends with when it finds it: what is published
+    earlier, it rightly never hears.
+    """
+
+    async def look() -> dict[str, int]:
+        client = await nats.connect(url)
+        try:
+            info = client.jetstream().stream_info
+            states = {family: (await info(stream_of(family))).state for family in FAMILIES}
+        finally:
+            await client.close()
+        return {family: state.consumer_count for family, state in states.items()}
+
+    return asyncio.run(look())
 
 
 def bus(url: str) -> EventBus:
