@@ -22,8 +22,9 @@ RUNNER_EVENTS = tuple(
     )
 )  # fmt: skip
 HEALTH_EVENTS = tuple(f"health_check.{name}" for name in ("started", "passed", "failed"))
+METRICS_EVENTS = ("metrics.deployment", "metrics.service")
 EVENT_TYPES = frozenset(
-    (*DEPLOYMENT_EVENTS, *RUNNER_EVENTS, *HEALTH_EVENTS, "metrics.deployment", "log.line")
+    (*DEPLOYMENT_EVENTS, *RUNNER_EVENTS, *HEALTH_EVENTS, *METRICS_EVENTS, "log.line")
 )
 
 

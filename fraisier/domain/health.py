@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -119,6 +120,12 @@ def after_look(
     since = was.since if was.health is seen.health else at
     down = replace(counted, health=seen.health, reason=seen.reason, since=since)
     return down, not _is_down(was, threshold)
+
+
+def availability(hosts: Sequence[Health]) -> dict[str, int]:
+    """Return how many hosts a service has, and how many of them are in each state."""
+    counts = {state.value: sum(each is state for each in hosts) for state in Health}
+    return {"hosts": len(hosts), **counts}
 
 
 def _is_down(was: HostHealth, threshold: int) -> bool:

@@ -168,5 +168,9 @@ def _module_facts(host: str, result: Mapping[str, Any]) -> list[Fact]:
     gate = result.get("gate")
     if gate:
         verdict = "passed" if gate.get("passed") else "failed"
-        facts.append(Fact(f"health_check.{verdict}", host, gate))
+        began = {"type": gate.get("type"), "seconds": gate.get("seconds")}
+        facts += [  # a host answers once, so that a gate has begun is told with its end
+            Fact("health_check.started", host, began),
+            Fact(f"health_check.{verdict}", host, gate),
+        ]
     return facts

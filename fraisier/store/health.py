@@ -8,7 +8,16 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, exists, insert, or_, select, update
 
 from fraisier.domain.catalogue import Target
-from fraisier.domain.health import Claimed, Health, HostHealth, Seen, Verdict, after_look
+from fraisier.domain.event import Fact
+from fraisier.domain.health import (
+    Claimed,
+    Health,
+    HostHealth,
+    Seen,
+    Verdict,
+    after_look,
+    availability,
+)
 from fraisier.domain.ids import new_id, now
 from fraisier.store import log
 from fraisier.store.clock import lease_now
@@ -131,24 +140,28 @@ def _put(
         rows = [{**vars(each.after), "health": each.after.health.value} for each in found]
         connection.execute(insert(target_health), [{"target_id": target_id, **r} for r in rows])
     told = [each for each in found if each.news]
-    for each in told:
-        _tell(connection, target, each, at)
+    facts = [Fact(each.event_type, each.after.host, each.data(target.check_type)) for each in told]
+    well = availability([each.after.health for each in found])
+    if well != availability([each.health for each in before.values()]):
+        facts.append(Fact("metrics.service", None, well))
+    for fact in facts:
+        _tell(connection, target, fact, at)
     return told
 
 
-def _tell(connection: Connection, target: Target, verdict: Verdict, at: int) -> None:
+def _tell(connection: Connection, target: Target, fact: Fact, at: int) -> None:
     """Record an event that is a stream of its own, in which it is the first and last."""
     event_id = new_id("evt")
     row = {
         "id": event_id,
         "at": at,
-        "type": verdict.event_type,
-        "host": verdict.after.host,
+        "type": fact.type,
+        "host": fact.host or "",
         "fraise": target.fraise,
         "environment": target.environment,
         "provider": target.provider,
         "region": target.region,
-        "data": verdict.data(target.check_type),
+        "data": fact.data,
     }
     connection.execute(insert(health_events).values(**row))
     log.begin(connection, event_id, log.HEALTH)

@@ -127,9 +127,13 @@ def notice_of_audit(note: Row, region: str, trace_id: str | None = None) -> Noti
 
 
 def notice_of_health(row: Row) -> Notice:
-    """Return a change of a host's health, outside of deployments, as the world is told of it."""
-    names = ("host", "region", "fraise", "environment", "provider", "at", "data")
+    """Return a change of health outside of deployments, as the world is told of it.
+
+    Without a host it is about all hosts of a target.
+    """
+    names = ("region", "fraise", "environment", "provider", "at", "data")
     return Notice(
+        host=row.host or None,
         event_id=row.id,
         event_type=row.type,
         stream_id=row.id,

@@ -33,7 +33,7 @@ def configure(target: Target, receiver: Listening) -> None:
     file = target.folder / "fraises.yaml"
     document = yaml.safe_load(file.read_text())
     hook = {"name": "hook", "url": receiver.url(), "secret": {"env": "HOOK_SECRET"}}
-    document["webhooks"] = [{**hook, "events": ["health_check.*"]}]
+    document["webhooks"] = [{**hook, "events": ["health_check.*", "metrics.service"]}]
     file.write_text(yaml.safe_dump(document))
     settings = {"HOOK_SECRET": KEY, "FRAISIER_ALLOWED_NETWORKS": "127.0.0.0/8"}
     target.fraisier = replace(target.fraisier, environment=settings)
@@ -57,9 +57,21 @@ def monitored(server: Server) -> dict[str, Any]:
 
 def told(receiver: Listening) -> list[tuple[str, bool]]:
     """Return which changes were told outside of deployments, and whether each is good news."""
-    posted = [Webhook(KEY).verify(got.body, got.headers) for got in receiver.got]
-    alone = [each for each in posted if each["deployment_id"] is None]
+    alone = [each for each in posted(receiver) if each["event"] != "metrics.service"]
     return [(each["event"], each["data"]["data"]["passed"]) for each in alone]
+
+
+def counted(receiver: Listening) -> list[tuple[int, int]]:
+    """Return each change of how many hosts there are and how many of them are well."""
+    metrics = [each for each in posted(receiver) if each["event"] == "metrics.service"]
+    found = [each["data"]["data"] for each in metrics]
+    return [(data["hosts"], data["healthy"]) for data in found]
+
+
+def posted(receiver: Listening) -> list[dict[str, Any]]:
+    """Return what the receiver was told of outside of deployments."""
+    bodies = [Webhook(KEY).verify(got.body, got.headers) for got in receiver.got]
+    return [body for body in bodies if body["deployment_id"] is None]
 
 
 def test_a_service_that_stops_is_seen_told_and_seen_to_be_well_again(
@@ -90,6 +102,7 @@ def test_a_service_that_stops_is_seen_told_and_seen_to_be_well_again(
         until(lambda: len(told(receiver)) == 2, SEEN_SECONDS)
         until(lambda: asked(server)["health"] == "healthy", SEEN_SECONDS)
         assert told(receiver)[1] == ("health_check.passed", True)
+        until(lambda: counted(receiver) == [(1, 1), (1, 0), (1, 1)], SEEN_SECONDS)
 
 
 def test_a_host_that_cannot_be_reached_is_unknown_and_a_deployment_is_not_looked_into(

@@ -151,7 +151,8 @@ def test_only_changes_are_told_each_as_a_stream_of_its_own(store: SqlStore) -> N
     assert [look(store, health) for health in (GOOD, BAD, BAD, GONE, GOOD, GOOD)] == [
         [], [], [("web-1", "health_check.failed")], [], [("web-1", "health_check.passed")], [],
     ]  # fmt: skip
-    failed, passed = sorted(store.untold("sink", 100), key=lambda notice: notice.at)
+    told = sorted(store.untold("sink", 100), key=lambda notice: notice.at)
+    failed, passed = (notice for notice in told if notice.event_type != "metrics.service")
     assert (failed.event_type, failed.host, failed.sequence) == ("health_check.failed", "web-1", 1)
     assert (failed.fraise, failed.environment, failed.deployment_id) == ("api", "production", None)
     assert failed.data == {
@@ -160,12 +161,32 @@ def test_only_changes_are_told_each_as_a_stream_of_its_own(store: SqlStore) -> N
     }  # fmt: skip
     assert (passed.event_type, passed.data["before"]) == ("health_check.passed", "unknown")
     assert store.relay_lag()["sink"] > 0
-    store.told("sink", me, {n.stream_id: n.sequence for n in (failed, passed)})
+    store.told("sink", me, {n.stream_id: n.sequence for n in told})
     assert store.untold("sink", 100) == []
     assert store.relay_lag()["sink"] == 0
     store.tell_again("sink", me, failed.at)
     again = {notice.event_id for notice in store.untold("sink", 100)}
     assert {failed.event_id, passed.event_id} <= again
+
+
+def test_how_many_hosts_are_well_is_told_when_that_has_changed(store: SqlStore) -> None:
+    watched(store)
+    me = joined(store, "serve").id
+    store.hold_relay("sink", me)
+    while notices := store.untold("sink", 100):
+        store.told("sink", me, {n.stream_id: n.sequence for n in notices})
+    looks = ((GOOD, GOOD), (GOOD, GOOD), (GOOD, BAD), (GOOD, BAD), (GOOD, BAD), (GOOD, GOOD))
+    for found in looks:  # the second bad look in a row is believed
+        look(store, *found)
+    told = sorted(
+        (n for n in store.untold("sink", 100) if n.event_type == "metrics.service"),
+        key=lambda notice: notice.at,
+    )
+    well = {"hosts": 2, "healthy": 2, "unhealthy": 0, "unknown": 0}
+    assert [n.data for n in told] == [well, {**well, "healthy": 1, "unhealthy": 1}, well]
+    first = told[0]
+    assert (first.fraise, first.environment, first.region) == ("api", "production", "default")
+    assert (first.host, first.deployment_id, first.sequence) == (None, None, 1)
 
 
 def test_events_of_health_go_when_other_events_do_and_everybody_was_told(store: SqlStore) -> None:

@@ -75,7 +75,7 @@ def _template(notice: Notice, values: Mapping[str, str]) -> str:
     if not notice.fraise:
         return WITHOUT_DEPLOYMENT + reason
     if notice.deployment_id is None:
-        return HEADLINE + ON_HOST + reason
+        return HEADLINE + (ON_HOST if values["host"] else "") + reason
     return (END if is_end(notice) else OTHER) + reason
 
 
@@ -84,9 +84,11 @@ def _summary(notice: Notice) -> str:
         return "a test"
     if is_end(notice) and notice.data.get("status"):
         return str(notice.data["status"]).replace("_", " ")
-    if notice.event_type.startswith("health_check.") and notice.deployment_id is None:
-        return notice.event_type.replace(".", " ").replace("_", " ")
-    return notice.event_type.partition(".")[2].replace("_", " ") or notice.event_type
+    if notice.event_type == "metrics.service":
+        return f"{notice.data.get('healthy')} of {notice.data.get('hosts')} hosts well"
+    family, _, name = notice.event_type.partition(".")
+    said = name if family == "deployment" else f"{family} {name}"
+    return said.replace("_", " ")
 
 
 def _short_version(version: str) -> str:

@@ -37,14 +37,16 @@ def translated(*events: dict[str, Any], ended: str = "done") -> tuple[list[Any],
 def test_a_result_becomes_facts_and_only_allowed_fields_leave() -> None:
     result = {
         "changed": True, "switched": True, "release": {"id": "r2"}, "previous": {"id": "r1"},
-        "gate": {"passed": True, "attempts": 3}, "log": [{"step": "build", "text": "ok"}],
+        "gate": {"type": "http", "passed": True, "attempts": 3, "seconds": 1.5},
+        "log": [{"step": "build", "text": "ok"}],
         "invocation": {"module_args": {"secret": "s3cret"}},
     }  # fmt: skip
     facts, outcome = translated(event("runner_on_start"), event("runner_on_ok", res=result))
     assert [fact.type for fact in facts] == [
         "runner.task_started", "runner.task_changed", "log.line", "deployment.release_switched",
-        "health_check.passed",
+        "health_check.started", "health_check.passed",
     ]  # fmt: skip
+    assert facts[-2].data == {"type": "http", "seconds": 1.5}
     assert outcome.ok
     assert outcome.hosts["web-1"].result["switched"]
     assert "s3cret" not in f"{facts} {outcome}"

@@ -66,6 +66,22 @@ def test_a_change_of_health_is_told_with_its_host_and_no_deployment() -> None:
     assert text == "my_api in production: health check failed, on web-1\nHTTP 500"
 
 
+def test_how_many_hosts_are_well_is_told_in_words() -> None:
+    endpoint = Endpoint("x", "slack", "https://chat.example")
+    data = {"hosts": 3, "healthy": 2, "unhealthy": 0, "unknown": 1}
+    notice = Notice(
+        "evt_1", "metrics.service", "evt_1", 1, 1, None, data,
+        fraise="my_api", environment="production", provider="bare_metal",
+    )  # fmt: skip
+    text = json.loads(message_body(endpoint, notice))["text"]
+    assert text == "my_api in production: 2 of 3 hosts well"
+
+
+def test_what_a_gate_found_is_not_taken_for_how_the_deployment_ended() -> None:
+    text = sent("slack", event="health_check.failed", data={"passed": False})["text"]
+    assert text.startswith("my_api in production: health check failed (version 0123456")
+
+
 def test_slack_sees_no_mention_link_or_markup_in_a_value() -> None:
     body = sent("slack", **failed(HOSTILE))
     assert "<" not in body["text"]
