@@ -9,7 +9,13 @@ from typing import Any, Protocol
 
 from fraisier.domain.audit import AuditFilter
 from fraisier.domain.deployment import Status
-from fraisier.domain.errors import Unreachable
+from fraisier.domain.errors import (
+    FraisierError,
+    RateLimited,
+    StoreError,
+    Unavailable,
+    Unreachable,
+)
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
 from fraisier.engine.freezes import FreezeWish
@@ -20,6 +26,9 @@ Json = dict[str, Any]
 POLL_SECONDS = 0.5
 #: How long a server may give no answer while a deployment on it is followed.
 OUTAGE_SECONDS = 60.0
+#: What passes: who follows asks again. A client that asks too often asks less, for a while.
+PASSING = (Unreachable, Unavailable, StoreError, RateLimited)
+LIMITED_SECONDS = 5.0
 
 
 class Watch(Protocol):
@@ -31,8 +40,8 @@ class Watch(Protocol):
     def waiting(self, reason: str) -> None:
         """Hear why the deployment has not begun."""
 
-    def outage(self, error: Unreachable) -> None:
-        """Hear that the server gives no answer for now."""
+    def outage(self, error: FraisierError) -> None:
+        """Hear why there is no answer for now."""
 
 
 class Control(Protocol):
@@ -166,24 +175,30 @@ class Control(Protocol):
 def follow(
     control: Control, deployment_id: str, watch: Watch, stop: Callable[[], bool] = lambda: False
 ) -> Json:
-    """Watch a deployment that others carry out, to its end or until `stop()`; return it."""
-    seen, answered = 0, time.monotonic()
+    """Watch a deployment that others carry out, to its end or until `stop()`; return it.
+
+    Once there was an answer, one may be missing for OUTAGE_SECONDS: the deployment goes on.
+    """
+    seen, answered, known = 0, time.monotonic(), False
     while True:
+        pause = POLL_SECONDS
         try:
             deployment = control.deployment(deployment_id)  # first: its last events are then there
             events = control.events(deployment_id, after=seen)
-        except Unreachable as error:
-            if stop() or time.monotonic() - answered > OUTAGE_SECONDS:
+        except PASSING as error:
+            awaited = known or isinstance(error, Unreachable)
+            if stop() or not awaited or time.monotonic() - answered > OUTAGE_SECONDS:
                 raise
             watch.outage(error)
+            pause = LIMITED_SECONDS if isinstance(error, RateLimited) else POLL_SECONDS
         else:
-            answered, seen = time.monotonic(), seen + len(events)
+            answered, seen, known = time.monotonic(), seen + len(events), True
             watch.tell(events)
             if ended(deployment) or stop():
                 return deployment
             if deployment.get("waiting_for"):
                 watch.waiting(deployment["waiting_for"])
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
 
 
 def ended(deployment: Json) -> bool:

@@ -10,7 +10,7 @@ from fraisier.cli.harmless import harmless
 from fraisier.cli.present import duration, short
 from fraisier.cli.steps import begun
 from fraisier.domain.deployment import AS_CONFIGURED
-from fraisier.domain.errors import Unreachable
+from fraisier.domain.errors import FraisierError
 
 MARKS = {True: ("✓", "green"), False: ("✗", "red")}
 COLORS = {"success": "green", "in_progress": "yellow", "pending": "yellow"}
@@ -27,8 +27,8 @@ class Waiting:
         """Say why the deployment has not begun."""
         self._say_once(f"  waiting: {reason}")
 
-    def outage(self, error: Unreachable) -> None:
-        """Say that the server gives no answer and is asked again."""
+    def outage(self, error: FraisierError) -> None:
+        """Say why there is no answer, and that it is asked for again."""
         self._say_once(f"  {error.message}; asking again")
 
     def _say_once(self, text: str) -> None:

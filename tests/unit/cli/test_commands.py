@@ -24,7 +24,14 @@ from fraisier.cli.plan import plan
 from fraisier.cli.resume import resume
 from fraisier.cli.steps import planned
 from fraisier.domain.deployment import Status
-from fraisier.domain.errors import FraiseNotFound, Unreachable
+from fraisier.domain.errors import (
+    FraiseNotFound,
+    FraisierError,
+    RateLimited,
+    StoreError,
+    Unavailable,
+    Unreachable,
+)
 from fraisier.domain.ports import Filter
 from fraisier.engine.deployments import Wish
 from support import samples
@@ -190,6 +197,33 @@ def test_a_server_may_be_away_for_a_while(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(controls, "OUTAGE_SECONDS", 0.0)
     away.append(Unreachable("no answer"))
     with pytest.raises(Unreachable):
+        run(deploy, control, *TARGET, "--wait")
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("it is stopping"), StoreError("no disk"), RateLimited("too many")]
+)
+def test_what_passes_does_not_end_the_following_once_it_has_begun(
+    error: FraisierError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(controls.time, "sleep", pauses.append)
+    control = Scripted(False, Status.IN_PROGRESS, Status.SUCCESS)
+    look, answers = control.deployment, iter([None, error, error, None])
+
+    def sometimes(deployment_id: str) -> dict[str, Any]:
+        if wrong := next(answers):
+            raise wrong
+        return look(deployment_id)
+
+    control.deployment = sometimes  # type: ignore[method-assign]
+    done = run(deploy, control, *TARGET, "--wait")
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.count(f"{error.message}; asking again") == 1
+    again = controls.LIMITED_SECONDS if isinstance(error, RateLimited) else controls.POLL_SECONDS
+    assert pauses == [controls.POLL_SECONDS, again, again]
+    answers = iter([error])
+    with pytest.raises(type(error)):
         run(deploy, control, *TARGET, "--wait")
 
 
