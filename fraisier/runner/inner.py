@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from fraisier.runner.bounds import bounded
 from fraisier.runner.containment import become_subreaper, end_marked, reap
-from fraisier.runner.invocation import REQUEST, arguments
+from fraisier.runner.files import REQUEST, arguments
 
 STOPPED = 128 + signal.SIGTERM
 
@@ -53,6 +53,8 @@ def _run(folder: str, inventory: str) -> int:
     try:
         import ansible_runner  # here, so that the launcher can already be told to stop
 
+        if "ansible" not in sys.modules:  # else it is loaded, and a fork of this process plays
+            _play_with_what_was_built()
         run = arguments(Path(folder), inventory or None)
         ended = ansible_runner.run(**run, event_handler=tell, cancel_callback=lambda: False)
         if ended.rc is None:
@@ -63,6 +65,20 @@ def _run(folder: str, inventory: str) -> int:
             traceback.print_exc()
         return 1
     return 0
+
+
+def _play_with_what_was_built() -> None:
+    """Let ansible-runner execute our `ansible-playbook`, which keeps what it builds."""
+    import pexpect
+
+    execute = pexpect.spawn
+
+    def spawn(command: str, args: list[str], **more: Any) -> Any:
+        if os.path.basename(command) == "ansible-playbook":
+            command, args = sys.executable, ["-P", "-m", "fraisier.runner.playbook", *args]
+        return execute(command, args, **more)
+
+    pexpect.spawn = spawn
 
 
 def _take_work(folder: str) -> NoReturn:

@@ -16,6 +16,7 @@ from fraisier.domain.catalogue import Host
 from fraisier.domain.plan import Work
 from fraisier.domain.secret import Secret
 from fraisier.runner.bounds import LINE
+from fraisier.runner.files import INVENTORY, PLAYBOOK
 from fraisier.runner.unsafe import unsafe_json
 
 #: What a run may see of our environment. Everything else, database URLs and tokens included, stays.
@@ -29,11 +30,6 @@ FOR_INVENTORIES = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
 INVENTORY_PLUGINS = "host_list,script,auto,yaml,ini,toml"
 CONNECT_SECONDS = 10
 CONNECT_AHEAD = 16
-FORKS = 50
-INVENTORY = "inventory.json"
-PLAYBOOK = "project/run.yml"
-#: Ansible reads it once, before its inventory and its playbook: it waits for this one.
-REQUEST = "request.json"
 SSH_OPTIONS = {
     "BatchMode": "yes",
     "ConnectTimeout": str(CONNECT_SECONDS),
@@ -88,26 +84,6 @@ def _revealed(secrets: Mapping[str, Secret], kind: str) -> dict[str, str]:
     split = {name: name.rpartition(":") for name in secrets}
     return {
         rest: secrets[name].reveal() for name, (before, _, rest) in split.items() if before == kind
-    }
-
-
-def arguments(folder: Path, inventory: str | None = None) -> dict[str, Any]:
-    """Return ansible-runner's arguments; they name files that are filled once the work is known.
-
-    `inventory` is a team's own: what it says of a host comes before what ours says of all.
-    """
-    return {
-        "private_data_dir": str(folder),
-        "playbook": str(folder / PLAYBOOK),
-        "inventory": [str(folder / INVENTORY), *([inventory] if inventory else [])],
-        "cmdline": f"--forks {FORKS} -e @{folder / REQUEST}",
-        "quiet": True,
-        "suppress_env_files": True,
-        "settings": {
-            "pexpect_timeout": 1,
-            "suppress_ansible_output": True,
-            "suppress_output_file": True,
-        },
     }
 
 

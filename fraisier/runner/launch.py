@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fraisier.domain.errors import RunnerError
+from fraisier.runner.files import INVENTORY, PLAYBOOK, REQUEST
 from fraisier.runner.folder import base, write_private
 from fraisier.runner.forking import Launcher, fork
-from fraisier.runner.invocation import INVENTORY, PLAYBOOK, REQUEST, environment
+from fraisier.runner.invocation import environment
 from fraisier.runner.leash import SILENT, Leash
 
 STOPPED = (0, 143, -15)

@@ -1,7 +1,8 @@
 """Ansible loaded ahead: what a process does once so that each of its forks can play at once.
 
-The only module of the control plane that imports Ansible itself. It leans on what ansible-core
-keeps to itself, so a run that is executed stays the way that always works; tests compare the two.
+Beside `fraisier.runner.playbook` the only module of the control plane that imports Ansible itself.
+It leans on what ansible-core keeps to itself, so a run that is executed stays the way that always
+works; tests compare the two.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ import ansible_runner
 import pexpect
 from ansible import constants
 from ansible.cli.playbook import PlaybookCLI
-from ansible.executor import module_common
 from ansible.plugins import loader
 from ansible.utils import vars as ansible_vars
 
-from fraisier.runner.invocation import collections_root
+from fraisier.runner.playbook import build_once
 
 #: The plugins that each play loads, by kind, with the documents that hold their options.
 PLUGINS = {
@@ -37,7 +37,6 @@ PLUGINS = {
 #: Of these kinds it loads all.
 KINDS = ("become_loader", "connection_loader", "filter_loader", "shell_loader", "test_loader")
 COLLECTIONS = "ansible_collections"
-FRAISIER = "fraisier/deploy"
 #: The callback of ansible-runner: it reads where to write when it is loaded.
 OF_A_RUN = "awx_display"
 
@@ -57,31 +56,9 @@ def load() -> None:
             loader.callback_loader.get(name, class_only=True)
     for kind in KINDS:
         list(getattr(loader, kind).all(class_only=True))
-    _build_once(Path.cwd())
+    build_once(Path.cwd())
     pexpect.spawn = _Spawn
     ansible_runner.runner.pexpect.spawn = _Spawn
-
-
-def _build_once(folder: Path) -> None:
-    """Have the forks of this process keep in `folder` what they build of a module to send it.
-
-    Only modules that came with Ansible and with Fraisier: those change with a new version, which
-    comes with a new process, and a team's own are built anew by each run. `_find_module_utils`
-    writes a whole file at once, under a lock that also other processes respect.
-    """
-    build = module_common._find_module_utils
-    ours = (str(Path(constants.__file__).parent), str(collections_root() / COLLECTIONS / FRAISIER))
-
-    def build_once(**described: Any) -> Any:
-        own = constants.DEFAULT_LOCAL_TMP
-        if str(described["module_path"]).startswith(ours):
-            constants.DEFAULT_LOCAL_TMP = str(folder)
-        try:
-            return build(**described)
-        finally:
-            constants.DEFAULT_LOCAL_TMP = own
-
-    module_common._find_module_utils = build_once
 
 
 class _Spawn(pexpect.spawn):  # type: ignore[misc]

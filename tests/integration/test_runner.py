@@ -16,8 +16,8 @@ from fraisier.domain.catalogue import Host
 from fraisier.domain.event import Fact
 from fraisier.domain.plan import Work
 from fraisier.runner import AnsibleRunner
+from fraisier.runner.files import REQUEST
 from fraisier.runner.folder import PREFIX, base
-from fraisier.runner.invocation import REQUEST
 
 SLOW = """
 - hosts: all
@@ -26,6 +26,30 @@ SLOW = """
   vars: {ansible_become: false}
   tasks:
     - ansible.builtin.shell: "echo $$ > PID; sleep 300"
+"""
+
+GATE = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars: {ansible_become: false}
+  tasks:
+    - fraisier.deploy.health_gate:
+        health_check: {type: exec, command: ["true"]}
+"""
+
+OWN = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars: {ansible_become: false}
+  tasks:
+    - name: Ask
+      ping:
+"""
+MODULE = """
+from ansible.module_utils.basic import AnsibleModule
+AnsibleModule({}).fail_json(msg="CODE")
 """
 
 
@@ -107,3 +131,40 @@ def test_the_work_is_handed_over_though_no_connection_can_be_begun_ahead(tmp_pat
     subprocess.run([sys.executable, "-c", code, tmp_path], input=f"{told}\n", text=True, timeout=60)
     assert os.read(reader, 100) == b"the work"
     os.close(reader)
+
+
+def test_what_is_built_of_a_module_is_kept_for_the_next_command(tmp_path: Path) -> None:
+    playbook = tmp_path / "gate.yml"
+    playbook.write_text(GATE)
+    environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    runner = AnsibleRunner(lambda _references, _required: {}, environ)
+
+    def passes() -> None:
+        outcome = runner.run(work(str(playbook)), ignore, lambda: False)
+        assert outcome.hosts["here"].result["gate"]["passed"], outcome
+
+    passes()
+    folder = tmp_path / "fraisier/modules"
+    (kept,) = folder.glob("*/*health_gate*")
+    first = kept.stat()
+    passes()
+    assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
+    kept.write_bytes(kept.read_bytes()[:-1])
+    passes()
+    assert kept.stat().st_size == first.st_size, "what was damaged was built anew"
+
+
+def test_a_team_s_own_module_is_built_anew_also_where_it_is_named_as_ansible_s(
+    tmp_path: Path,
+) -> None:
+    playbook = tmp_path / "ansible/modules/own.yml"
+    library = playbook.parent / "library"
+    library.mkdir(parents=True)
+    playbook.write_text(OWN)
+    environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    runner = AnsibleRunner(lambda _references, _required: {}, environ)
+    for code in ("first", "second"):
+        (library / "ping.py").write_text(MODULE.replace("CODE", code))
+        outcome = runner.run(work(str(playbook)), ignore, lambda: False)
+        assert code in outcome.first_error()["message"]
+    assert not list(tmp_path.glob("fraisier/modules/*/*ping*"))

@@ -9,8 +9,8 @@ import pytest
 import requests
 import yaml
 
+from fraisier.runner.files import REQUEST
 from fraisier.runner.folder import PREFIX, base
-from fraisier.runner.invocation import REQUEST
 from support.server import serving
 from support.target import Target, until
 

@@ -102,7 +102,7 @@ class Marking:
     @property
     def playbooks(self) -> list[int]:
         """Return ansible-playbook and its workers."""
-        return self.named("bin/ansible-playbook") or [
+        return self.named("fraisier.runner.playbook") or [
             pid for pid in self.named("fraisier.runner.fork_server") if pid not in self.guards
         ]
 
