@@ -80,6 +80,15 @@ def look(store: SqlStore, first: Health, second: Health = GOOD) -> list[tuple[st
     return None if told is None else [(v.after.host, v.event_type) for v in told]
 
 
+def telling(store: SqlStore) -> str:
+    """Return the id of a process that tells `sink`, which knows all until now."""
+    me = joined(store, "serve").id
+    store.hold_relay("sink", me)
+    while notices := store.untold("sink", 100):
+        store.told("sink", me, {n.stream_id: n.sequence for n in notices})
+    return me
+
+
 def states(store: SqlStore) -> dict[str, str]:
     """Return the state of each host."""
     return {one.host: one.health.value for one in store.health()["api", "production"]}
@@ -144,10 +153,7 @@ def test_a_clock_that_was_set_back_lets_a_target_not_wait_for_ever(store: SqlSto
 
 def test_only_changes_are_told_each_as_a_stream_of_its_own(store: SqlStore) -> None:
     watched(store)
-    me = joined(store, "serve").id
-    store.hold_relay("sink", me)
-    while notices := store.untold("sink", 100):
-        store.told("sink", me, {n.stream_id: n.sequence for n in notices})
+    me = telling(store)
     assert [look(store, health) for health in (GOOD, BAD, BAD, GONE, GOOD, GOOD)] == [
         [], [], [("web-1", "health_check.failed")], [], [("web-1", "health_check.passed")], [],
     ]  # fmt: skip
@@ -171,10 +177,7 @@ def test_only_changes_are_told_each_as_a_stream_of_its_own(store: SqlStore) -> N
 
 def test_how_many_hosts_are_well_is_told_when_that_has_changed(store: SqlStore) -> None:
     watched(store)
-    me = joined(store, "serve").id
-    store.hold_relay("sink", me)
-    while notices := store.untold("sink", 100):
-        store.told("sink", me, {n.stream_id: n.sequence for n in notices})
+    telling(store)
     looks = ((GOOD, GOOD), (GOOD, GOOD), (GOOD, BAD), (GOOD, BAD), (GOOD, BAD), (GOOD, GOOD))
     for found in looks:  # the second bad look in a row is believed
         look(store, *found)
