@@ -244,7 +244,7 @@ def test_what_everybody_was_told_of_is_forgotten_and_nothing_else(store: SqlStor
     with Relay(store, [waiting], me):
         until(lambda: all_told(store, waiting))
     with suppress(AssertionError):
-        until(lambda: store.settle_told() == 0, 5)
+        until(lambda: store.settle_told() == 0)
     late = Listener("late")
     with Relay(store, [late], me):
         until(lambda: late.sequences() != {})

@@ -276,7 +276,7 @@ def test_a_listener_hears_what_it_asked_for_and_within_a_moment(
         until(lambda: all(listening(server.url)[family] for family in wanted.families()))
         began = time.monotonic()
         sink.publish([started(), notice(2, environment="staging"), notice(3)])
-        until(lambda: len(listener.events) == 2, 5)
+        until(lambda: len(listener.events) == 2)
         assert time.monotonic() - began < 2
     assert {event.event_type for event in listener.events} == {"deployment.started", "log.line"}
 
@@ -317,7 +317,7 @@ def test_a_durable_listener_that_died_gets_again_what_it_had_not_settled_in_orde
     assert heard == [1, 2, 3, 4]
     sink.publish([notice(number, kind="log.line") for number in range(31, 41)])
     with Listener(server.url, EventFilter("log.line"), durable="d") as next_one:
-        until(lambda: len(next_one.events) >= 36, 8)
+        until(lambda: len(next_one.events) >= 36)
     numbers = [event.sequence for event in next_one.events]
     assert numbers[-36:] == [*range(5, 41)]
     assert disorder(next_one.events) == []
@@ -376,7 +376,7 @@ def test_a_message_that_is_no_event_becomes_a_dead_letter_and_stops_nobody(
         for body in (b"\xff", b"[" * 100_000, b"null", b'{"event_id": 1}'):
             on(server, lambda client, body=body: client.jetstream().publish("fraisier.log.x", body))
         sink.publish([notice(3)])
-        until(lambda: len(listener.events) == 1, 5)
+        until(lambda: len(listener.events) == 1)
     assert stream(server, "FRAISIER_DEAD_LETTER").state.messages == 4
 
 
@@ -420,7 +420,7 @@ def test_a_listener_may_come_before_the_streams(server: NatsServer) -> None:
         with connected(server.url) as sink:
             sink.look({})
             sink.publish([notice(1)])
-            until(lambda: len(listener.events) == 1, 5)
+            until(lambda: len(listener.events) == 1)
 
 
 def test_what_was_told_again_after_a_loss_is_no_news(server: NatsServer) -> None:
@@ -431,7 +431,7 @@ def test_what_was_told_again_after_a_loss_is_no_news(server: NatsServer) -> None
         with Listener(server.url) as listener:
             until(lambda: all(listening(server.url).values()))
             sink.publish([old])
-            until(lambda: len(listener.events) == 1, 5)
+            until(lambda: len(listener.events) == 1)
             server.wipe()
             until(lambda: "anew" in refusal(sink), 15)
             sink.look({})
@@ -527,7 +527,7 @@ def why_not(url: str, security: Security) -> str:
     connection = Connection([url], "not let in", [JetStreamSink("ins")], security)
     connection.start()
     try:
-        until(lambda: connection.trouble != "", 10)
+        until(lambda: connection.trouble != "")
         assert not connection.connected
         return connection.trouble
     finally:

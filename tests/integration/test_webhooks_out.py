@@ -241,10 +241,10 @@ def test_one_that_recovers_gets_what_it_missed_in_order(store: SqlStore) -> None
         out = Out(store, hook(server.url(), events=("*",)))
         out.tell(*(told(number) for number in (1, 2, 3)))
         with out.sending():
-            until(lambda: all(each["attempts"] for each in out.log()), 10)
+            until(lambda: all(each["attempts"] for each in out.log()))
             out.ahead = 10 * SECOND
             out.sender.ring()
-            until(lambda: {each["status"] for each in out.log()} == {"delivered"}, 10)
+            until(lambda: {each["status"] for each in out.log()} == {"delivered"})
     assert out.state()["failing_since"] is None
     first = [json.loads(got.body)["event_id"] for got in server.got[:3]]
     assert first == [f"evt_dep_1_{number}" for number in (1, 2, 3)]
@@ -281,7 +281,7 @@ def test_what_is_cut_at_the_end_is_sent_by_whoever_comes_next(store: SqlStore) -
         out.sender = Sender(store, out.sender._receivers, seconds=30.0)
         out.tell(told())
         out.sender.start()
-        until(lambda: len(server.got) == 1, 5)
+        until(lambda: len(server.got) == 1)
         began = time.monotonic()
         out.sender.stop(0.2)
         assert time.monotonic() - began < 3
@@ -352,7 +352,7 @@ def test_of_several_addresses_only_public_ones_count(
         loopback_is_public(monkeypatch)
         out.ahead = 3600 * SECOND
         out.send()
-        until(lambda: len(server.begun) == 1, 5)
+        until(lambda: len(server.begun) == 1)
 
 
 def loopback_is_public(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -317,7 +317,7 @@ def test_what_looks_ends_it_and_the_measuring_with_it() -> None:
     before = threading.active_count()
     with pytest.raises(Failure, match="nobody listens"):
         watch([metric(interval=60.0)], Scene(Staged()), 60.0, gone)
-    until(lambda: threading.active_count() <= before, 5)
+    until(lambda: threading.active_count() <= before)
 
 
 def test_without_metrics_it_only_waits() -> None:
