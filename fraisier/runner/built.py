@@ -18,6 +18,7 @@ from pathlib import Path
 
 #: What was built for versions that are not used any more goes after these days.
 OLD_DAYS = 30
+DAY = 86_400
 #: How many bytes of a kept file are the digest of the others.
 _DIGEST = 32
 
@@ -61,13 +62,13 @@ def seed(kept: Path, built: Path) -> None:
         whole = path.read_bytes()
         digest, content = whole[:_DIGEST], whole[_DIGEST:]
         if digest == hashlib.sha256(content).digest():
-            (built / path.name).write_bytes(content)
+            _write(built / path.name, content)
         else:  # the disk has lost some of it
             path.unlink()
 
 
 def keep(built: Path, kept: Path) -> None:
-    """Keep what a run has built, with its digest; each is on the disk before it has its name."""
+    """Keep what a run has built, with its digest."""
     for path in _whole(built):
         if not (kept / path.name).exists():
             content = path.read_bytes()
@@ -82,6 +83,7 @@ def _whole(folder: Path) -> Iterable[Path]:
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Write a file that is whole, and on the disk, before it has its name; or raise OSError."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix="-part")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -95,10 +97,17 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _forget_old(kept: Path) -> None:
-    """Remove the folders of other keys that nobody has used for long."""
+    """Remove the folders of other keys that nobody has used for long, and what was cut short."""
     for folder in kept.parent.iterdir():
-        if time.time() - folder.stat().st_mtime > OLD_DAYS * 86_400:
+        if _age(folder) > OLD_DAYS * DAY:
             shutil.rmtree(folder, ignore_errors=True)
+    for path in kept.glob("*-part"):
+        if _age(path) > DAY:
+            path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
 
 
 def _is_private(path: Path) -> bool:

@@ -76,6 +76,12 @@ def test_what_cannot_be_written_whole_is_not_there(
     with pytest.raises(OSError, match="No space"):
         keep(tmp_path, kept)
     assert [*kept.iterdir()] == []
+    monkeypatch.undo()
+    keep(tmp_path, kept)
+    monkeypatch.setattr(built.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        seed(kept, tmp_path / "cache")
+    assert [*(tmp_path / "cache").iterdir()] == []
 
 
 @pytest.mark.parametrize("others", [".cache/fraisier", ".cache/fraisier/modules/key"])
@@ -111,6 +117,10 @@ def test_what_was_built_for_versions_long_gone_goes(kept: Path, tmp_path: Path) 
         (kept.parent / name).mkdir()
         at = time.time() - days * 86_400
         os.utime(kept.parent / name, (at, at))
+    for name, days in (("killed-part", 2), ("written-part", 0)):
+        (kept / name).write_bytes(b"bu")
+        os.utime(kept / name, (time.time() - days * 86_400,) * 2)
     (tmp_path / RELEASE).write_bytes(b"built")
     keep(tmp_path, kept)
+    assert {path.name for path in kept.iterdir()} == {RELEASE, "written-part"}
     assert {path.name for path in kept.parent.iterdir()} == {"key", "other"}
