@@ -24,7 +24,9 @@ def test_a_version_that_does_not_exist_changes_nothing(target: Target) -> None:
         assert len(target.releases(target.hosts[0])) == 1
 
 
-@pytest.mark.parametrize("version", ["{{ 7*7 }}", "--upload-pack=touch /tmp/ran", "-x", "a b", ""])
+@pytest.mark.parametrize(
+    "version", ["{{ 99*999 }}", "--upload-pack=touch /tmp/ran", "-x", "a b", ""]
+)
 def test_a_version_that_is_a_trick_is_refused_and_never_evaluated(
     target: Target, version: str
 ) -> None:
@@ -32,7 +34,7 @@ def test_a_version_that_is_a_trick_is_refused_and_never_evaluated(
     target.repository.commit("good")
     result = target.deploy(f"--version={version}")
     assert result.code == 2, result.said
-    assert "49" not in result.said
+    assert "98901" not in result.said
     assert not Path("/tmp/ran").exists()
     assert target.inside(target.hosts[0], f"ls -d {APP_PATH} 2>/dev/null || true") == ""
 

@@ -25,7 +25,8 @@ from support.fakes import Inventories, Repositories, ScriptedRunner, begin, make
 from support.tended import SAVED, TENDED, agreeing
 
 HIDDEN, SHARED, REFUSED = Foreign.HIDDEN, Foreign.SHARED, Foreign.REFUSED
-OWN, FOREIGN, MISSING = ("shop", "production"), ("zebra_crossing", "yy8"), ("qq7", "pp6")
+#: No id can hold the names of what is foreign: its letters are not those of ids.
+OWN, FOREIGN, MISSING = ("shop", "production"), ("zebra_crossing", "uluru"), ("qq7", "pp6")
 
 
 @dataclass(frozen=True)
