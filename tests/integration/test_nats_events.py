@@ -414,9 +414,12 @@ def test_a_replay_before_anything_was_published_is_empty(server: NatsServer) -> 
     assert list(bus(server.url).replay()) == []
 
 
-def test_a_listener_may_come_before_the_streams(server: NatsServer) -> None:
+def test_a_listener_may_come_before_the_streams(
+    server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "fraisier.nats")
     with Listener(server.url) as listener:
-        time.sleep(0.7)
+        until(lambda: "events arrive" in caplog.text)
         with connected(server.url) as sink:
             sink.look({})
             sink.publish([notice(1)])
