@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from fraisier.lab.engine import INSTALL_HINT, docker, run
 from fraisier.lab.model import Say
 
 START_SECONDS = 30
+AGAIN_SECONDS = 5
 PID_FILES = {
     Path("/var/run/docker.pid"): "dockerd",
     Path("/var/run/docker/containerd/containerd.pid"): "containerd",
@@ -31,11 +33,20 @@ def answers() -> str:
 def ensure_running(log: Path, say: Say) -> None:
     """Return once an engine answers, starting dockerd by hand when that is right.
 
+    Of several processes that find none, one starts it and the others wait for that one.
     Raises LabError with what to do when it is not ours to start, or does not come up.
     """
-    refusal = answers()
-    if not refusal:
+    if not answers():
         return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refusal = answers()
+        if refusal:
+            _start_if_ours(refusal, log, say)
+
+
+def _start_if_ours(refusal: str, log: Path, say: Say) -> None:
     hint = why_not_ours(
         refusal,
         client=bool(shutil.which("docker")),
@@ -68,9 +79,23 @@ def why_not_ours(
 
 
 def _start(log: Path) -> None:
+    """Start dockerd until it answers: one that finds another's pid file ends at once."""
+    begun = time.monotonic()
+    again = begun
+    while refusal := answers():
+        now = time.monotonic()
+        if now > begun + START_SECONDS:
+            last = run(("tail", "-n", "3", str(log))).strip()
+            raise LabError(f"dockerd did not start: {refusal}", f"{log} ends with:\n{last}")
+        if now >= again:
+            again = now + AGAIN_SECONDS
+            _start_once(log)
+        time.sleep(0.2)
+
+
+def _start_once(log: Path) -> None:
     for pid_file, program in PID_FILES.items():
         remove_if_stale(pid_file, program)
-    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         subprocess.run(
             ("setsid", "--fork", "dockerd"),
@@ -79,12 +104,6 @@ def _start(log: Path) -> None:
             stderr=output,
             check=True,
         )
-    deadline = time.monotonic() + START_SECONDS
-    while refusal := answers():
-        if time.monotonic() > deadline:
-            last = run(("tail", "-n", "3", str(log))).strip()
-            raise LabError(f"dockerd did not start: {refusal}", f"{log} ends with:\n{last}")
-        time.sleep(0.2)
 
 
 def remove_if_stale(pid_file: Path, program: str) -> bool:
@@ -93,8 +112,19 @@ def remove_if_stale(pid_file: Path, program: str) -> bool:
         pid = pid_file.read_text().strip()
     except FileNotFoundError:
         return False
-    comm = Path("/proc") / pid / "comm"
-    if pid.isdigit() and comm.exists() and comm.read_text().strip() == program:
+    if pid.isdigit() and _runs(pid, program):
         return False
-    pid_file.unlink()
+    pid_file.unlink(missing_ok=True)
     return True
+
+
+def _runs(pid: str, program: str) -> bool:
+    """Whether process `pid` is `program`; one that is dead but not yet reaped (Z, X) is not.
+
+    What /proc/PID/stat begins with is in proc(5): the pid, the name in parentheses, the state.
+    """
+    try:
+        head, _, rest = Path("/proc", pid, "stat").read_text().rpartition(") ")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return head.partition(" (")[2] == program and rest[:1] not in ("Z", "X")

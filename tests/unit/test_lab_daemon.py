@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fraisier.domain.errors import LabError
+from fraisier.lab import daemon
 from fraisier.lab.daemon import remove_if_stale, why_not_ours
 from fraisier.lab.engine import pipe, run
 
@@ -65,8 +69,42 @@ def test_a_pid_file_of_the_living_program_is_left(tmp_path: Path) -> None:
     assert pid_file.exists()
 
 
+def test_a_pid_file_of_a_dead_process_that_nobody_has_reaped_is_removed(tmp_path: Path) -> None:
+    pid_file = tmp_path / "docker.pid"
+    with subprocess.Popen(("sleep", "60")) as killed:
+        pid_file.write_text(str(killed.pid))
+        assert not remove_if_stale(pid_file, "sleep")
+        killed.kill()
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+        assert remove_if_stale(pid_file, "sleep")
+
+
 def test_no_pid_file_is_nothing_to_remove(tmp_path: Path) -> None:
     assert not remove_if_stale(tmp_path / "docker.pid", "dockerd")
+
+
+def test_of_several_that_find_no_engine_one_starts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three workers of the tests did so at once in CI; each removed the pid files of the others."""
+    starts: list[Path] = []
+    all_have_asked = threading.Barrier(8)
+    asked = threading.local()
+
+    def answers() -> str:
+        refusal = "" if starts else "Cannot connect"
+        if not hasattr(asked, "once"):
+            asked.once = True
+            all_have_asked.wait(20)
+        return refusal
+
+    monkeypatch.setattr(daemon, "answers", answers)
+    monkeypatch.setattr(daemon, "why_not_ours", lambda *_refusal, **_facts: "")
+    monkeypatch.setattr(daemon, "_start", starts.append)
+    log = tmp_path / "state" / ".dockerd.log"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: daemon.ensure_running(log, lambda _line: None), range(8)))
+    assert starts == [log]
 
 
 def test_a_failed_command_is_named_with_its_last_words() -> None:
