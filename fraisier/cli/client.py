@@ -8,6 +8,7 @@ from typing import Any
 
 from fraisier.cli.client_services import RemoteServices
 from fraisier.cli.control import Json, Watch, follow
+from fraisier.cli.feed import ServerFeed
 from fraisier.cli.paths import deployment as _deployment
 from fraisier.cli.paths import endpoint as _endpoint
 from fraisier.cli.paths import environment as _environment
@@ -30,6 +31,8 @@ PAGE = 1000
 #: A request may have to wait for a git server; a plan also for every host.
 REQUEST_SECONDS = 120.0
 PLAN_SECONDS = 900.0
+#: A stream says every 15 seconds that it lives.
+SILENT_SECONDS = 35.0
 
 
 class RemoteControl(RemoteServices):
@@ -225,6 +228,11 @@ class RemoteControl(RemoteServices):
     def revoke_token(self, token_id: str) -> Json:
         """Make a token of the server invalid."""
         return one("token", self._http.delete(_token(token_id)))
+
+    def feed(self, deployment_id: str) -> ServerFeed:
+        """Return the server's stream of a deployment's events."""
+        path = f"{_deployment(deployment_id)}/events"
+        return ServerFeed(lambda after: self._http.stream(path, SILENT_SECONDS, after=after))
 
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Watch the server's worker; `stop()` ends the watching only."""

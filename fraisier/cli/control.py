@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any, Protocol
 
 from fraisier.domain.audit import AuditFilter
@@ -29,6 +30,9 @@ OUTAGE_SECONDS = 60.0
 #: What passes: who follows asks again. A client that asks too often asks less, for a while.
 PASSING = (Unreachable, Unavailable, StoreError, RateLimited)
 LIMITED_SECONDS = 5.0
+#: How long is not asked while a feed tells: of one that waits to begin, and of one that goes on.
+WAITING_SECONDS = 1.0
+FED_SECONDS = 10.0
 
 
 class Watch(Protocol):
@@ -42,6 +46,16 @@ class Watch(Protocol):
 
     def outage(self, error: FraisierError) -> None:
         """Hear why there is no answer for now."""
+
+
+class Feed(Protocol):
+    """Brings a deployment's events without their being asked for."""
+
+    def news(self, after: int, seconds: float) -> list[Json] | None:
+        """Return what came after a sequence number, waited for so long; None: ask for it."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 class Control(Protocol):
@@ -168,8 +182,21 @@ class Control(Protocol):
     def revoke_token(self, token_id: str) -> Json:
         """Make a token invalid for good and return it."""
 
+    def feed(self, deployment_id: str) -> Feed:
+        """Return what brings a deployment's events as they are recorded."""
+
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Stay with a deployment to its end, or until `stop()`; return it as it then is."""
+
+
+class NoFeed:
+    """Brings nothing: everything has to be asked for."""
+
+    def news(self, _after: int, _seconds: float) -> None:
+        """Return at once."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def follow(
@@ -179,26 +206,53 @@ def follow(
 
     Once there was an answer, one may be missing for OUTAGE_SECONDS: the deployment goes on.
     """
-    seen, answered, known = 0, time.monotonic(), False
-    while True:
-        pause = POLL_SECONDS
-        try:
-            deployment = control.deployment(deployment_id)  # first: its last events are then there
-            events = control.events(deployment_id, after=seen)
-        except PASSING as error:
-            awaited = known or isinstance(error, Unreachable)
-            if stop() or not awaited or time.monotonic() - answered > OUTAGE_SECONDS:
-                raise
-            watch.outage(error)
-            pause = LIMITED_SECONDS if isinstance(error, RateLimited) else POLL_SECONDS
-        else:
-            answered, seen, known = time.monotonic(), seen + len(events), True
-            watch.tell(events)
+    answered, known = time.monotonic(), False
+    with closing(control.feed(deployment_id)) as feed:
+        told = _Told(feed, watch, stop)
+        while True:
+            try:
+                deployment = control.deployment(deployment_id)  # first: its last events are there
+                events = control.events(deployment_id, after=told.seen)
+            except PASSING as error:
+                awaited = known or isinstance(error, Unreachable)
+                if stop() or not awaited or time.monotonic() - answered > OUTAGE_SECONDS:
+                    raise
+                watch.outage(error)
+                pause = LIMITED_SECONDS if isinstance(error, RateLimited) else POLL_SECONDS
+                told.rest(pause, pause)
+                continue
+            answered, known = time.monotonic(), True
+            told.tell(events)
             if ended(deployment) or stop():
                 return deployment
-            if deployment.get("waiting_for"):
-                watch.waiting(deployment["waiting_for"])
-        time.sleep(pause)
+            if reason := deployment.get("waiting_for"):
+                watch.waiting(reason)
+            told.rest(POLL_SECONDS, WAITING_SECONDS if reason else FED_SECONDS)
+
+
+class _Told:
+    """What a watch has heard; `seen` is the sequence number of the last event."""
+
+    def __init__(self, feed: Feed, watch: Watch, stop: Callable[[], bool]) -> None:
+        self.seen = 0
+        self._feed = feed
+        self._watch = watch
+        self._stop = stop
+
+    def tell(self, events: Sequence[Json]) -> None:
+        """Tell events, in order."""
+        if events:
+            self._watch.tell(events)
+            self.seen = int(events[-1]["sequence"])
+
+    def rest(self, pause: float, fed: float) -> None:
+        """Wait until it is right to ask again: `fed` seconds while a feed tells, else `pause`."""
+        begun = time.monotonic()
+        while (news := self._feed.news(self.seen, POLL_SECONDS)) is not None:
+            self.tell(news)
+            if self._stop() or time.monotonic() - begun >= fed:
+                return
+        time.sleep(max(0.0, pause - (time.monotonic() - begun)))
 
 
 def ended(deployment: Json) -> bool:

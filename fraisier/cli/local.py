@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from fraisier.cli.control import Json, Watch, who
+from fraisier.cli.control import Json, NoFeed, Watch, who
 from fraisier.domain.audit import AuditFilter
 from fraisier.domain.errors import ConfigurationError
 from fraisier.domain.event import Event
@@ -210,6 +210,10 @@ class LocalControl:
     def revoke_token(self, token_id: str) -> Json:
         """Make a token invalid."""
         return token_json(self._application.tokens.revoke(token_id, who()))
+
+    def feed(self, deployment_id: str) -> NoFeed:
+        """Bring nothing: the records are on this machine, and asking costs little."""
+        return NoFeed()
 
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
         """Do the work in this process; `stop()` cancels it."""

@@ -75,6 +75,8 @@ def many(noun: str, answer: Json, key: str = "") -> list[Json]:
 def _is_whole(keys: tuple[str, ...], item: object) -> bool:
     if not isinstance(item, dict) or not item.keys() >= {*keys}:
         return False
+    if "sequence" in item and not isinstance(item["sequence"], int):
+        return False
     return "status" not in item or item["status"] in KNOWN
 
 

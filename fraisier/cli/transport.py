@@ -26,6 +26,7 @@ PAUSES = (0.3, 0.7, 1.5)
 AGAIN_SECONDS = 10.0
 BUSY = (502, 503, 504)
 LARGEST = 64 << 20
+EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,24 @@ class Transport:
         """Return the same where the answer may take so many seconds."""
         given = {name: value for name, value in query.items() if value is not None}
         return self._data(self._send("GET", path, seconds, again=True, params=given))
+
+    def stream(self, path: str, seconds: float, **query: Any) -> Iterator[bytes]:
+        """Yield the lines of a stream as they come, none where the server opens none.
+
+        Raises requests.RequestException where it breaks off, or is silent for so many seconds.
+        """
+        with self._session.get(
+            f"{self.url}{API}{path}",
+            params=query,
+            headers={"Accept": EVENT_STREAM, "Accept-Encoding": "identity"},
+            timeout=(CONNECT_SECONDS, seconds),
+            allow_redirects=False,
+            proxies=self._proxies,
+            stream=True,
+        ) as answer:
+            kind = answer.headers.get("Content-Type", "")
+            if answer.status_code == 200 and kind.startswith(EVENT_STREAM):
+                yield from answer.iter_lines(None)
 
     def post(
         self, path: str, body: dict[str, Any], *, key: str | None = None, seconds: float

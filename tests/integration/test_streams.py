@@ -142,6 +142,24 @@ def test_a_token_that_is_revoked_ends_its_stream_while_others_go_on_s3(scene: Sc
     assert next(mine)["id"] == "3"
 
 
+def test_a_command_that_follows_hears_the_stream_and_ends_with_the_deployment(
+    scene: Scene,
+) -> None:
+    words = ("--server", scene.server.url, "logs", scene.running.id, "--follow")
+    following = scene.fraisier.start(*words, FRAISIER_TOKEN=scene.server.secret)
+    with following:
+        until(lambda: scene.streams() == 1, 60)
+        scene.store.record(scene.running, [LINE])
+        assert following.stdout is not None
+        assert following.stdout.readline() == "web-1 build: a line\n"
+        scene.store.record(scene.running, [LINE] * 1500)
+        scene.store.finish(scene.running, Status.SUCCESS, "")
+        out, err = following.communicate(timeout=60)
+    assert (following.returncode, err) == (0, "")
+    assert out.splitlines() == ["web-1 build: a line"] * 1500
+    until(lambda: scene.streams() == 0, 30)
+
+
 def test_many_viewers_take_no_threads_and_leave_nothing_behind(scene: Scene) -> None:
     sockets, threads = scene.held()
     viewers = [scene.raw() for _ in range(100)]

@@ -16,7 +16,7 @@ from fraisier.cli import control as controls
 from fraisier.cli.arguments import _environments, _fraises
 from fraisier.cli.cancel import cancel
 from fraisier.cli.context import Context
-from fraisier.cli.control import Watch, follow
+from fraisier.cli.control import Feed, NoFeed, Watch, follow
 from fraisier.cli.deploy import deploy, rollback, unlock
 from fraisier.cli.logs import logs
 from fraisier.cli.look import events, history, list_, show, status
@@ -83,6 +83,9 @@ class Scripted:
 
     def unlock(self, fraise: str, environment: str, reason: str) -> str:
         return ID
+
+    def feed(self, deployment_id: str) -> Feed:
+        return NoFeed()
 
     def carry_out(
         self, deployment_id: str, watch: Watch, stop: Callable[[], bool]
@@ -221,7 +224,7 @@ def test_what_passes_does_not_end_the_following_once_it_has_begun(
     assert done.exit_code == 0, done.stderr
     assert done.stderr.count(f"{error.message}; asking again") == 1
     again = controls.LIMITED_SECONDS if isinstance(error, RateLimited) else controls.POLL_SECONDS
-    assert pauses == [controls.POLL_SECONDS, again, again]
+    assert pauses == pytest.approx([controls.POLL_SECONDS, again, again], abs=0.5)
     answers = iter([error])
     with pytest.raises(type(error)):
         run(deploy, control, *TARGET, "--wait")
