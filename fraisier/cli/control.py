@@ -246,12 +246,17 @@ class _Told:
             self.seen = int(events[-1]["sequence"])
 
     def rest(self, pause: float, fed: float) -> None:
-        """Wait until it is right to ask again: `fed` seconds while a feed tells, else `pause`."""
-        begun = time.monotonic()
+        """Wait until it is right to ask again: `fed` seconds while a feed tells, else `pause`.
+
+        A feed that told something and then ends is asked about at once.
+        """
+        begun, seen = time.monotonic(), self.seen
         while (news := self._feed.news(self.seen, POLL_SECONDS)) is not None:
             self.tell(news)
             if self._stop() or time.monotonic() - begun >= fed:
                 return
+        if self.seen > seen:
+            return
         time.sleep(max(0.0, pause - (time.monotonic() - begun)))
 
 

@@ -93,7 +93,7 @@ class ServerFeed:
 
 
 def _messages(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-    """Yield for each line the type and the data of the message it completes, or nothing twice.
+    """Yield the type and the data of each message; of a sign of life both are empty.
 
     Server-sent events (WHATWG HTML, 9.2.6): fields of a message, one to a line, then an empty line.
     """
@@ -101,12 +101,10 @@ def _messages(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
     for line in lines:
         name, _, value = line.decode().partition(":")
         value = value.removeprefix(" ")
-        if line:
-            yield "", ""
-        else:
+        if not line:
             yield kind, data
             kind, data = "", ""
-        if name == "event":
+        elif name == "event":
             kind = value
         elif name == "data":
             data = f"{data}\n{value}" if data else value

@@ -185,7 +185,7 @@ def _server(stream: Reply, recorded: int, looks: list[Asked]) -> Any:
 def test_who_follows_hears_the_stream_and_looks_again_at_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(controls, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(controls.time, "sleep", pytest.fail)
     lines = b"\n".join([*said(1, 2, 3), *END]).decode() + "\n"
     looks: list[Asked] = []
     with serving(_server(Reply(body=lines, headers=STREAM), 4, looks)) as stub:
