@@ -38,7 +38,7 @@ class ServerFeed:
     def news(self, after: int, seconds: float) -> list[Json] | None:
         """Return what came after a sequence number, waited for so long; None where none is told."""
         with self._changed:
-            if self._stream is None and not self._open(after):
+            if self._stream is None and not self._events and not self._open(after):
                 return None
             self._changed.wait_for(lambda: self._events or self._stream is None, seconds)
             new = [event for event in self._events if event["sequence"] > after]

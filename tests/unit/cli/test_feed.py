@@ -127,6 +127,23 @@ def test_what_a_stream_does_not_bring_is_asked_for(stream: Iterable[bytes]) -> N
     assert news is None
 
 
+def test_what_was_told_right_before_the_end_is_brought() -> None:
+    ended, before = threading.Event(), {*threading.enumerate()}
+
+    def lines() -> Iterator[bytes]:
+        yield from said(1)
+        ended.wait(20)
+        yield from (*said(2), *END)
+
+    feed = ServerFeed(Opened(lines()))
+    assert heard(feed, 0, 1) == [1]
+    (reader,) = {*threading.enumerate()} - before
+    ended.set()
+    reader.join(20)
+    assert heard(feed, 1, 2) == [2]
+    assert feed.news(2, 20) is None
+
+
 def test_what_breaks_off_in_the_middle_has_brought_what_it_told() -> None:
     feed = ServerFeed(Opened(_breaks(*said(1, 2), b"data: {", by=requests.ConnectionError("gone"))))
     assert heard(feed, 0, 2) == [1, 2]
