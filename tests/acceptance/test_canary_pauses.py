@@ -99,7 +99,7 @@ def test_a_paused_canary_whose_command_is_killed_is_settled_with_all_traffic_bac
     target.repository.commit("good", {"note": "second"})
     with asking(host.address) as story, paused(target) as (process, deployment):
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
         until(lambda: target.last()["status"] == "interrupted", 60)
     assert story.failures == [], story.text()
     shown = target.fraisier("--json", "show", deployment).json

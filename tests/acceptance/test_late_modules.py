@@ -279,7 +279,7 @@ def test_a_build_ends_when_the_connection_of_its_controller_is_gone(target: Targ
     until(lambda: marks(target) > 3, 60)
     for pid in descendants(process.pid):
         os.kill(pid, signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     until(lambda: no_more_marks(target))
     assert target.inside(target.hosts[0], "pgrep -f '[s]leep 600' || true") == ""
     assert target.releases(target.hosts[0]) == []

@@ -112,7 +112,7 @@ def hearing(url: str) -> Iterator[list[dict[str, Any]]]:
 
     thread = threading.Thread(target=lambda: asyncio.run(work()), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield heard
     finally:
@@ -138,8 +138,8 @@ def test_a_push_is_deployed_and_told_of_with_one_trace_id(
         assert ended["triggered_by"] == "webhook:github"
         assert target.served(target.hosts[0]) == sha
 
-        until(lambda: _told(heard, ended["id"]), 15)
-        until(lambda: any(b"deployment.completed" in got.body for got in receiver.got), 15)
+        until(lambda: _told(heard, ended["id"]), 60)
+        until(lambda: any(b"deployment.completed" in got.body for got in receiver.got), 60)
         mine = [each for each in heard if each.get("deployment_id") == ended["id"]]
         posted = [Webhook(KEY).verify(got.body, got.headers) for got in receiver.got]
         posted = [each for each in posted if each["deployment_id"] == ended["id"]]
@@ -161,7 +161,7 @@ def test_a_push_is_deployed_and_told_of_with_one_trace_id(
         logged = server.send("GET", "/webhook-endpoints/hook/deliveries").json()["deliveries"]
         sent = next(each for each in logged if each["status"] == "delivered")
         read_as_a_reader(target, home, settings, answer["delivery"], sent["id"])
-        until(lambda: _ids(receiver).count(sent["id"]) == 2, 15)
+        until(lambda: _ids(receiver).count(sent["id"]) == 2, 60)
 
 
 def _ids(receiver: Listening) -> list[str]:

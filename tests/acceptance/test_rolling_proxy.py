@@ -103,7 +103,7 @@ def test_a_server_that_is_killed_leaves_nobody_drained(behind: Behind) -> None:
             until(lambda: target.inside(first, "ls /tmp/building || true"), 60)
             assert any(not line.endswith(" UP") for line in behind.weights()), "one is drained"
             server.signal(signal.SIGKILL)
-            server.process.wait(10)
+            server.process.wait(60)
         with serving(target.fraisier) as server:
             ended = server.ended(asked, 60)
             assert ended["status"] == "interrupted", ended["reason"]

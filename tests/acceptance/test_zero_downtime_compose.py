@@ -161,7 +161,7 @@ def test_a_server_killed_midway_leaves_the_live_colour_all_traffic(
         secret = server.secret
         server.signal(signal.SIGKILL)
         killed = time.monotonic()
-        server.process.wait(10)
+        server.process.wait(60)
         until(lambda: weights(coloured)[staged] == 0, 10)
         gone = time.monotonic()
         until(lambda: time.monotonic() > gone + 1.0)
@@ -194,7 +194,7 @@ def test_rolling_behind_a_proxy_of_its_own_costs_no_request(behind: Hosts) -> No
             until(lambda: "4" in behind.served(), 60)
             secret = server.secret
             server.signal(signal.SIGKILL)
-            server.process.wait(10)
+            server.process.wait(60)
         with serving(behind.fraisier, secret=secret) as server:
             ended = server.ended(asked, 60)
             assert ended["status"] in STOPPED, ended["reason"]

@@ -162,7 +162,7 @@ def test_a_server_killed_midway_leaves_the_live_colour_all_traffic(
         secret = server.secret
         server.signal(signal.SIGKILL)
         killed = time.monotonic()
-        server.process.wait(10)
+        server.process.wait(60)
         until(lambda: weights(coloured)[staged] == 0, 10)
         gone = time.monotonic() - killed
         until(lambda: time.monotonic() > killed + gone + 1.0)

@@ -219,7 +219,7 @@ def test_nothing_is_published_before_the_streams_of_this_session_were_looked_at(
 ) -> None:
     assert sink.publish([notice(1)]) == 1
     server.wipe()
-    until(lambda: "anew" in refusal(sink), 15)
+    until(lambda: "anew" in refusal(sink), 60)
     assert sink.trouble == "the connection to NATS has begun anew"
     with pytest.raises(Exception, match="not found"):
         stream(server, "FRAISIER_LOG")
@@ -436,10 +436,10 @@ def test_what_was_told_again_after_a_loss_is_no_news(server: NatsServer) -> None
             sink.publish([old])
             until(lambda: len(listener.events) == 1)
             server.wipe()
-            until(lambda: "anew" in refusal(sink), 15)
+            until(lambda: "anew" in refusal(sink), 60)
             sink.look({})
             sink.publish([old, notice(1, "dep_old", at=old.at), notice(2)])
-            until(lambda: len(listener.events) == 2, 15)
+            until(lambda: len(listener.events) == 2, 60)
             time.sleep(0.5)
     assert [event.event_id for event in listener.events] == ["evt_dep_1_1", "evt_dep_1_2"]
 

@@ -130,7 +130,7 @@ def test_a_killed_server_leaves_true_records_and_its_queue_goes_on(two: Target) 
         until(lambda: building(two))
         server.signal(signal.SIGKILL)
         server.process.wait()
-        until(lambda: not list(base().glob(f"{PREFIX}{server.process.pid}-*")), 15)
+        until(lambda: not list(base().glob(f"{PREFIX}{server.process.pid}-*")), 60)
     split(two)
     with serving(two.fraisier, secret=server.secret) as server:
         assert server.ended(begun)["status"] == "interrupted"
@@ -192,7 +192,7 @@ def test_a_server_keeps_nothing_of_its_runs(two: Target) -> None:
             assert server.ended(server.deploy(environment))["status"] == "success"
         pid = server.process.pid
         (forks,) = _children(pid)  # what its runs are forked from
-        until(lambda: _children(pid) == [forks] and _children(forks) == [], 15)
+        until(lambda: _children(pid) == [forks] and _children(forks) == [], 60)
         assert not list(base().glob(f"{PREFIX}{pid}-*/{REQUEST}"))
     assert not list(base().glob(f"{PREFIX}{pid}-*"))
     assert not Path(f"/proc/{forks}").exists()

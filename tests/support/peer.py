@@ -54,7 +54,7 @@ class Peer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        assert self._process.wait(15) == 0
+        assert self._process.wait(60) == 0
         self._listener.join()
         self._process.stdout.close()
 

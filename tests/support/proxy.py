@@ -51,13 +51,13 @@ class Host:
             self.process = subprocess.Popen(
                 [HAPROXY, "-W", "-S", master, "-f", str(self.root)], stdout=log, stderr=log
             )
-        until(self.proxy.present, 10)
+        until(self.proxy.present, 60)
 
     def stop(self) -> None:
         """End HAProxy with all its workers."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     def ask(

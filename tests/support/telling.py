@@ -107,7 +107,7 @@ class MemoryRelay:
 
 @contextmanager
 def connected(
-    url: str, limits: Limits | None = None, security: Security | None = None, wait: float = 10
+    url: str, limits: Limits | None = None, security: Security | None = None, wait: float = 60
 ) -> Iterator[JetStreamSink]:
     """Return a sink on a connection, which is there if `wait` is not 0."""
     sink = JetStreamSink(INSTALLATION, limits or Limits())
