@@ -36,17 +36,9 @@ def ensure_running(log: Path, say: Say) -> None:
     Of several processes that find none, one starts it and the others wait for that one.
     Raises LabError with what to do when it is not ours to start, or does not come up.
     """
-    if not answers():
+    refusal = answers()
+    if not refusal:
         return
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        refusal = answers()
-        if refusal:
-            _start_if_ours(refusal, log, say)
-
-
-def _start_if_ours(refusal: str, log: Path, say: Say) -> None:
     hint = why_not_ours(
         refusal,
         client=bool(shutil.which("docker")),
@@ -57,8 +49,12 @@ def _start_if_ours(refusal: str, log: Path, say: Say) -> None:
     )
     if hint:
         raise LabError(f"no Docker engine answers: {refusal}", hint)
-    say("no Docker engine answers; starting dockerd")
-    _start(log)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if answers():
+            say("no Docker engine answers; starting dockerd")
+            _start(log)
 
 
 def why_not_ours(
