@@ -99,12 +99,13 @@ def _cloud(data: Any) -> list[Push]:
     )
     found: list[Push] = []
     for change in value(data, "push.changes", list):
-        new = value(change, "new", dict, {}) or value(change, "old", dict)
-        kind = _BITBUCKET_TYPES.get(text(new, "type"), "")
-        deleted = value(change, "new", dict, None) is None
-        sha = "" if deleted else commit(new, "target.hash")
-        told = "" if deleted else message(new, "target.message")
-        found += pushed(repository, places, (kind, text(new, "name")), sha, message=told)
+        new = value(change, "new", dict, None)
+        deleted = new is None
+        state = value(change, "old", dict) if deleted else new
+        kind = _BITBUCKET_TYPES.get(text(state, "type"), "")
+        sha = "" if deleted else commit(state, "target.hash")
+        told = "" if deleted else message(state, "target.message")
+        found += pushed(repository, places, (kind, text(state, "name")), sha, message=told)
     return found
 
 

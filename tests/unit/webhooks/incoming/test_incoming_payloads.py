@@ -90,6 +90,16 @@ def test_what_was_deleted_on_bitbucket_has_no_commit() -> None:
     assert found.commit == ""
 
 
+@pytest.mark.parametrize("wrong", [{}, {"type": "branch", "name": "main"}])
+def test_a_push_to_bitbucket_without_its_commit_is_not_taken_for_the_commit_before(
+    wrong: dict[str, Any],
+) -> None:
+    payload = bitbucket()
+    payload["push"]["changes"][0]["new"] = wrong
+    with pytest.raises(UsageError, match="payload"):
+        read("bitbucket", payload)
+
+
 def test_an_annotated_tag_comes_to_its_commit() -> None:
     tag = "f" * 40
     assert one("github", "refs/tags/v1", after=tag).commit == SHA
