@@ -59,6 +59,8 @@ _LOST = (
     "no answer within",
     "timeout expired",
     "starting up",
+    "not yet accepting connections",
+    "in recovery mode",
     "shutting down",
     "too many clients",
     "connection slots",

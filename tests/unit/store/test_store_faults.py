@@ -38,6 +38,8 @@ PASSING: list[Exception] = [
     pymysql.InterfaceError(0, ""),
     psycopg2.OperationalError("no answer within 20 s"),
     psycopg2.OperationalError("FATAL:  the database system is starting up"),
+    psycopg2.OperationalError("FATAL:  the database system is not yet accepting connections"),
+    psycopg2.OperationalError("FATAL:  the database system is in recovery mode"),
     psycopg2.OperationalError("server closed the connection unexpectedly"),
     psycopg2.OperationalError('connection to server at "db" , port 5432 failed: timed out'),
 ]
