@@ -89,9 +89,8 @@ def restart(site: Site, release: Release) -> None:
 def start_unit(site: Site, name: str) -> None:
     """Have a unit started anew; raises Failure `start_failed`."""
     site.restarted_at = time.time()
-    site.systemd.tell("reset-failed", name)
     limit = site.service.check.deadline + 35  # the old process may take 30 s to stop
-    finished = site.systemd.tell("restart", name, timeout=limit)
+    finished = site.systemd.restart(name, limit)
     if finished.code != 0:
         why = f"it took longer than {limit:g} s" if finished.timed_out else _reason(site, name)
         raise Failure(

@@ -77,10 +77,13 @@ def _tell_systemd(site: Site, verb: str, step: dict[str, Any]) -> None:
         return
     site.restarted_at = time.time()
     step["changed"] = site.changed = verb == "restart" or before.active != (verb == "start")
-    if verb != "stop":
-        site.systemd.tell("reset-failed", name)
     limit = site.service.check.deadline + STOP_SECONDS
-    finished = site.systemd.tell(verb, name, timeout=limit)
+    if verb == "start":
+        site.systemd.tell("reset-failed", name)
+    if verb == "restart":
+        finished = site.systemd.restart(name, limit)
+    else:
+        finished = site.systemd.tell(verb, name, timeout=limit)
     if finished.code != 0:
         why = f"systemctl {verb} {name} failed: {finished.output.strip()[:300]}"
         hint = "read the log of the service: fraisier app logs"

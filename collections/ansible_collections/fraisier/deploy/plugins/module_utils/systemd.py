@@ -89,6 +89,19 @@ class Manager:
             return self.systemctl(verb, "--", unit, timeout=timeout)
         return run([*self.right, "systemctl", verb, unit], env=self.environment, timeout=timeout)
 
+    def restart(self, unit: str, timeout: float) -> Finished:
+        """Restart a unit, and have systemd count its failures from now on.
+
+        A unit that systemd keeps restarting may be restarted by it once more after the counter was
+        reset. That is no failure of what runs now, so the counter is reset again.
+        """
+        before = self.show(unit)
+        self.tell("reset-failed", unit)
+        finished = self.tell("restart", unit, timeout=timeout)
+        if finished.code == 0 and (before.n_restarts or before.sub_state == "auto-restart"):
+            self.tell("reset-failed", unit)
+        return finished
+
     def may_tell(self, verb: str, unit: str) -> bool:
         """True unless sudo says that this user may not do that."""
         if not self.right:
