@@ -89,6 +89,11 @@ class Coolify(Wire):
             self._runs(app, found)
         return found
 
+    def add_variable(self, app: App, key: str, value: str) -> None:
+        """Have somebody set a variable."""
+        env = {"uuid": f"env-{next(self._numbers)}", "key": key, "is_preview": False}
+        app.envs[key] = env | {"value": value, "real_value": value}
+
     # --- operations -----------------------------------------------------------------------
 
     def act(

@@ -7,7 +7,6 @@ import socket
 import ssl
 import struct
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +45,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self._closing = threading.Event()
         self.tokens: dict[str, set[str]] = {TOKEN: {"read", "write", "deploy", "read:sensitive"}}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str, int]] = []
@@ -69,7 +69,8 @@ class Wire:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop answering; nobody hangs any longer."""
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -109,7 +110,7 @@ class Wire:
             handler.connection.close()
             return
         if fault is not None and fault.kind == "hang":
-            time.sleep(fault.seconds)
+            self._closing.wait(fault.seconds)
             return
         if fault is not None and fault.kind == "status":
             self._send(

@@ -103,6 +103,16 @@ class CoolifySite:
         variables: dict[str, str | None] = found["variables"]
         return variables
 
+    def recorded_secrets(self) -> set[str]:
+        """Return the secret values of all releases on record; Coolify may print those, too."""
+        found = [read_json(self.layout.environment_of(each.id)) for each in self.ledger.all()]
+        return {
+            str(environment["variables"].get(name) or "")
+            for environment in found
+            if environment is not None
+            for name in environment["secrets"]
+        }
+
     def switch(self, release: Release, went_live: bool) -> Release:
         """Make a release current in the records."""
         self.fence.check()

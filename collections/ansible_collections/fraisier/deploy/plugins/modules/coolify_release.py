@@ -152,7 +152,7 @@ from ..module_utils.coolify_options import coolify_options, service_of
 from ..module_utils.coolify_restore import preview_restore, restore
 from ..module_utils.coolify_site import CoolifySite
 from ..module_utils.options import claim
-from ..module_utils.running import run_with
+from ..module_utils.running import SHORTEST_SECRET, run_with
 from ..module_utils.wanted import Wanted
 
 
@@ -180,7 +180,8 @@ def main() -> None:
 
 def work(site: CoolifySite, module: AnsibleModule) -> dict[str, Any]:
     """Do what the state asks for."""
-    options = module.params
+    options, old = module.params, site.recorded_secrets()
+    module.no_log_values |= {text for text in old if len(text) >= SHORTEST_SECRET}
     if options["state"] == "deployed":
         if module.check_mode:
             return preview(site, options["version"])
