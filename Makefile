@@ -5,9 +5,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Each command of the tests is a process of its own: without bytecode it takes twice as long to start.
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
+# Tests on hosts wait for them half of the time: two workers for each core use it.
+WORKERS ?= $(shell echo $$(( $$(nproc) * 2 )))
+EVERYTHING := -n $(WORKERS) --dist worksteal --ignore tests/bench
 STAMP := $(VENV)/installed
 
-.PHONY: help install system demo test check lint unit gates serve docs bench chaos clean
+.PHONY: help install system demo test test-all durations coverage images check lint lint-python lint-ansible unit gates serve docs bench chaos clean
 .DEFAULT_GOAL := help
 
 help: ## List what can be made
@@ -27,21 +30,40 @@ system:
 demo: system install ## Deploy the example to a real systemd host here, upgrade it, break it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
 
-test: system check ## Run every test, on real hosts
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 15 --ignore tests/bench --ignore tests/unit
+# Everything a change usually breaks; CI runs it. `slow` tests wait for test-all.
+test: system install ## Run the tests that CI runs, on real hosts (20 minutes)
+	@$(MAKE) --no-print-directory -j3 lint images
+	$(BIN)/pytest $(EVERYTHING) -m "not slow"
+
+test-all: system install ## Run every test: also gates, scenarios, long fuzzing, a chaos round
+	@$(MAKE) --no-print-directory -j3 lint images
+	$(BIN)/pytest $(EVERYTHING)
+
+durations: system install images ## Measure what each test file costs, one test at a time
+	$(BIN)/pytest -q --ignore tests/bench -m "not slow" --durations-table tests/durations.md
+
+coverage: system install images ## Measure which lines all tests run, in every process
+	scripts/coverage $(EVERYTHING)
+
+images: system install
+	@cd tests && ../$(BIN)/python -m support.images
 
 check: install lint unit ## Lint, type-check and run the unit tests (a few minutes)
 
-lint: install
+lint: lint-python lint-ansible
+
+lint-python: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
 	$(BIN)/yamllint --strict .
-	$(BIN)/ansible-lint --offline --strict -q
+
+lint-ansible: install
+	$(BIN)/python scripts/lint_ansible.py --offline --strict -q
 
 unit: install
-	$(BIN)/pytest -q -n auto tests/unit
+	$(BIN)/pytest -q -n auto -m "not slow" tests/unit
 
 gates: install ## Check the collection as Galaxy and the Ansible project do
 	$(BIN)/pytest tests/integration/test_collection_gates.py
@@ -62,5 +84,5 @@ bench: system install ## Measure a deployment beside scripts, tasks and pyinfra;
 chaos: system install ## Kill it at every failpoint (KILLS=500: so often; CANCELS=100: cancel so often)
 	$(BIN)/python tests/chaos/run.py $(KILLS) $(if $(CANCELS),--cancels $(CANCELS))
 
-clean: ## Remove the virtual environment and the caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .ansible
+clean: ## Remove the virtual environment, the caches and what tests left
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .ansible test-failures coverage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,45 +19,11 @@ from support.databases import (  # noqa: F401  (fixtures)
     nats_server,
     postgres_server,
 )
+from support.host_pool import remove_labs_of_dead_runs
 from support.repository import Repository
 from support.target import Target, wipe
 
-#: The files that take longest, the first of them minutes: begun first, so that at the end no worker
-#: is left alone with one of them.
-LONGEST = (
-    "acceptance/test_zero_downtime_systemd.py",
-    "acceptance/test_compose.py",
-    "integration/test_collection_gates.py",
-    "acceptance/test_cli_both_ways.py",
-    "acceptance/test_zero_downtime_compose.py",
-    "acceptance/test_compose_colours.py",
-    "acceptance/test_canary_pauses.py",
-    "acceptance/test_coolify.py",
-    "integration/test_collection_alone.py",
-    "acceptance/test_compose_hosts.py",
-    "acceptance/test_colours.py",
-    "acceptance/test_deploy.py",
-    "acceptance/test_documents.py",
-    "integration/test_api_fuzz.py",
-    "integration/test_collection.py",
-    "acceptance/test_service.py",
-    "acceptance/test_in_place.py",
-    "integration/test_server.py",
-    "acceptance/test_hosts.py",
-    "integration/test_acme.py",
-    "acceptance/test_hooks.py",
-    "acceptance/test_sources.py",
-    "acceptance/test_rolling_proxy.py",
-    "contract/test_migrations.py",
-    "chaos/test_chaos.py",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of the longest files first; the others stay in order."""
-    tests = Path(__file__).parent
-    place = {tests / name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path, len(LONGEST)))
+pytest_plugins = ("support.budget", "support.evidence")
 
 
 @pytest.fixture
@@ -80,25 +47,16 @@ def lab() -> Iterator[labs.Lab]:
         labs.down(name)
 
 
-def remove_labs_of_dead_runs() -> None:
-    """Take down what a killed run of the tests left behind."""
-    for name in labs.names():
-        kind, _, pid = name.partition("-")
-        if kind in ("test", "engine") and pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            labs.down(name)
-
-
 @pytest.fixture
-def make_target(
-    lab: labs.Lab, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Callable[[int], Target]]:
+def make_target(lab: labs.Lab, tmp_path: Path) -> Iterator[Callable[[int], Target]]:
     """Return a function that makes a target on so many hosts; they are wiped afterwards."""
     made: list[labs.LabHost] = []
 
     def make(hosts: int) -> Target:
         chosen = lab.hosts[:hosts]
         made.extend(chosen)
-        folder = lab.git / str(abs(hash(request.node.nodeid)))
+        folder = lab.git / f"{hosts}-hosts"  # the same in each test, for support.starting_state
+        shutil.rmtree(folder, ignore_errors=True)
         repository = Repository.create(folder, "app", tmp_path / "work")
         project = tmp_path / "project"
         project.mkdir()

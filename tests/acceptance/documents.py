@@ -1,4 +1,7 @@
-"""Runs the shell blocks of a document as its reader would: one session, on a real host."""
+"""Runs the shell blocks of a document as its reader would: one session, on a real host.
+
+Its `fraisier` is forked by a process that has loaded it; everything else is what is installed.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.command import LIMIT_SECONDS
+from support.fork_commands import ForkCommands
 from support.server import free_port
 from support.target import Target
 
 TOP = Path(__file__).resolve().parents[2]
-LIMIT_SECONDS = 120
 #: `make` would set up this very machine or run these very tests: its lines are read, not done.
 MAKE = 'make() {{ command make --directory {top} --dry-run "$@" > /dev/null; }}\n'
 #: What a document starts in the background ends with it, also where it breaks off.
@@ -29,6 +33,7 @@ class Session:
     folder: Path
     home: Path
     target: Target
+    commands: ForkCommands
 
     @classmethod
     def create(cls, target: Target, home: Path) -> Session:
@@ -41,7 +46,7 @@ class Session:
         script = f'#!/bin/sh\nexec {shutil.which("ssh")} -F "$HOME/.ssh/config" "$@"\n'
         (home / "bin/ssh").write_text(script)
         (home / "bin/ssh").chmod(0o755)
-        return cls(target.folder, home, target)
+        return cls(target.folder, home, target, ForkCommands.create(home / "bin"))
 
     def run(self, blocks: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the blocks in one bash, which ends at the first line that fails."""
@@ -51,6 +56,7 @@ class Session:
             stdin=subprocess.DEVNULL,
             cwd=self.folder,
             env={**self.environment(), **variables},
+            pass_fds=[self.commands.descriptor],
             capture_output=True,
             text=True,
             timeout=LIMIT_SECONDS,
@@ -62,13 +68,14 @@ class Session:
         kept = {
             name: os.environ[name] for name in ("LANG", "USER", "LOGNAME") if name in os.environ
         }
-        path = (self.home / "bin", Path(sys.executable).parent)
-        return {
-            **kept,
-            "PATH": ":".join([*map(str, path), os.environ["PATH"]]),
-            "HOME": str(self.home),
-            "PS4": "+ $SECONDS s: ",
-            "HOST": address,
-            "WEB_HOST": address,
-            "FRAISIER_BIND": f"127.0.0.1:{free_port()}",
-        }
+        return self.commands.environ(
+            {
+                **kept,
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "HOME": str(self.home),
+                "PS4": "+ $SECONDS s: ",
+                "HOST": address,
+                "WEB_HOST": address,
+                "FRAISIER_BIND": f"127.0.0.1:{free_port()}",
+            }
+        )

@@ -5,14 +5,17 @@ They are functions so that a mutation test can run them against a Fraisier with 
 
 from __future__ import annotations
 
+from support import starting_state
 from support.target import APP_PATH, Target, until, watched
 
 
 def first_deployment(target: Target) -> str:
-    """Deploy a good version to hosts that have none; return its SHA."""
+    """Have a good version on hosts that have none: restored, if it was deployed once; its SHA."""
     sha = target.repository.commit("good")
-    result = target.deploy()
-    assert result.code == 0, result.said
+    if not starting_state.restore(target, sha):
+        result = target.deploy()
+        assert result.code == 0, result.said
+        starting_state.save(target, sha)
     for host in target.hosts:
         assert target.served(host) == sha
         assert target.unit_state(host) == "active"
@@ -24,21 +27,24 @@ def first_deployment(target: Target) -> str:
 
 def check_bad_release(target: Target, behaviour: str = "http500") -> None:
     """Deploy a version that is not well after a good one: the good one must serve again."""
-    good = first_deployment(target)
+    check_goes_back(target, first_deployment(target), behaviour)
+
+
+def check_goes_back(target: Target, good: str, behaviour: str) -> None:
+    """Deploy a version that is not well where a good one runs: the good one must serve again."""
     before = {host.name: target.current(host) for host in target.hosts}
     bad = target.repository.commit(behaviour)
     result = target.deploy("--version", bad)
-    assert result.code == 5, result.said
-    assert target.last()["status"] == "rolled_back"
+    assert result.code == 5, f"{behaviour}: {result.said}"
+    assert target.last()["status"] == "rolled_back", behaviour
     for host in target.hosts:
-        assert target.served(host) == good
+        assert target.served(host) == good, behaviour
         assert target.current(host) == before[host.name]
         assert target.unit_state(host) == "active"
 
 
-def check_roll_out_with_a_bad_second_host(fleet: Target) -> None:
+def check_roll_out_with_a_bad_second_host(fleet: Target, good: str) -> None:
     """Of three hosts the second cannot run the new version: all three end on the old one."""
-    good = first_deployment(fleet)
     bad = fleet.repository.commit("good", {"note": "bad on the second host only"})
     second = fleet.hosts[1]
     fleet.inside(second, f"echo '{bad} http500' > /etc/fraisier-test-behaviour")
@@ -80,15 +86,15 @@ def check_cancelled_by_ctrl_c(target: Target) -> None:
 
     good = first_deployment(target)
     host = target.hosts[0]
-    target.configure(build=["touch /tmp/building; sleep 60; touch /tmp/built"])
+    target.configure(build=["touch /tmp/building; sleep 300; touch /tmp/built"])
     target.repository.commit("good", {"note": "slow to build"})
-    process = target.fraisier.start("deploy", "my_api", "production")
-    until(lambda: target.inside(host, "test -e /tmp/building && echo yes || true") == "yes")
+    process = target.fraisier.execute("deploy", "my_api", "production")
+    until(lambda: target.inside(host, "test -e /tmp/building && echo yes || true") == "yes", 60)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 9, out + err
     assert target.last()["status"] == "cancelled"
-    assert target.inside(host, "pgrep -f '[s]leep 60' || true") == ""
+    assert target.inside(host, "pgrep -f '[s]leep 300' || true") == ""
     assert target.inside(host, "ls /tmp/built 2>/dev/null || true") == ""
     assert target.served(host) == good
     assert len(target.releases(host)) == 1

@@ -79,47 +79,37 @@ def test_what_a_bad_migration_destroys_is_restored_byte_for_byte(saved: Target) 
     assert saved.inside(host, f"ls -A {APP_PATH}/shared").split() == ["app.db", "data"]
 
 
-def test_so_many_are_kept_and_no_backup_takes_none(saved: Target) -> None:
+def test_so_many_are_kept_and_a_damaged_or_failed_one_changes_nothing(saved: Target) -> None:
+    host, served = saved.hosts[0], saved.served(saved.hosts[0])
     taken = []
     for _ in range(3):
         done = saved.fraisier("--json", "backups", "take", "my_api", "production")
         assert done.code == 0, done.said
         taken.append(done.json["hosts"][0]["backups"][0]["id"])
     assert [each["id"] for each in backups(saved)] == taken[:0:-1]
-    saved.repository.commit("good")
-    done = saved.deploy("--no-backup")
-    assert done.code == 0, done.said
-    assert [each["id"] for each in backups(saved)] == taken[:0:-1]
-    assert saved.fraisier("--json", "show", saved.last()["id"]).json["options"]["no_backup"]
 
-
-def test_a_backup_that_fails_stops_the_deployment_before_anything_changed(saved: Target) -> None:
-    host = saved.hosts[0]
-    served = saved.served(host)
-    saved.repository.commit("good")
-    for wrong, said in (
-        ({"command": "echo half; echo the disk is on fire >&2; exit 4"}, "the disk is on fire"),
-        ({"command": "exit 0"}, "wrote nothing"),
-        ({"paths": ["shared/nowhere"]}, "shared/nowhere"),
-    ):
-        saved.configure({**PACE, "backup": {"paths": ["shared/data"], **wrong}})
-        done = saved.deploy()
-        assert done.code == 5, done.said
-        assert "backup_failed" in done.said
-        assert said in done.said
-        assert saved.last()["status"] == "failed"
-        assert saved.served(host) == served
-    assert saved.inside(host, f"ls -A {STORE}") == "", "nothing half-made is left"
-
-
-def test_a_damaged_backup_is_refused_and_the_data_stay(saved: Target) -> None:
-    host = saved.hosts[0]
-    assert saved.fraisier("backups", "take", "my_api", "production").code == 0
-    (found,) = backups(saved)
-    saved.inside(host, f"echo x | dd of={STORE}/{found['id']}/dump bs=1 seek=1000 conv=notrunc")
+    saved.inside(host, f"echo x | dd of={STORE}/{taken[-1]}/dump bs=1 seek=1000 conv=notrunc")
     before = saved.inside(host, SUM)
     refused = saved.fraisier("backups", "restore", "my_api", "production", "--yes")
     assert refused.code == 5, refused.said
     assert "differs" in refused.said
     assert saved.inside(host, SUM) == before
-    assert saved.served(host) is not None
+    assert saved.served(host) == served
+
+    newer = saved.repository.commit("good")
+    broken = {**BACKUP, "command": "echo half; echo the disk is on fire >&2; exit 4"}
+    saved.configure({**PACE, "backup": broken})
+    failed = saved.deploy()
+    assert failed.code == 5, failed.said
+    assert "backup_failed" in failed.said
+    assert "the disk is on fire" in failed.said
+    assert saved.last()["status"] == "failed"
+    assert saved.served(host) == served
+
+    done = saved.deploy("--no-backup")
+    assert done.code == 0, done.said
+    assert saved.served(host) == newer
+    assert saved.fraisier("--json", "show", saved.last()["id"]).json["options"]["no_backup"]
+    assert saved.inside(host, f"ls -A {STORE}").split() == taken[1:], (
+        "no more and nothing half-made"
+    )

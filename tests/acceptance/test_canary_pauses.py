@@ -1,12 +1,13 @@
-"""Canaries that wait for a person, and that go back on every host, on real hosts and proxies."""
+"""Canaries on real hosts: weights, pauses, analyses, a killed server and the way back."""
 
 from __future__ import annotations
 
 import json
 import signal
 import subprocess
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,50 @@ from typing import Any
 import pytest
 import yaml
 
-from support.client import asking
-from support.colours_lab import PROXY, colours, prepare, weights
+from fraisier.domain.ports import Filter
+from fraisier.lab import Lab, exec_in
+from fraisier.store import SqlStore
+from support.client import Story, asking
+from support.colours_lab import (
+    PROXY,
+    Reused,
+    colours,
+    give_proxy,
+    other,
+    reused,
+    running,
+    weights,
+)
 from support.daemons import Daemon, program
+from support.server import serving
 from support.target import Target, until
 
+#: What the steps of a canary ask for, in percent, and how far from it what a client sees may be.
+STEPS, TOLERANCE = (20, 50), 8.0
+PAUSE, INTERVAL = 5, 1
 HELD = [{"weight": 20, "pause": "resume"}]
 NAMES = ("my_api", "production")
+ERRORS = {
+    "name": "errors",
+    "type": "proxy",
+    "measure": "error_rate",
+    "interval": INTERVAL,
+    "success_condition": "result <= 0.01",
+}
+UP = {"name": "up", "type": "prometheus", "interval": 1}
+
+
+@pytest.fixture(scope="module")
+def shared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reused]:
+    """Return a target for the tests of this file that need one host."""
+    with reused(lab, tmp_path_factory.mktemp("canaries"), begin) as found:
+        yield found
+
+
+@pytest.fixture
+def coloured(shared: Reused) -> Target:
+    """Return a target on one host, on which a good release has all traffic."""
+    return shared.ready()
 
 
 def configure(target: Target, steps: list[dict[str, Any]], **more: Any) -> None:
@@ -29,127 +67,48 @@ def configure(target: Target, steps: list[dict[str, Any]], **more: Any) -> None:
     target.configure({"strategy": "canary", "proxy": PROXY, "strategy_config": pace})
 
 
-def begin(target: Target, steps: list[dict[str, Any]], **more: Any) -> str:
-    """Make the hosts ready, with a good version that serves; return it."""
-    configure(target, steps, **more)
-    prepare(target)
-    version = target.repository.commit("good")
-    done = target.deploy("--strategy", "rolling")
+def begin(target: Target) -> None:
+    """Give the hosts a proxy and a good version that serves."""
+    configure(target, HELD)
+    give_proxy(target)
+    target.repository.commit("good")
+    done = target.deploy("--strategy", "recreate")
     assert done.code == 0, done.said
-    return version
 
 
 @contextmanager
 def paused(target: Target) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Deploy in a command of its own until it is paused; yield its process and deployment."""
-    process = target.fraisier.start("deploy", *NAMES)
+    process = target.fraisier.execute("deploy", *NAMES)
+    store = SqlStore.open(f"sqlite:///{target.folder / 'fraisier.db'}")
+    waiting = Filter(*NAMES, status="in_progress")
     try:
-        until(lambda: process.poll() is not None or target.last().get("paused"), 90)
+        until(
+            lambda: (
+                process.poll() is not None
+                or any(each.paused for each in store.deployments(waiting))
+            ),
+            120,
+        )
         assert process.poll() is None, process.communicate()
-        yield process, target.last()["id"]
+        yield process, store.deployments(waiting)[0].id
     finally:
         if process.poll() is None:
             process.kill()
         process.communicate()
 
 
-def test_a_paused_canary_goes_on_when_another_command_says_so(target: Target) -> None:
-    old, host = begin(target, HELD), target.hosts[0]
-    new = target.repository.commit("good", {"note": "second"})
-    with asking(host.address) as story, paused(target) as (process, deployment):
-        live = colours(target)["live"]
-        assert sorted(weights(target).values()) == [20, 80], "what it has while it waits"
-        seen = len(story.answers)
-        until(lambda: len(story.answers) > seen + 100)
-        assert "in_progress (paused; see fraisier resume)" in target.fraisier("status", *NAMES).out
-        assert target.fraisier("resume", deployment).code == 0
-        out, err = process.communicate(timeout=90)
-        assert process.returncode == 0, err
-    assert story.failures == [], story.text()
-    assert story.versions().keys() == {old, new}
-    assert "paused at 20 %" in err
-    assert "it goes on, as cli:" in err
-    assert "success" in out
-    assert target.served(host) == new
-    assert colours(target)["live"] != live
-    late = target.fraisier("resume", deployment)
-    assert (late.code, "has ended already" in late.said) == (8, True)
+def more_answers(story: Story, number: int) -> float:
+    """Wait for so many more answers, and return when they began."""
+    seen, since = len(story.answers), time.monotonic()
+    until(lambda: len(story.answers) > seen + number, 60)
+    return since
 
 
-def test_a_paused_canary_that_is_cancelled_gives_the_traffic_back(target: Target) -> None:
-    old, host = begin(target, HELD), target.hosts[0]
-    target.repository.commit("good", {"note": "second"})
-    with asking(host.address) as story, paused(target) as (process, deployment):
-        assert target.fraisier("cancel", deployment).code == 0
-        process.communicate(timeout=90)
-        assert process.returncode == 9
-        answered = len(story.answers)
-        until(lambda: len(story.answers) > answered + 50)
-        since = story.answers[answered].at + 0.2
-        assert story.versions(since).keys() == {old}
-    assert story.failures == [], story.text()
-    assert target.served(host) == old
-    assert colours(target)["staged"] is None
-
-
-def test_a_paused_canary_whose_command_is_killed_is_settled_with_all_traffic_back(
-    target: Target,
-) -> None:
-    old, host = begin(target, HELD), target.hosts[0]
-    target.repository.commit("good", {"note": "second"})
-    with asking(host.address) as story, paused(target) as (process, deployment):
-        process.send_signal(signal.SIGKILL)
-        process.wait(60)
-        until(lambda: target.last()["status"] == "interrupted", 60)
-    assert story.failures == [], story.text()
-    shown = target.fraisier("--json", "show", deployment).json
-    assert (shown["paused"], shown["status"]) == (False, "interrupted")
-    live = colours(target)["live"]
-    assert {name: weight for name, weight in weights(target).items() if weight} == {live: 100}
-    assert target.served(host) == old
-    assert target.fraisier("unlock", *NAMES, "--reason", "seen").code == 0
-    third = target.repository.commit("good", {"note": "third"})
-    assert target.deploy("--strategy", "blue-green").code == 0
-    assert target.served(host) == third
-
-
-@pytest.mark.parametrize("where", [0, 2])
-def test_an_analysis_that_fails_on_one_host_takes_all_back(fleet: Target, where: int) -> None:
-    old = begin(fleet, [{"weight": 50, "pause": 90}])
-    guilty = fleet.hosts[where]
-    check = {
-        "name": "look", "type": "exec", "interval": 1,
-        "command": ["/bin/sh", "-c", "test ! -e /tmp/guilty"],
-    }  # fmt: skip
-    configure(fleet, [{"weight": 50, "pause": 90}], analysis=[check])
-    fleet.inside(guilty, "touch /tmp/guilty")
-    try:
-        new = fleet.repository.commit("good", {"note": "second"})
-        done = fleet.deploy()
-    finally:
-        fleet.inside(guilty, "rm /tmp/guilty")
-    assert done.code == 5, done.said
-    last = fleet.last()
-    assert last["status"] == "rolled_back", last["reason"]
-    assert "analysis_failed" in last["reason"]
-    assert last["duration_seconds"] < 90, "the others did not measure to their end"
-    for host in fleet.hosts:
-        assert fleet.served(host) == old
-        record = colours(fleet, host)
-        assert record["staged"] is None
-        assert weights(fleet, host)[record["live"]] == 100
-    known = {
-        host["version"]
-        for host in fleet.fraisier("--json", "status", *NAMES).json["targets"][0]["hosts"]
-    }
-    assert known == {old}
-    assert new != old
-
-
-@pytest.fixture
-def prometheus(target: Target) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def prometheus(lab: Lab) -> Iterator[str]:
     """Return the URL, for the lab's hosts, of a real Prometheus that scrapes itself."""
-    found = target.inside(target.hosts[0], "ip route show default")
+    found = exec_in(lab.hosts[0].container, "ip", "route", "show", "default")
     gateway = found.split(" via ")[1].split()[0]
 
     def argv(folder: Path, port: int) -> list[str]:
@@ -179,25 +138,194 @@ def prometheus(target: Target) -> Iterator[str]:
         daemon.close()
 
 
-def test_what_prometheus_cannot_tell_is_left_to_a_person_and_what_it_tells_is_done(
-    target: Target, prometheus: str
+def test_a_client_sees_the_weights_of_a_canary_that_waits_for_a_person_and_no_bad_release(
+    coloured: Target, prometheus: str
 ) -> None:
-    asked = {"name": "up", "type": "prometheus", "url": prometheus, "interval": 1}
-    steps: list[dict[str, Any]] = [{"weight": 20, "pause": 3}]
+    """No request fails: neither in the steps, nor by a release that dies, nor in the rollback."""
+    host, old = coloured.hosts[0], coloured.served(coloured.hosts[0])
+    live = colours(coloured)["live"]
+    held, timed = STEPS
+    steps: list[dict[str, Any]] = [*HELD, {"weight": timed, "pause": PAUSE}]
+    up = {"url": prometheus, "query": 'scalar(up{job="itself"})', "success_condition": "result > 0"}
+    configure(coloured, steps, analysis=[ERRORS, {**UP, **up}])
+    new = coloured.repository.commit("good", {"note": "second"})
+    with asking(host.address) as story:
+        with paused(coloured) as (process, deployment):
+            assert sorted(weights(coloured).values()) == [held, 100 - held], "while it waits"
+            shown = coloured.fraisier("status", *NAMES).out
+            assert "in_progress (paused; see fraisier resume)" in shown
+            since = more_answers(story, 100)
+            assert abs(story.part(new, since) - held) <= TOLERANCE, story.text()
+            assert coloured.fraisier("resume", deployment).code == 0
+            out, err = process.communicate(timeout=120)
+            assert process.returncode == 0, err
+        until(lambda: story.settled_on(new))
+        assert story.step(new, timed, TOLERANCE, PAUSE - 1, since) is not None, story.text()
+        configure(coloured, [{"weight": held, "pause": PAUSE}])
+        coloured.repository.commit("die")
+        assert coloured.deploy().code == 5
+        assert coloured.served(host) == new
+        assert colours(coloured)["staged"] is None
+        back = coloured.fraisier("rollback", *NAMES)
+        assert back.code == 0, back.said
+        until(lambda: story.settled_on(str(old)))
+    assert story.failures == [], story.text()
+    assert story.versions().keys() == {old, new}, "no client was sent to the release that died"
+    assert "paused at 20 %" in err
+    assert "it goes on, as cli:" in err
+    assert "success" in out
+    assert colours(coloured)["live"] == live
+    late = coloured.fraisier("resume", deployment)
+    assert (late.code, "has ended already" in late.said) == (8, True)
+
+
+def test_a_canary_that_fails_its_analysis_costs_no_more_than_its_part(coloured: Target) -> None:
+    weight = STEPS[0]
+    configure(coloured, [{"weight": weight, "pause": 20}], analysis=[ERRORS])
+    version = coloured.repository.commit("proxied500")
+    with asking(coloured.hosts[0].address) as story:
+        until(lambda: len(story.answers) > 20)
+        assert coloured.deploy().code == 5
+        more_answers(story, 50)
+    failed = [answer.at for answer in story.failures]
+    assert failed, "it got its part"
+    took = max(failed) - min(failed)
+    assert took < 2 * INTERVAL, story.text()
+    assert len(failed) <= weight / 100 * 50 * (took + 0.2) * 1.3, story.text()
+    assert all(version in answer.wrong for answer in story.failures), story.text()
+    after = colours(coloured)
+    assert after["staged"] is None
+    assert weights(coloured)[other(after["live"])] == 0
+    assert running(coloured) == [f"my-api@{after['live']}.service"]
+
+
+@pytest.mark.slow
+def test_a_slow_canary_is_seen_by_its_latency(coloured: Target) -> None:
+    slow = {**ERRORS, "name": "slow", "measure": "latency", "success_condition": "result < 0.2"}
+    configure(coloured, [{"weight": 20, "pause": 20}], analysis=[slow])
+    version = coloured.repository.commit("proxied-slow")
+    with asking(coloured.hosts[0].address) as story:
+        until(lambda: len(story.answers) > 20)
+        assert coloured.deploy().code == 5
+    assert story.failures == [], story.text()
+    assert 0 < story.versions()[version] < 60, story.text()
+    assert coloured.last()["status"] == "rolled_back"
+
+
+def test_a_server_killed_in_a_canary_leaves_the_live_slot_all_traffic(coloured: Target) -> None:
+    """I14: no request is lost, and the canary has its part for an interval at most."""
+    host = coloured.hosts[0]
+    live = colours(coloured)["live"]
+    staged = other(live)
+    alike = {**ERRORS, "success_condition": "result <= 1"}
+    configure(coloured, [{"weight": 20, "pause": 60}], analysis=[alike])
+    version = coloured.repository.commit("good", {"note": "killed"})
+    with serving(coloured.fraisier, executed=True) as server, asking(host.address) as story:
+        asked = server.deploy()
+        until(lambda: colours(coloured)["staged"] == staged, 60)
+        until(lambda: weights(coloured)[staged] == 20, 60)
+        until(lambda: story.versions()[version] > 5, 60)
+        secret = server.secret
+        server.signal(signal.SIGKILL)
+        killed = time.monotonic()
+        server.process.wait(60)
+        until(lambda: weights(coloured)[staged] == 0, 60)
+        gone = more_answers(story, 50)
+    last = max((a.at for a in story.answers if a.version == version), default=killed)
+    assert last - killed < INTERVAL + 1.0, story.text()
+    assert story.failures == [], story.text()
+    assert story.versions(gone + 0.2)[version] == 0, "it has come back"
+    with serving(coloured.fraisier, secret=secret) as server:
+        ended = server.ended(asked)
+        assert ended["status"] in ("interrupted", "rolled_back", "failed"), ended["reason"]
+    assert weights(coloured) == {live: 100, staged: 0}
+    unlocked = coloured.fraisier("unlock", *NAMES, "--reason", "seen")
+    assert unlocked.code in (0, 1, 8)
+    third = coloured.repository.commit("good", {"note": "third"})
+    assert coloured.deploy("--strategy", "blue-green").code == 0
+    assert coloured.served(host) == third
+
+
+@pytest.mark.slow
+def test_a_paused_canary_whose_command_is_killed_is_settled_with_all_traffic_back(
+    coloured: Target,
+) -> None:
+    host, old = coloured.hosts[0], coloured.served(coloured.hosts[0])
+    configure(coloured, HELD)
+    coloured.repository.commit("good", {"note": "paused and killed"})
+    with asking(host.address) as story, paused(coloured) as (process, deployment):
+        process.send_signal(signal.SIGKILL)
+        process.wait(60)
+        until(lambda: coloured.last()["status"] == "interrupted", 60)
+    assert story.failures == [], story.text()
+    shown = coloured.fraisier("--json", "show", deployment).json
+    assert (shown["paused"], shown["status"]) == (False, "interrupted")
+    live = colours(coloured)["live"]
+    assert {name: weight for name, weight in weights(coloured).items() if weight} == {live: 100}
+    assert coloured.served(host) == old
+    assert coloured.fraisier("unlock", *NAMES, "--reason", "seen").code == 0
+    third = coloured.repository.commit("good", {"note": "after the kill"})
+    assert coloured.deploy("--strategy", "blue-green").code == 0
+    assert coloured.served(host) == third
+
+
+def test_a_canary_that_prometheus_cannot_judge_is_paused_and_gives_its_traffic_back_if_cancelled(
+    coloured: Target, prometheus: str
+) -> None:
+    host, old = coloured.hosts[0], coloured.served(coloured.hosts[0])
     unclear = {"success_condition": "result[0] > 1", "failure_condition": "result[0] < 1"}
-    query = {"query": 'up{job="itself"}'}
-    begin(target, steps, analysis=[{**asked, **query, **unclear}])
-    good = target.repository.commit("good", {"note": "second"})
-    with paused(target) as (process, deployment):
-        assert sorted(weights(target).values()) == [20, 80], "what it has while it waits"
-        assert target.fraisier("resume", deployment).code == 0
-        _out, err = process.communicate(timeout=90)
-        assert process.returncode == 0, err
-    assert target.served(target.hosts[0]) == good
-    wanted = {"success_condition": "result < 1", "query": f"scalar({query['query']})"}
-    configure(target, steps, analysis=[{**asked, **wanted}])
-    target.repository.commit("good", {"note": "third"})
-    bad = target.deploy()
-    assert bad.code == 5, bad.said
-    assert "analysis_failed" in bad.said
-    assert target.served(target.hosts[0]) == good
+    query = {"query": 'up{job="itself"}', "url": prometheus}
+    steps: list[dict[str, Any]] = [{"weight": 20, "pause": 2}]
+    configure(coloured, steps, analysis=[{**UP, **query, **unclear}])
+    coloured.repository.commit("good", {"note": "unclear"})
+    with asking(host.address) as story, paused(coloured) as (process, deployment):
+        assert sorted(weights(coloured).values()) == [20, 80], "what it has while it waits"
+        assert coloured.fraisier("cancel", deployment).code == 0
+        process.communicate(timeout=90)
+        assert process.returncode == 9
+        since = more_answers(story, 50)
+        assert story.versions(since + 0.2).keys() == {old}
+    assert story.failures == [], story.text()
+    assert coloured.served(host) == old
+    assert colours(coloured)["staged"] is None
+
+
+THREE_HOSTS = pytest.mark.cpu_seconds(40, reason="three hosts, each with a proxy and two slots")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "where"), [(2, 1), pytest.param(3, 0, marks=[pytest.mark.slow, THREE_HOSTS])]
+)
+def test_an_analysis_that_fails_on_one_host_takes_all_back(
+    make_target: Callable[[int], Target], hosts: int, where: int
+) -> None:
+    fleet = make_target(hosts)
+    begin(fleet)
+    old, guilty = fleet.served(fleet.hosts[0]), fleet.hosts[where]
+    check = {
+        "name": "look", "type": "exec", "interval": 1,
+        "command": ["/bin/sh", "-c", "test ! -e /tmp/guilty"],
+    }  # fmt: skip
+    configure(fleet, [{"weight": 50, "pause": 90}], analysis=[check])
+    fleet.inside(guilty, "touch /tmp/guilty")
+    try:
+        new = fleet.repository.commit("good", {"note": "second"})
+        done = fleet.deploy()
+    finally:
+        fleet.inside(guilty, "rm /tmp/guilty")
+    assert done.code == 5, done.said
+    last = fleet.last()
+    assert last["status"] == "rolled_back", last["reason"]
+    assert "analysis_failed" in last["reason"]
+    assert last["duration_seconds"] < 90, "the others did not measure to their end"
+    for host in fleet.hosts:
+        assert fleet.served(host) == old
+        record = colours(fleet, host)
+        assert record["staged"] is None
+        assert weights(fleet, host)[record["live"]] == 100
+    known = {
+        host["version"]
+        for host in fleet.fraisier("--json", "status", *NAMES).json["targets"][0]["hosts"]
+    }
+    assert known == {old}
+    assert new != old

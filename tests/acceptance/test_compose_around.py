@@ -14,8 +14,12 @@ from support.compose import Project, base_image, docker
 #: The database of these tests: a file in a volume, which only the container `db` reaches.
 READ = ["docker", "compose", "exec", "-T", "db", "cat", "/data/rows"]
 WRITE = ["docker", "compose", "exec", "-T", "db", "sh", "-c", "cat > /data/rows"]
-
-
+#: Somebody's balancer, which takes commands.
+BALANCER = {
+    "type": "none",
+    "drain_command": ["sh", "-c", "echo out >> balancer"],
+    "undrain_command": ["sh", "-c", "echo in >> balancer"],
+}
 AROUND: dict[str, Any] = {
     "hooks": {"post_deployment": ["docker compose exec -T $FRAISIER_SERVICE true"]},
     "migrate": {
@@ -47,7 +51,7 @@ def configure(project: Project, **around: Any) -> None:
     keys = {**AROUND, **around}
     keys["backup"] = {**keys["backup"], "folder": str(project.folder / "kept")}
     variables = {"PORT_OF_API": str(project.port)}
-    project.configure(keys, env_vars=variables)
+    project.configure({**keys, "proxy": BALANCER}, env_vars=variables)
 
 
 def rows(project: Project) -> list[str]:
@@ -56,29 +60,13 @@ def rows(project: Project) -> list[str]:
     return docker("exec", db, "cat", "/data/rows").split()
 
 
-def test_a_deployment_saves_migrates_and_tests(project: Project) -> None:
+def test_a_release_is_saved_migrated_tested_and_taken_back_while_no_requests_come(
+    project: Project,
+) -> None:
     project.good()
     assert rows(project) == ["migrated-1"], "by the image that was to be deployed"
-    project.write("2")
-    project.good()
-    assert rows(project) == ["migrated-1", "migrated-2"]
-    (backup,) = list((project.folder / "kept").glob("*/*/dump"))[-1:]
-    assert backup.read_text().split() == ["migrated-1"], "saved before the migration"
+    assert balancer(project) == ["out", "in"]
 
-
-def test_a_smoke_test_that_fails_brings_release_and_database_back(project: Project) -> None:
-    project.good()
-    configure(project, smoke=["false"])
-    project.write("2")
-    result = project.deploy()
-    assert result.code == 5, result.said
-    assert "smoke_failed" in result.said
-    assert project.served() == "1"
-    assert rows(project) == ["migrated-1", "migrated-2", "back"]
-
-
-def test_a_backup_is_restored_into_the_volume(project: Project) -> None:
-    project.good()
     taken = project.fraisier("backups", "take", "my_api", "development")
     assert taken.code == 0, taken.said
     (db,) = project.containers("db").values()
@@ -91,15 +79,27 @@ def test_a_backup_is_restored_into_the_volume(project: Project) -> None:
     assert project.served() == "1"
     assert project.containers("db") == dict.fromkeys(project.containers("db"), db)
 
-
-def test_a_host_is_out_of_the_balancer_while_its_containers_change(project: Project) -> None:
-    front = {
-        "type": "none",
-        "drain_command": ["sh", "-c", "echo out >> balancer"],
-        "undrain_command": ["sh", "-c", "echo in >> balancer"],
-    }
-    project.configure({"proxy": front})
+    balancer(project)
+    project.write("2")
     project.good()
-    project.write("2", "http500")
-    assert project.deploy().code == 5
-    assert (project.folder / "balancer").read_text().split() == ["out", "in"] * 3
+    assert rows(project) == ["migrated-1", "migrated-2"]
+    (backup,) = sorted((project.folder / "kept").glob("*/*/dump"))[-1:]
+    assert backup.read_text().split() == ["migrated-1"], "saved before the migration"
+    assert balancer(project) == ["out", "in"]
+
+    configure(project, smoke=["false"])
+    project.write("3")
+    bad = project.deploy()
+    assert bad.code == 5, bad.said
+    assert "smoke_failed" in bad.said
+    assert project.served() == "2"
+    assert rows(project) == ["migrated-1", "migrated-2", "migrated-3", "back"]
+    assert balancer(project) == ["out", "in"] * 2, "for the release, and on the way back"
+
+
+def balancer(project: Project) -> list[str]:
+    """Return what somebody's balancer was told since the last look."""
+    told = project.folder / "balancer"
+    words = told.read_text().split() if told.exists() else []
+    told.unlink(missing_ok=True)
+    return words

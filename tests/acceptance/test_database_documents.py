@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +10,12 @@ import pytest
 from documents import NO_REST
 from test_documents import DATABASES
 
+from support.command import LIMIT_SECONDS
 from support.daemons import free_port
 from support.databases import MariadbServer, PostgresServer
+from support.fork_commands import ForkCommands
 from support.old_records import fill
 from support.pages import Page
-
-LIMIT_SECONDS = 120
 
 
 @pytest.fixture(params=DATABASES, ids=lambda path: path.stem)
@@ -55,16 +53,13 @@ def test_the_steps_of_a_document_work_line_by_line(
     stop = "kill %1; wait %1 || true; sleep 0.2\n"
     growing = next(n for n, text in enumerate(blocks) if "db restore" in text)
     script = "\n".join([*blocks[:growing], stop, *blocks[growing:]])
+    commands = ForkCommands.create(tmp_path / "bin")
     done = subprocess.run(
         ["bash", "-euxo", "pipefail", "-c", NO_REST + script.replace(port, here(server))],
         stdin=subprocess.DEVNULL,
         cwd=tmp_path,
-        env={
-            "HOME": str(tmp_path),
-            "LANG": "C.UTF-8",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "FRAISIER_BIND": f"127.0.0.1:{free_port()}",
-        },
+        env=commands.environ({"HOME": str(tmp_path), "FRAISIER_BIND": f"127.0.0.1:{free_port()}"}),
+        pass_fds=[commands.descriptor],
         capture_output=True,
         text=True,
         timeout=LIMIT_SECONDS,

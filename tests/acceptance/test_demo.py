@@ -15,6 +15,7 @@ import pytest
 
 from fraisier import lab as labs
 from fraisier.lab.addresses import ADDRESSES
+from support.command import LIMIT_SECONDS
 from support.repository import git
 
 TOP = Path(__file__).resolve().parents[2]
@@ -52,11 +53,18 @@ def place() -> Iterator[Place]:
         labs.down(found.lab)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.cpu_seconds(120, reason="four deployments by commands that are executed")
 def test_the_demo_ends_with_the_good_release_serving_and_the_bad_one_rolled_back(
     place: Place,
 ) -> None:
     done = subprocess.run(
-        [TOP / "scripts/demo"], env=place.environment, capture_output=True, text=True, timeout=240
+        [TOP / "scripts/demo"],
+        env=place.environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     made = next(lab for lab in labs.status() if lab.name == place.lab)

@@ -29,8 +29,15 @@ DATABASES = [TOP / f"docs/GETTING_STARTED_{name}.md" for name in ("POSTGRES", "M
 RELEASES = TOP / "docs/RELEASES.md"
 #: test_push_to_deploy.py runs it, with a receiver and a push.
 WEBHOOKS = TOP / "docs/WEBHOOK_REFERENCE.md"
+#: Blocks of the first document that are word for word in the second are run there only.
+REPEATED = {
+    "README.md": "docs/PROVIDER_BARE_METAL.md",
+    "docs/PROVIDER_BARE_METAL.md": "docs/COLLECTION.md",
+}
+MANY = pytest.mark.cpu_seconds(60, reason="the document has a dozen runs of Ansible")
 OTHERS = (QUICK_START, ADOPTING, RELEASES, WEBHOOKS, *DATABASES)
 GUIDES = [page for page in GUIDES if page.path not in OTHERS]
+LONG = ("docs/CLI_REFERENCE.md", "docs/PROVIDER_BARE_METAL.md")
 
 
 def blocks_of(language: str) -> list[tuple[Page, Block]]:
@@ -53,14 +60,16 @@ WHOLE = [(page, block) for page, block in blocks_of("yaml") if is_whole(block.te
 UNITS = [(page, block) for page, block in blocks_of("ini") if "ExecStart=" in block.text]
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=name_of)
+@pytest.mark.parametrize(
+    "page", [pytest.param(each, marks=[MANY] * (each.name in LONG)) for each in GUIDES], ids=name_of
+)
 def test_the_shell_blocks_of_a_document_work(page: Page, target: Target, home: Path) -> None:
     older = target.repository.commit("good", {"note": "older"})
     target.repository.commit("good", {"note": "newer"})
     session = Session.create(target, home)
     if "fraisier rollback" in page.text:
         assert target.deploy("--version", older).code == 0
-    done = session.run(shell(page), OLDER_VERSION=older)
+    done = session.run(own_blocks(page), OLDER_VERSION=older)
     assert done.returncode == 0, f"{page.name}\n{done.stdout}\n{done.stderr}"
 
 
@@ -93,6 +102,29 @@ def shell(page: Page) -> Sequence[str]:
     return [block.text for block in page.blocks("bash")]
 
 
+def own_blocks(page: Page) -> Sequence[str]:
+    """Return the shell blocks of a document, without those that are run in another one."""
+    if page.name not in REPEATED:
+        return shell(page)
+    other = own_blocks(Page(TOP / REPEATED[page.name]))
+    elsewhere = {each for block in other for each in lines(block)}
+    own = [block for block in shell(page) if not elsewhere.issuperset(lines(block))]
+    assert 0 < len(own) < len(shell(page)), f"{page.name} repeats nothing, or everything"
+    return own
+
+
+def lines(block: str) -> list[str]:
+    """Return the commands of a block, each on one line with single spaces."""
+    return [" ".join(line.split()) for line in block.replace("\\\n", " ").splitlines()]
+
+
+def test_a_block_that_is_left_out_is_run_elsewhere() -> None:
+    for name, other in REPEATED.items():
+        assert (TOP / other) in [page.path for page in GUIDES], f"{other} is run"
+        assert own_blocks(Page(TOP / name))
+    assert own_blocks(Page(TOP / "docs/COLLECTION.md")) == shell(Page(TOP / "docs/COLLECTION.md"))
+
+
 @pytest.mark.parametrize(("page", "block"), WHOLE, ids=name_of)
 def test_a_whole_configuration_in_a_document_is_valid(
     page: Page, block: Block, tmp_path: Path
@@ -102,17 +134,16 @@ def test_a_whole_configuration_in_a_document_is_valid(
     assert load(str(file)).targets(), f"{page.name}:{block.line}"
 
 
-@pytest.mark.parametrize(("page", "block"), UNITS, ids=name_of)
-def test_a_unit_in_a_document_is_one_that_systemd_takes(
-    page: Page, block: Block, target: Target
-) -> None:
+def test_a_unit_in_a_document_is_one_that_systemd_takes(target: Target) -> None:
     host = target.hosts[0]
     folder = target.inside(host, "mktemp -d")
-    text = re.sub(
-        r"/opt/my-api/(current/.venv/bin/python|bin/start.sh)", "/usr/bin/true", block.text
-    )
-    write = f"cat > {folder}/my-api.service <<'END'\n{text}END\n"
-    said = target.inside(
-        host, f"{write}systemd-analyze verify {folder}/my-api.service 2>&1 || true"
-    )
-    assert "my-api.service" not in said, f"{page.name}:{block.line}\n{said}"
+    assert UNITS
+    for page, block in UNITS:
+        text = re.sub(
+            r"/opt/my-api/(current/.venv/bin/python|bin/start.sh)", "/usr/bin/true", block.text
+        )
+        write = f"cat > {folder}/my-api.service <<'END'\n{text}END\n"
+        said = target.inside(
+            host, f"{write}systemd-analyze verify {folder}/my-api.service 2>&1 || true"
+        )
+        assert "my-api.service" not in said, f"{page.name}:{block.line}\n{said}"

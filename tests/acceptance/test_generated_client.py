@@ -18,7 +18,8 @@ from support.server import Server, serving
 from support.target import Target, until
 
 NAME = "generated_fraisier_client"
-SLOW = "sleep 60"
+#: A build that goes on for as long as there is a file on its host.
+BUILD = "while [ -e /tmp/hold ]; do sleep 0.1; done"
 
 
 class Client:
@@ -95,6 +96,7 @@ def importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 def test_it_deploys_follows_goes_back_and_cancels(target: Target, importable: Path) -> None:
     host, first = target.hosts[0], target.repository.commit("good")
+    target.configure(build=[BUILD])
     with serving(target.fraisier) as server, generated(server, importable) as client:
         deployed = client.deploy("first")
         assert client.ended(deployed).status.value == "success"
@@ -114,17 +116,14 @@ def test_it_deploys_follows_goes_back_and_cancels(target: Target, importable: Pa
         assert [each.id for each in rest.deployments] == [deployed]
         assert rest.next_cursor is None
 
-    target.configure(build=[SLOW])
-    with serving(target.fraisier, secret=server.secret) as server, Client(server) as client:
         target.repository.commit("good", {"note": "third"})
+        target.inside(host, "touch /tmp/hold")
         slow = client.deploy("third")
-        until(lambda: server.show(slow)["status"] == "in_progress")
-        client.api(
-            "deployments", "cancel_deployment", 202, slow, body=client.models.CancelRequest()
-        )
+        until(lambda: server.show(slow)["status"] == "in_progress", 60)
+        wish = client.models.CancelRequest()
+        client.api("deployments", "cancel_deployment", 202, slow, body=wish)
         assert client.ended(slow).status.value == "cancelled"
-        late = client.api(
-            "deployments", "cancel_deployment", 409, slow, body=client.models.CancelRequest()
-        )
+        late = client.api("deployments", "cancel_deployment", 409, slow, body=wish)
         assert (late.code, late.status) == ("refused", 409)
         assert target.served(host) == first
+        target.inside(host, "rm /tmp/hold")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from fraisier.domain.catalogue import InventoryGroup
+from fraisier.runner.inventory import AnsibleInventories
+from support.nowhere import nowhere
 from support.target import Target
+
+__all__ = ["nowhere"]
 
 INNER = "inner.example.test"
 
@@ -44,7 +50,10 @@ def behind_a_jump_host(target: Target, folder: Path) -> Path:
     return inventory
 
 
-def test_a_host_behind_a_jump_host_deploys_and_goes_back(fleet: Target) -> None:
+def test_a_host_behind_a_jump_host_deploys_and_goes_back(
+    make_target: Callable[[int], Target],
+) -> None:
+    fleet = make_target(2)
     inventory = behind_a_jump_host(fleet, fleet.folder)
     fleet.configure(hosts={"inventory": "inventories/production", "group": "web"}, known_hosts=None)
     good = fleet.repository.commit("good")
@@ -62,36 +71,29 @@ def test_a_host_behind_a_jump_host_deploys_and_goes_back(fleet: Target) -> None:
     assert str(inventory) in fleet.fraisier("list").out
 
 
-def test_all_hosts_of_a_group_roll_in_the_order_of_the_inventory(fleet: Target) -> None:
-    lines = [f"web-{n} ansible_host={host.address}" for n, host in enumerate(fleet.hosts, start=1)]
-    shared = (
-        f"ansible_user=deploy\nansible_ssh_private_key_file={fleet.lab.key}\n"
-        f"ansible_ssh_common_args='-o UserKnownHostsFile={fleet.lab.known_hosts}'"
-    )
-    text = "\n".join(["[web]", *lines, "[web:vars]", shared, ""])
-    (fleet.folder / "hosts.ini").write_text(text)
-    fleet.configure(hosts={"inventory": "hosts.ini", "group": "web"}, known_hosts=None)
-    good = fleet.repository.commit("good")
-    result = fleet.deploy()
-    assert result.code == 0, result.said
-    assert [fleet.served(host) for host in fleet.hosts] == [good] * 3
-    shown = fleet.fraisier("--json", "show", fleet.last()["id"]).json
-    assert [host["host"] for host in shown["hosts"]] == ["web-1", "web-2", "web-3"]
+def test_hosts_of_a_group_keep_the_order_and_the_names_of_the_inventory(tmp_path: Path) -> None:
+    """In this order the engine rolls over them (test_deploy)."""
+    names = ["web-3", "web-1", "web-2"]
+    lines = [f"{name} ansible_host=192.0.2.{n}" for n, name in enumerate(names, start=1)]
+    inventory = tmp_path / "hosts.ini"
+    inventory.write_text("\n".join(["[web]", *lines, "[web:vars]", "ansible_user=deploy", ""]))
+    found = AnsibleInventories().hosts(InventoryGroup(str(inventory), "web"))
+    assert [(host.name, host.address, host.username) for host in found] == [
+        (name, f"192.0.2.{number}", "deploy") for number, name in enumerate(names, start=1)
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[web]\n", 'no hosts are in a group "web"'),
+        ("[web]\n[db]\ndb-1\n", 'no hosts are in a group "web"; groups: '),
         ("[web\nweb-1\n", "cannot read it"),
-        ("[db]\ndb-1\n", "groups: "),
     ],
 )
-def test_an_inventory_that_cannot_be_used_is_told(target: Target, text: str, said: str) -> None:
-    (target.folder / "hosts.ini").write_text(text)
-    target.configure(hosts={"inventory": "hosts.ini", "group": "web"}, known_hosts=None)
-    target.repository.commit("good")
-    result = target.deploy()
+def test_an_inventory_that_cannot_be_used_is_told(nowhere: Target, text: str, said: str) -> None:
+    (nowhere.folder / "hosts.ini").write_text(text)
+    nowhere.configure(hosts={"inventory": "hosts.ini", "group": "web"}, known_hosts=None)
+    result = nowhere.deploy()
     assert result.code == 1, result.said
     assert said in result.said
     assert "hosts.ini" in result.said

@@ -117,6 +117,7 @@ def write(target: Target, more: dict[str, Any]) -> None:
     file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **more}))
 
 
+@pytest.mark.cpu_seconds(40, reason="one test hunts all secrets in all that a server can tell")
 def test_two_hundred_secrets_are_told_nowhere(
     target: Target,
     receiver: Listening,

@@ -40,6 +40,16 @@ class Behind:
         }
         self.target.configure({"proxy": proxy, **(environment or {})}, hosts=hosts, **provider)
 
+    def begin(self) -> None:
+        """Deploy a good version to both hosts at once, and then put the proxy in front of them."""
+        self.target.repository.commit("good")
+        first = self.target.deploy("--strategy", "recreate")
+        assert first.code == 0, first.said
+        self.configure()
+        done = self.target.fraisier("setup", "my_api", "production", "--yes")
+        assert done.code == 0, done.said
+        until(lambda: all(line.endswith(" UP") for line in self.weights()), 60)
+
     def inner(self, host: LabHost) -> str:
         """Return the address by which the lab's hosts reach each other."""
         return self.target.inside(host, "hostname -I").split()[0]
@@ -60,17 +70,14 @@ class Behind:
 @pytest.fixture
 def behind(make_target: Callable[[int], Target]) -> Behind:
     """Return two hosts with a proxy in front that was set up, and a first version."""
-    found = Behind(make_target(3))
-    found.configure()
-    done = found.target.fraisier("setup", "my_api", "production", "--yes")
-    assert done.code == 0, done.said
-    found.target.repository.commit("good")
-    first = found.target.deploy()
-    assert first.code == 0, first.said
-    until(lambda: all(line.endswith(" UP") for line in found.weights()))
+    target = make_target(3)
+    found = Behind(target)
+    target.configure()
+    found.begin()
     return found
 
 
+@pytest.mark.cpu_seconds(50, reason="each batch is drained, deployed and undrained on real hosts")
 def test_a_good_release_and_a_bad_one_cost_no_request(behind: Behind) -> None:
     target = behind.target
     with asking(behind.proxy.address) as story:
@@ -92,13 +99,15 @@ def test_a_good_release_and_a_bad_one_cost_no_request(behind: Behind) -> None:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.cpu_seconds(50, reason="each batch is drained, deployed and undrained on real hosts")
 def test_a_server_that_is_killed_leaves_nobody_drained(behind: Behind) -> None:
     target = behind.target
     behind.configure(build=[BUILDING])
     target.repository.commit("good", {"note": "slow"})
     first = target.hosts[0]
     with asking(behind.proxy.address) as story:
-        with serving(target.fraisier) as server:
+        with serving(target.fraisier, executed=True) as server:
             asked = server.deploy()
             until(lambda: target.inside(first, "ls /tmp/building || true"), 60)
             assert any(not line.endswith(" UP") for line in behind.weights()), "one is drained"

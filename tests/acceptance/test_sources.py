@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,64 +60,63 @@ def left_behind(target: Target, host: LabHost) -> str:
 
 
 def test_what_is_pushed_is_fetched_once_and_needs_neither_repository_nor_git_on_hosts(
-    fleet: Target, away: Repository, cache: Path
+    make_target: Callable[[int], Target], away: Repository, cache: Path
 ) -> None:
-    sha = away.commit("good")
+    """One of its files is kept by Git LFS, which the token has to open as well."""
+    pair = make_target(2)
+    good = commit_large_file(away)
     with git_server(away.path.parent, TOKEN) as server:
         token = {"token": {"env": "GIT_TOKEN"}, "username": "deployer"}
-        use(fleet, f"{server.url}/app.git", cache, token, source="push")
-        for host in fleet.hosts:
-            fleet.inside(host, "mv /usr/bin/git /usr/bin/git.away")
-        try:
-            deployed = fleet.fraisier("-vv", "deploy", "my_api", "production", GIT_TOKEN=TOKEN)
-        finally:
-            for host in fleet.hosts:
-                fleet.inside(host, "mv /usr/bin/git.away /usr/bin/git")
-        assert deployed.code == 0, deployed.said
-        assert [fleet.served(host) for host in fleet.hosts] == [sha] * 3
+        use(pair, f"{server.url}/app.git", cache, token, source="push")
+        deployed = push_without_git_on_hosts(pair)
+        assert [pair.served(host) for host in pair.hosts] == [good] * 2
         assert server.fetches == 1
         assert server.users == {"deployer"}
+        missing = pair.deploy("--version", "a" * 40, GIT_TOKEN=TOKEN)
+        assert missing.code == 5, missing.said
+        assert "version_not_found" in missing.said
+        newer = away.commit("good", {"note": "a line that is new"})
+        planned = pair.fraisier("plan", "my_api", "production", GIT_TOKEN=TOKEN)
+        assert "+a line that is new" in planned.out, planned.said
+        assert [len(pair.releases(host)) for host in pair.hosts] == [1, 1], "nothing was sent"
+        assert [left_behind(pair, host) for host in pair.hosts] == ["", ""]
+        assert pair.deploy(GIT_TOKEN=TOKEN).code == 0
+        assert [pair.served(host) for host in pair.hosts] == [newer] * 2
         assert server.exposed == []
-    assert TOKEN not in deployed.said
-    shown_nowhere(fleet, TOKEN, cache)
-    for host in fleet.hosts:
-        assert left_behind(fleet, host) == ""
-        assert fleet.inside(host, f"ls -A {APP_PATH}").split() == [
+    shown_nowhere(pair, TOKEN, cache)
+    assert TOKEN not in deployed
+    for host in pair.hosts:
+        assert left_behind(pair, host) == ""
+        assert len(pair.releases(host)) == 2, "the version that is missing left nothing"
+        assert pair.inside(host, f"ls -A {APP_PATH}").split() == [
             ".fraisier", "current", "releases", "shared",
         ]  # fmt: skip
+    go_back_without_an_archive(pair, good, away, cache)
 
 
-def test_going_back_and_again_needs_no_archive(
-    target: Target, away: Repository, cache: Path
-) -> None:
-    use(target, str(away.path), cache, source="push")
-    good = away.commit("good")
-    assert target.deploy().code == 0
-    away.commit("http500")
-    bad = target.deploy()
-    assert bad.code == 5, bad.said
-    assert target.last()["status"] == "rolled_back"
-    assert target.served(target.hosts[0]) == good
-    newer = away.commit("good", {"note": "newer"})
-    assert target.deploy().code == 0
-    assert target.served(target.hosts[0]) == newer
+def push_without_git_on_hosts(pair: Target) -> str:
+    """Deploy to hosts on which there is no git; return what was said."""
+    for host in pair.hosts:
+        pair.inside(host, "mv /usr/bin/git /usr/bin/git.away")
+    try:
+        deployed = pair.fraisier("-vv", "deploy", "my_api", "production", GIT_TOKEN=TOKEN)
+    finally:
+        for host in pair.hosts:
+            pair.inside(host, "mv /usr/bin/git.away /usr/bin/git")
+    assert deployed.code == 0, deployed.said
+    for host in pair.hosts:
+        assert pair.inside(host, f"wc -c < {APP_PATH}/current/large.bin") == "13000"
+    return deployed.said
+
+
+def go_back_without_an_archive(pair: Target, good: str, away: Repository, cache: Path) -> None:
+    """Roll back when neither the server, nor the repository, nor what was fetched is there."""
     shutil.rmtree(cache)
     away.path.rename(away.path.with_name("gone.git"))
-    back = target.fraisier("rollback", "my_api", "production", "--reason", "newer is worse")
+    back = pair.fraisier("rollback", "my_api", "production", "--reason", "newer is worse")
     assert back.code == 0, back.said
-    assert target.served(target.hosts[0]) == good
-    assert left_behind(target, target.hosts[0]) == ""
-
-
-def test_a_version_that_cannot_be_fetched_changes_no_host(
-    fleet: Target, away: Repository, cache: Path
-) -> None:
-    use(fleet, str(away.path), cache, source="push")
-    away.commit("good")
-    refused = fleet.deploy("--version", "a" * 40)
-    assert refused.code == 5, refused.said
-    assert "version_not_found" in refused.said
-    assert fleet.releases(fleet.hosts[0]) == []
+    assert [pair.served(host) for host in pair.hosts] == [good] * 2
+    assert left_behind(pair, pair.hosts[0]) == ""
 
 
 def on_host(target: Target, host: LabHost) -> Path:
@@ -179,23 +178,40 @@ def test_a_host_fetches_with_a_deploy_key_from_a_server_whose_key_it_knows(
     shown_nowhere(target, middle)
 
 
-@pytest.mark.parametrize("source", ["fetch", "push"])
-def test_submodules_are_deployed_at_their_recorded_commits(
-    target: Target, cache: Path, source: str, tmp_path: Path
+def test_submodules_and_git_lfs_files_are_fetched_by_a_host_or_pushed_to_it(
+    target: Target, cache: Path, tmp_path: Path
 ) -> None:
-    folder = target.repository.path.parent
-    library = Repository.create(folder, "library", tmp_path / "library")
+    library = Repository.create(target.repository.path.parent, "library", tmp_path / "library")
     library.commit("good", {"recorded": "yes"})
     add_submodule(target.repository, "../library.git", "lib/one")
-    sha = target.repository.commit("good")
+    fetched = commit_large_file(target.repository)
     library.commit("good", {"recorded": "no"})
-    use(target, str(target.repository.path), cache, source=source)
+    host = target.hosts[0]
+    refused = target.deploy()
+    assert refused.code == 5, refused.said
+    assert "lfs_missing" in refused.said
+    assert "large.bin" in refused.said
+    assert target.releases(host) == []
+    program = target.repository.path.parent / "git-lfs"
+    shutil.copy(str(shutil.which("git-lfs")), program)
+    target.inside(host, f"cp {program} /usr/bin/git-lfs")
+    try:
+        require_whole(target, fetched)
+    finally:
+        target.inside(host, "rm /usr/bin/git-lfs")
+    use(target, str(target.repository.path), cache, source="push")
+    require_whole(target, target.repository.commit("good", {"note": "pushed"}))
+
+
+def require_whole(target: Target, version: str) -> None:
+    """Deploy a version: its submodule must be at the recorded commit, its large file whole."""
+    host = target.hosts[0]
     deployed = target.deploy()
     assert deployed.code == 0, deployed.said
-    host = target.hosts[0]
-    assert target.served(host) == sha
+    assert target.served(host) == version
     assert target.inside(host, f"cat {APP_PATH}/current/lib/one/recorded") == "yes"
     assert target.inside(host, f"stat -c %U {APP_PATH}/current/lib/one/recorded") == "app"
+    assert target.inside(host, f"wc -c < {APP_PATH}/current/large.bin") == "13000"
 
 
 def add_submodule(repository: Repository, url: str, path: str) -> None:
@@ -214,43 +230,6 @@ def commit_large_file(repository: Repository) -> str:
     return repository.commit("good")
 
 
-def test_git_lfs_files_are_pushed_with_their_contents(
-    target: Target, away: Repository, cache: Path
-) -> None:
-    sha = commit_large_file(away)
-    with git_server(away.path.parent, TOKEN) as server:
-        token = {"token": {"env": "GIT_TOKEN"}}
-        use(target, f"{server.url}/app.git", cache, token, source="push")
-        deployed = target.deploy(GIT_TOKEN=TOKEN)
-        assert deployed.code == 0, deployed.said
-        assert server.exposed == []
-    assert target.served(target.hosts[0]) == sha
-    assert target.inside(target.hosts[0], f"wc -c < {APP_PATH}/current/large.bin") == "13000"
-    shown_nowhere(target, TOKEN, cache)
-
-
-def test_git_lfs_files_are_fetched_by_a_host_that_has_git_lfs_and_refused_by_one_without(
-    target: Target,
-) -> None:
-    host = target.hosts[0]
-    sha = commit_large_file(target.repository)
-    refused = target.deploy()
-    assert refused.code == 5, refused.said
-    assert "lfs_missing" in refused.said
-    assert "large.bin" in refused.said
-    assert target.releases(host) == []
-    program = target.repository.path.parent / "git-lfs"
-    shutil.copy(str(shutil.which("git-lfs")), program)
-    target.inside(host, f"cp {program} /usr/bin/git-lfs")
-    try:
-        deployed = target.deploy()
-    finally:
-        target.inside(host, "rm /usr/bin/git-lfs")
-    assert deployed.code == 0, deployed.said
-    assert target.served(host) == sha
-    assert target.inside(host, f"wc -c < {APP_PATH}/current/large.bin") == "13000"
-
-
 def play(target: Target, name: str, *more: str, **environment: str) -> str:
     """Run a playbook of the collection without the control plane; return what it said."""
     names = ("-e", "fraisier_fraise=my_api", "-e", "fraisier_environment=production")
@@ -264,35 +243,28 @@ def play(target: Target, name: str, *more: str, **environment: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_plain_ansible_pushes_what_a_token_opens_and_goes_back_without_either(
-    fleet: Target, away: Repository, cache: Path
-) -> None:
-    with git_server(away.path.parent, TOKEN) as server:
-        token = {"token": {"env": "GIT_TOKEN"}}
-        use(fleet, f"{server.url}/app.git", cache, token, source="push")
-        versions = []
-        for number in range(2):
-            versions.append(away.commit("good", {"number": str(number)}))
-            said = play(fleet, "deploy", "-vvv", GIT_TOKEN=TOKEN)
-            assert TOKEN not in said
-            assert [fleet.served(host) for host in fleet.hosts] == [versions[-1]] * 3
-        assert server.fetches == 2
-        assert server.exposed == []
-    play(fleet, "rollback")
-    assert [fleet.served(host) for host in fleet.hosts] == [versions[0]] * 3
-    shown_nowhere(fleet, TOKEN, cache)
-
-
-def test_a_dry_run_of_what_is_pushed_shows_the_files_and_sends_nothing(
     target: Target, away: Repository, cache: Path
 ) -> None:
     host = target.hosts[0]
-    use(target, str(away.path), cache, source="push")
-    good = away.commit("good")
-    play(target, "deploy")
-    away.commit("good", {"note": "a line that is new"})
-    said = play(target, "deploy", "--check", "--diff")
-    assert "+a line that is new" in said
-    assert target.served(host) == good
-    assert len(target.releases(host)) == 1
+    with git_server(away.path.parent, TOKEN) as server:
+        token = {"token": {"env": "GIT_TOKEN"}}
+        use(target, f"{server.url}/app.git", cache, token, source="push")
+        versions = []
+        for number in range(2):
+            versions.append(away.commit("good", {"number": str(number)}))
+            said = play(target, "deploy", "-vvv", GIT_TOKEN=TOKEN)
+            assert TOKEN not in said
+            assert target.served(host) == versions[-1]
+        assert server.fetches == 2
+        away.commit("good", {"note": "a line that is new"})
+        said = play(target, "deploy", "--check", "--diff", GIT_TOKEN=TOKEN)
+        assert "+a line that is new" in said
+        assert target.served(host) == versions[-1]
+        assert len(target.releases(host)) == 2
+        assert server.exposed == []
+    play(target, "rollback")
+    assert target.served(host) == versions[0]
     assert left_behind(target, host) == ""
+    shown_nowhere(target, TOKEN, cache)

@@ -6,9 +6,13 @@ from typing import Any
 
 import yaml
 
+from support.command import Result
 from support.target import Target, until
 
-JOB = 'echo "$FRAISIER_VERSION $(id -un)" >> /tmp/ran; cat note; test ! -e fails'
+#: A job fails by its release, or by what is on its host: then no other release helps.
+FAILS = "/tmp/job-fails"
+NOTE = 'echo "$FRAISIER_VERSION $(id -un)" >> /tmp/ran; cat note'
+JOB = f"{NOTE}; test ! -e fails && test ! -e {FAILS}"
 TIMER = "my-api.timer"
 
 
@@ -21,7 +25,7 @@ def configure(target: Target, kind: str, **more: Any) -> None:
     document = yaml.safe_load(file.read_text())
     document["fraises"]["my_api"]["type"] = kind
     file.write_text(yaml.safe_dump(document))
-    target.inside(target.hosts[0], "rm -f /tmp/ran")
+    target.inside(target.hosts[0], f"rm -f /tmp/ran {FAILS}")
 
 
 def ran(target: Target) -> list[str]:
@@ -36,41 +40,19 @@ def status(target: Target) -> dict[str, Any]:
     return host
 
 
-def test_an_etl_runs_when_it_is_asked_to_and_its_result_is_told(target: Target) -> None:
-    configure(target, "etl")
-    first = target.repository.commit("good", {"note": "nothing to say"})
-    done = target.deploy()
-    assert done.code == 0, done.said
-    assert ran(target) == [], "a deployment does not run it"
-    assert status(target)["last_run"] is None
-    started = target.fraisier("app", "start", "my_api", "production")
-    assert started.code == 0, started.said
-    assert ran(target) == [f"{first} app"]
-    seen = status(target)
-    assert seen["ok"]
-    assert seen["last_run"]["result"] == "success"
-    assert seen["last_run"]["exit_status"] == 0
-    assert "success, exit status 0" in target.fraisier("app", "status", "my_api", "production").out
-
-    second = target.repository.commit("good", {"note": "the reason why", "fails": ""})
-    assert target.deploy().code == 0
-    bad = target.fraisier("app", "start", "my_api", "production")
-    assert bad.code == 5, bad.said
-    assert "exit status 1" in bad.said
-    assert ran(target)[-1] == f"{second} app"
-    seen = target.fraisier("app", "status", "my_api", "production")
-    assert seen.code == 5, seen.said
-    assert "exit-code, exit status 1" in seen.out
-    assert "the reason why" in target.fraisier("app", "logs", "my_api", "production").out
-    back = target.fraisier("rollback", "my_api", "production")
-    assert back.code == 0, back.said
-    assert target.fraisier("app", "start", "my_api", "production").code == 0
-    assert ran(target)[-1] == f"{first} app"
+def app(target: Target, verb: str) -> Result:
+    """Run `fraisier app VERB` for the target."""
+    return target.fraisier("app", verb, "my_api", "production")
 
 
-def test_a_scheduled_service_is_run_once_by_a_deployment_where_that_is_wanted(
-    target: Target,
-) -> None:
+def test_a_job_runs_by_its_deployment_by_its_timer_and_when_it_is_asked_to(target: Target) -> None:
+    first = run_once_by_a_deployment(target)
+    run_by_a_timer(target, first)
+    run_when_asked(target)
+
+
+def run_once_by_a_deployment(target: Target) -> str:
+    """Deploy a scheduled service with `run_now`, again, and one that fails; return the first."""
     host = target.hosts[0]
     configure(target, "scheduled", schedule="Mon *-*-* 03:00:00", run_now=True)
     sha = target.repository.commit("good", {"note": "tick"})
@@ -91,27 +73,51 @@ def test_a_scheduled_service_is_run_once_by_a_deployment_where_that_is_wanted(
     assert "job_failed" in failed.said
     assert target.last()["status"] == "rolled_back"
     assert bad[:7] not in target.current(host)
+    assert ran(target) == [f"{version} app" for version in (sha, bad, sha)]
     assert target.inside(host, f"systemctl is-active {TIMER}") == "active"
-    configure(target, "scheduled", schedule="Foo 99:99")
-    refused = target.deploy()
-    assert refused.code == 5, refused.said
-    assert "schedule_invalid" in refused.said
-
-
-def test_a_scheduled_service_runs_by_its_timer(target: Target) -> None:
-    host = target.hosts[0]
-    configure(target, "scheduled", schedule="*-*-* *:*:00/2")
-    sha = target.repository.commit("good", {"note": "tick"})
-    done = target.deploy()
-    assert done.code == 0, done.said
-    until(lambda: len(ran(target)) >= 2, 60)
-    assert set(ran(target)) == {f"{sha} app"}
     seen = status(target)
     assert seen["next"]
     assert seen["last_run"]["started_at"] > 0
-    assert target.fraisier("app", "stop", "my_api", "production").code == 0
+    return sha
+
+
+def run_by_a_timer(target: Target, sha: str) -> None:
+    """Let the timer of a release run it again and again, then stop the timer."""
+    host = target.hosts[0]
+    configure(target, "scheduled", schedule="*-*-* *:*:00/2")
+    done = target.deploy("--version", sha)
+    assert done.code == 0, done.said
+    until(lambda: len(ran(target)) >= 2, 60)
+    assert set(ran(target)) == {f"{sha} app"}
+    stopped = app(target, "stop")
+    assert stopped.code == 0, stopped.said
     assert target.inside(host, f"systemctl is-active {TIMER} || true") == "inactive"
-    target.repository.commit("good", {"note": "tock"})
+
+
+def run_when_asked(target: Target) -> None:
+    """Make the service an ETL job: no timer is left, and `app start` runs it and tells its end."""
+    host = target.hosts[0]
     configure(target, "etl")
-    assert target.deploy().code == 0
+    (target.repository.work / "fails").unlink()
+    sha = target.repository.commit("good", {"note": "the reason why"})
+    done = target.deploy()
+    assert done.code == 0, done.said
     assert target.inside(host, f"systemctl cat {TIMER} 2>&1 || true").startswith("No files found")
+    assert ran(target) == [], "a deployment does not run it"
+    started = app(target, "start")
+    assert started.code == 0, started.said
+    assert ran(target) == [f"{sha} app"]
+    seen = app(target, "status")
+    assert seen.code == 0, seen.said
+    assert "success, exit status 0" in seen.out
+
+    target.inside(host, f"touch {FAILS}")
+    bad = app(target, "start")
+    assert bad.code == 5, bad.said
+    assert "exit status 1" in bad.said
+    assert ran(target) == [f"{sha} app"] * 2
+    seen = app(target, "status")
+    assert seen.code == 5, seen.said
+    assert "exit-code, exit status 1" in seen.out
+    assert "the reason why" in app(target, "logs").out
+    target.inside(host, f"rm -f /tmp/ran {FAILS}")

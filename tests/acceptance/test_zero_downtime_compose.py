@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from fraisier import lab as labs
-from support.client import asking
+from support.client import Story, asking
 from support.colours_lab import weights
-from support.compose_hosts import PORT, Hosts, give_base_image, give_proxy
+from support.compose_hosts import Hosts, give_proxy, leased
+from support.host_pool import HostPool
 from support.server import serving
 from support.target import until
 
-DRAIN = 5
-LOCAL = {"app_port": 8000, "port": 80, "health_path": "/health", "drain": DRAIN}
+LOCAL = {"app_port": 8000, "port": 80, "health_path": "/health", "drain": 5}
 INTERVAL = 1
 ERRORS = {
     "name": "errors",
@@ -27,48 +23,47 @@ ERRORS = {
     "measure": "error_rate",
     "interval": INTERVAL,
     "success_condition": "result <= 0.01",
+    "failure_limit": 0,
 }
 STEPS, TOLERANCE, PAUSE = (20, 50), 8.0, 5
-#: By which the lab's hosts reach each other; an engine gives a host others of its own.
-ADDRESS = "ip -4 -o addr show eth0 | awk '{print $4}' | cut -d/ -f1"
 #: The states that a deployment may have when its server was killed before the traffic moved.
 STOPPED = ("interrupted", "rolled_back", "failed")
 
 
 @pytest.fixture(scope="module")
-def engines() -> Iterator[labs.Lab]:
-    """Return three hosts with an engine, for this file only."""
-    name = f"engine-{os.getpid()}"
-    try:
-        lab = labs.up(name, 3, engine=True)
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(give_base_image, lab.hosts))
-        yield lab
-    finally:
-        labs.down(name)
+def host_with_proxy(engines: HostPool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """Return a project on one host whose proxy is prepared."""
+    with leased(engines, 1, tmp_path_factory.mktemp("shop")) as hosts:
+        hosts.compose(ports=None)
+        strategy(hosts, "blue-green")
+        give_proxy(hosts)
+        yield hosts
 
 
 @pytest.fixture
-def coloured(engines: labs.Lab, tmp_path: Path) -> Iterator[Hosts]:
-    """Return a project on one host, on which version 1 serves as a colour."""
-    hosts = Hosts(engines, engines.hosts[:1], tmp_path)
-    hosts.compose(ports=None)
+def coloured(host_with_proxy: Hosts) -> Hosts:
+    """Return the project with version 1 or a later one in a slot, as the test before left it.
+
+    What a failed test left is removed first.
+    """
+    hosts = host_with_proxy
     strategy(hosts, "blue-green")
-    give_proxy(hosts)
-    hosts.good()
-    yield hosts
-    hosts.wipe()
+    if not is_settled(hosts):
+        hosts.wipe()
+        for records in hosts.folder.glob("fraisier.db*"):
+            records.unlink()
+        give_proxy(hosts)
+        hosts.new_version()
+        hosts.good()
+    return hosts
 
 
-@pytest.fixture
-def behind(engines: labs.Lab, tmp_path: Path) -> Iterator[Hosts]:
-    """Return a project on two hosts that a proxy on the third one asks; version 1 serves."""
-    hosts = Hosts(engines, engines.hosts[:2], tmp_path, name="behind")
-    front_of_two(hosts)
-    give_proxy(hosts)
-    hosts.good()
-    yield hosts
-    hosts.wipe()
+def is_settled(hosts: Hosts) -> bool:
+    """Return whether one version serves and nothing is staged or under way."""
+    if hosts.served(80) == [None]:
+        return False
+    ended = hosts.last()["status"] in ("success", "rolled_back")
+    return ended and hosts.colours(hosts.hosts[0])["staged"] is None
 
 
 def strategy(hosts: Hosts, name: str, **pace: object) -> None:
@@ -78,55 +73,68 @@ def strategy(hosts: Hosts, name: str, **pace: object) -> None:
     )
 
 
-def front_of_two(hosts: Hosts, **pace: object) -> None:
-    """Write fraises.yaml for rolling over both hosts, behind a proxy on a host of its own."""
-    front = hosts.lab.hosts[2]
-    login = {"username": "deploy", "ssh_key_path": str(hosts.lab.key)}
-    inner = {host: hosts.inside(host, ADDRESS) for host in hosts.hosts}
-    proxy = {
-        "hosts": [{"hostname": front.address, **login}],
-        "port": 8000,
-        "app_port": PORT,
-        "health_path": "/health",
-        "drain": DRAIN,
-    }
-    hosts.configure(
-        {"strategy_config": {"healthy_deadline": 8, **pace}, "proxy": proxy},
-        hosts=[
-            {"hostname": host.address, "private_address": inner[host], **login}
-            for host in hosts.hosts
-        ],
-    )
+@pytest.mark.cpu_seconds(40, reason="prepares the proxy and a first version for this module")
+def test_blue_green_and_its_rollback_lose_no_request(coloured: Hosts) -> None:
+    host, (first,) = coloured.hosts[0], coloured.served(80)
+    with asking(host.address, 80) as story:
+        second = coloured.new_version()
+        coloured.good()
+        assert coloured.served(80) == [second]
+        assert set(coloured.containers(host)) == {"api-blue", "api-green", "db"}
+        coloured.new_version("http500")
+        bad = coloured.deploy()
+        assert bad.code == 5, bad.said
+        assert "health_check_failed" in bad.said
+        assert coloured.served(80) == [second]
+        back = coloured.run("rollback", "my_api", "production")
+        assert back.code == 0, back.said
+        assert coloured.served(80) == [first]
+    require_whole(story, {first, second})
 
 
-def test_a_client_sees_the_weights_and_never_a_release_that_fails_its_gate(
+def test_rolling_moves_a_host_to_its_other_slot_without_a_gap(coloured: Hosts) -> None:
+    host, (first,) = coloured.hosts[0], coloured.served(80)
+    live = coloured.colours(host)["live"]
+    strategy(coloured, "rolling")
+    with asking(host.address, 80) as story:
+        second = coloured.new_version()
+        coloured.good()
+        until(lambda: len(story.answers) > 100)
+    assert coloured.served(80) == [second]
+    require_whole(story, {first, second})
+    assert set(coloured.containers(host)) == {f"api-{other(live)}", "db"}
+
+
+def require_whole(story: Story, versions: set[str | None]) -> None:
+    """See that a client was answered each time, and by these versions only."""
+    assert len(story.answers) > 100, story.text()
+    assert not story.failures, story.text()
+    assert set(story.versions()) == versions, story.text()
+
+
+@pytest.mark.cpu_seconds(30, reason="a client asks for as long as the steps of two canaries take")
+def test_a_canary_gets_its_weights_and_a_bad_one_costs_no_more_than_its_part(
     coloured: Hosts,
 ) -> None:
-    host = coloured.hosts[0]
+    host, (first,) = coloured.hosts[0], coloured.served(80)
+    own = {key: value for key, value in LOCAL.items() if key != "health_path"}
     steps = [{"weight": weight, "pause": PAUSE} for weight in STEPS]
-    strategy(coloured, "canary", canary=steps, analysis=[ERRORS])
-    coloured.write("2")
+    pace = {"canary": steps, "analysis": [ERRORS], "healthy_deadline": 8}
+    # Without health_path: what the proxy asks by itself must not take a bad release out first.
+    coloured.configure({"strategy": "canary", "strategy_config": pace, "proxy": own})
+    second = coloured.new_version()
     with asking(host.address, 80) as story:
         coloured.good()
-        until(lambda: story.part("2", story.answers[-1].at - 0.5) == 100)
-        coloured.write("3", "http500")
-        assert coloured.deploy().code == 5
-    assert story.failures == [], story.text()
-    assert set(story.versions()) == {"1", "2"}, story.text()
-    begun = min(answer.at for answer in story.answers if answer.version == "2")
+        until(lambda: story.part(second, story.answers[-1].at - 0.5) == 100)
+    require_whole(story, {first, second})
+    begun = min(answer.at for answer in story.answers if answer.version == second)
     for weight in STEPS:
-        step = story.step("2", weight, TOLERANCE, PAUSE - 1, begun)
+        step = story.step(second, weight, TOLERANCE, PAUSE - 1, begun)
         assert step is not None, f"{weight} percent: {story.text()}"
         begun = step + PAUSE - 1
-
-
-def test_a_canary_that_fails_its_analysis_costs_no_more_than_its_part(coloured: Hosts) -> None:
-    live = coloured.colours(coloured.hosts[0])["live"]
-    own = {key: value for key, value in LOCAL.items() if key != "health_path"}
-    pace = {"canary": [{"weight": 20, "pause": 20}], "analysis": [ERRORS], "healthy_deadline": 8}
-    coloured.configure({"strategy": "canary", "strategy_config": pace, "proxy": own})
-    coloured.write("2", "sick_in_traffic")
-    with asking(coloured.hosts[0].address, 80) as story:
+    live = coloured.colours(host)["live"]
+    coloured.new_version("sick_in_traffic")
+    with asking(host.address, 80) as story:
         bad = coloured.deploy()
     assert bad.code == 5, bad.said
     assert "analysis_failed" in bad.said
@@ -135,11 +143,21 @@ def test_a_canary_that_fails_its_analysis_costs_no_more_than_its_part(coloured: 
     took = max(failed) - min(failed)
     assert took < 2 * INTERVAL, story.text()
     assert len(failed) <= 0.2 * 50 * (took + 0.2) * 1.3, story.text()
+    assert set(story.versions()) == {second}, story.text()
+    assert story.part(second) > 50
     assert weights(coloured) == {live: 100, other(live): 0}
-    assert coloured.served(80) == ["1"]
+    assert coloured.served(80) == [second]
 
 
-@pytest.mark.parametrize("name", ["blue-green", "canary", "rolling"])
+@pytest.mark.cpu_seconds(30, reason="two servers, and a client that asks all the while")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "canary",
+        pytest.param("blue-green", marks=pytest.mark.slow),
+        pytest.param("rolling", marks=pytest.mark.slow),
+    ],
+)
 def test_a_server_killed_midway_leaves_the_live_colour_all_traffic(
     coloured: Hosts, name: str
 ) -> None:
@@ -151,61 +169,34 @@ def test_a_server_killed_midway_leaves_the_live_colour_all_traffic(
     # One step of a rolling deployment stages and switches; the gate between lasts past the kill.
     gate = {"min_healthy_time": 30, "healthy_deadline": 60}
     strategy(coloured, name, **(more if canary else gate))
-    coloured.write("2")
-    with serving(coloured.fraisier) as server, asking(host.address, 80) as story:
+    version = coloured.new_version()
+    with serving(coloured.fraisier, executed=True) as server, asking(host.address, 80) as story:
         asked = server.deploy()
-        until(lambda: coloured.colours(host)["staged"] == staged, 60)
         if canary:
+            until(lambda: story.versions()[version] > 5, 60)
             until(lambda: weights(coloured)[staged] == 20, 60)
-            until(lambda: story.versions()["2"] > 5)
+        else:
+            until(lambda: coloured.colours(host)["staged"] == staged, 60)
         secret = server.secret
         server.signal(signal.SIGKILL)
         killed = time.monotonic()
         server.process.wait(60)
+        until(lambda: not story.part(version, story.answers[-1].at - 0.5), 10)
         until(lambda: weights(coloured)[staged] == 0, 10)
         gone = time.monotonic()
         until(lambda: time.monotonic() > gone + 1.0)
         with serving(coloured.fraisier, secret=secret) as again:
             ended = again.ended(asked)
             assert ended["status"] in STOPPED, ended["reason"]
-    last = max((a.at for a in story.answers if a.version == "2"), default=killed)
+    last = max((a.at for a in story.answers if a.version == version), default=killed)
     assert last - killed < INTERVAL + 1.0, story.text()
     assert story.failures == [], story.text()
     assert weights(coloured) == {live: 100, staged: 0}
     coloured.run("unlock", "my_api", "production", "--reason", "seen")
     strategy(coloured, "blue-green")
-    coloured.write("3")
+    third = coloured.new_version()
     coloured.good()
-    assert coloured.served(80) == ["3"]
-
-
-def test_rolling_behind_a_proxy_of_its_own_costs_no_request(behind: Hosts) -> None:
-    with asking(behind.lab.hosts[2].address) as story:
-        until(lambda: len(story.answers) > 50)
-        behind.write("2")
-        behind.good()
-        until(lambda: story.part("2", story.answers[-1].at - 0.5) == 100)
-        behind.write("3", "http500")
-        assert behind.deploy().code == 5
-        front_of_two(behind, min_healthy_time=4)
-        behind.write("4")
-        with serving(behind.fraisier) as server:
-            asked = server.deploy()
-            until(lambda: "4" in behind.served(), 60)
-            secret = server.secret
-            server.signal(signal.SIGKILL)
-            server.process.wait(60)
-        with serving(behind.fraisier, secret=secret) as server:
-            ended = server.ended(asked, 60)
-            assert ended["status"] in STOPPED, ended["reason"]
-        front_of_two(behind)
-        behind.run("unlock", "my_api", "production", "--reason", "seen")
-        behind.write("5")
-        behind.good()
-        until(lambda: story.part("5", story.answers[-1].at - 0.5) == 100)
-    assert story.failures == [], story.text()
-    assert "3" not in story.versions(), "no client was ever sent to the bad release"
-    assert behind.served() == ["5", "5"]
+    assert coloured.served(80) == [third]
 
 
 def other(colour: str) -> str:

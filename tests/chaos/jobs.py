@@ -59,10 +59,10 @@ class Job:
         return replace(self, passage=1)
 
 
-def one_of_each(chance: random.Random) -> list[Job]:
-    """Return every failpoint once, the driver's own faults and some cancels, in any order."""
-    jobs = [_at(name, chance) for name in sorted(NAMES)]
-    jobs += [_instant(how, victim, chance) for how, victim in _FEW]
+def one_of_each(chance: random.Random, times: int = 1) -> list[Job]:
+    """Return every failpoint so many times, the driver's own faults and some cancels, mixed."""
+    jobs = [_at(name, chance) for name in sorted(NAMES) * times]
+    jobs += [_instant(how, victim, chance) for how, victim in _FEW * times]
     jobs += [Job(CANCEL, version="middle")] * 12
     chance.shuffle(jobs)
     return jobs

@@ -43,7 +43,7 @@ class Round:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
             each = max(100, self._asked.kills, 2 * self._asked.cancels)
             self._versions = stack.enter_context(_repository(self._lab, each))
-            shared, kinds = one_of_each(self._chance), self._asked.databases
+            shared, kinds = one_of_each(self._chance, self._asked.times), self._asked.databases
             for index, kind in enumerate(kinds):
                 self._add(kind, [j for j in shared[index :: len(kinds)] if self._wanted(j)])
             self._stack = stack.pop_all()
@@ -62,7 +62,7 @@ class Round:
                 lane.join()
 
     def _wanted(self, job: Job) -> bool:
-        return self._asked.only in (None, job.how)
+        return self._asked.only is None or job.how in self._asked.only
 
     def _add(self, kind: str, few: list[Job]) -> None:
         """Add the lanes of one kind of database."""

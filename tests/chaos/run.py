@@ -1,7 +1,8 @@
 """Kills Fraisier at every failpoint and at random instants, and judges what is left.
 
-Without KILLS: every failpoint once, over all databases. It makes a lab and database servers of its
-own, removes them, and ends with 1 unless nothing was lost, duplicated, stuck, late or untrue.
+Without KILLS: every failpoint once (or --times), over all databases. It makes a lab and database
+servers of its own, removes them, and ends with 1 unless nothing was lost, duplicated, stuck, late
+or untrue.
 """
 
 from __future__ import annotations
@@ -61,12 +62,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("chaos.jsonl"))
     parser.add_argument("--seed", default=str(time.time_ns()))
     parser.add_argument("--lanes", type=int, default=LANES, help="targets for each database")
-    parser.add_argument("--only", help="one failpoint or instant")
-    parser.add_argument("--databases", type=lambda text: text.split(","), default=DATABASES)
+    parser.add_argument("--only", type=_names, help="these failpoints and instants, with commas")
+    parser.add_argument("--times", type=int, default=1, help="without KILLS: each so often")
+    parser.add_argument("--databases", type=_names, default=DATABASES)
     parser.add_argument("--plain", action="store_true", help="nothing with the default lease")
     asked = parser.parse_args(arguments)
     asked.plain = asked.plain or bool(asked.cancels)
     return asked
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
 
 
 if __name__ == "__main__":

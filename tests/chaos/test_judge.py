@@ -209,6 +209,8 @@ def test_a_short_round_has_every_failpoint_and_a_long_one_too() -> None:
     import random
 
     assert {job.how for job in one_of_each(random.Random(1))} >= NAMES
+    twice = [job.how for job in one_of_each(random.Random(1), 2)]
+    assert all(twice.count(name) == 2 for name in NAMES)
     jobs = endless(random.Random(2))
     long = [next(jobs) for _ in range(200)]
     assert {job.how for job in long} >= NAMES

@@ -18,6 +18,7 @@ from fraisier.domain.worker import NewWorker
 from fraisier.engine.rates import Rates
 from fraisier.store import SqlStore
 from support.fakes import make_target
+from support.working import audited
 
 MINUTE = 60_000_000
 
@@ -120,3 +121,35 @@ def test_s12_what_is_left_of_a_minute_is_told(store: SqlStore) -> None:
         assert store.take_allowance("requests:tok_1", 1, 12).granted in (0, 1)
     assert 0 < first.seconds <= 60
     assert store.take_allowance("requests:tok_2", 5, 12).granted == 5
+
+
+def test_a_token_is_found_by_its_digest_until_it_is_revoked(store: SqlStore) -> None:
+    token = Token("tok_1", "ci", Scope.DEPLOY, 1, "cli:me", expires_at=5)
+    store.add_token(token, "digest")
+    assert store.find_token("digest") == token
+    assert store.find_token("other") is None
+    store.used_token(token.id)
+    used = store.find_token("digest")
+    assert used is not None
+    assert used.last_used_at is not None
+    assert store.revoke_token(token.id, "cli:you").revoked_at is not None
+    assert [found.id for found in store.tokens()] == ["tok_1"]
+    assert audited(store) == [
+        ("cli:me", "token.create", "tok_1"),
+        ("cli:you", "token.revoke", "tok_1"),
+    ]
+    with pytest.raises(Refused, match="already"):
+        store.revoke_token(token.id, "cli:you")
+    with pytest.raises(TokenNotFound):
+        store.revoke_token("tok_2", "cli:you")
+
+
+def test_tokens_are_found_by_their_ids(store: SqlStore) -> None:
+    made = [Token(f"tok_{number}", "ci", Scope.READ, 1, "cli:me") for number in range(3)]
+    for token in made:
+        store.add_token(token, f"digest {token.id}")
+    assert sorted(store.tokens_of(["tok_0", "tok_2", "tok_9"]), key=lambda each: each.id) == [
+        made[0],
+        made[2],
+    ]
+    assert store.tokens_of([]) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import stat
 import threading
 from collections.abc import Callable
@@ -26,23 +27,30 @@ from support.databases import KINDS, empty_database
 from support.fakes import make_target
 from support.killing import contents
 from support.old_records import fill
+from support.target import until
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> str:
-    """Return a SQLite database with the records of 0.1.0, brought up to date."""
-    url = f"sqlite:///{tmp_path / 'old.db'}"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the records of 0.1.0, brought up to date, and a backup of them."""
+    folder = tmp_path_factory.mktemp("made")
+    url = f"sqlite:///{folder / 'old.db'}"
     fill(url, "0001")
     migrate(url)
-    return url
+    back_up(url, folder / "saved.gz")
+    return folder
 
 
 @pytest.fixture
-def saved(old: str, tmp_path: Path) -> Path:
+def old(made: Path, tmp_path: Path) -> str:
+    """Return a SQLite database with the records of 0.1.0, brought up to date."""
+    return f"sqlite:///{shutil.copy(made / 'old.db', tmp_path)}"
+
+
+@pytest.fixture
+def saved(made: Path, tmp_path: Path) -> Path:
     """Return a backup of that database."""
-    path = tmp_path / "saved.gz"
-    back_up(old, path)
-    return path
+    return Path(shutil.copy(made / "saved.gz", tmp_path))
 
 
 def begin(store: SqlStore, environment: str = "production") -> str:
@@ -212,26 +220,29 @@ def test_a_database_in_use_is_not_replaced(saved: Path, database_url: str) -> No
 def test_a_backup_is_one_picture_of_a_database_in_use(database_url: str, tmp_path: Path) -> None:
     store = SqlStore(open_database(database_url))
     running = begin(store)
-    worker = store.join(NewWorker("w", "serve", {}, 1), 30)
-    done = threading.Event()
+    worker = store.join(NewWorker("w", "serve", {}, 1), 600)
+    done, backing_up = threading.Event(), threading.Event()
+    written: list[str] = []
 
     def work() -> None:
-        number = 0
-        while not done.is_set():
-            number += 1
-            target = make_target(environment=f"e{number}")
+        while backing_up.wait(60) and not done.is_set():
+            target = make_target(environment=f"e{len(written)}")
             asked = store.request(NewDeployment("deploy", target, "v1", None, "rolling", "t"))
             claimed = store.claim(asked.id, worker)
             assert claimed is not None
             store.record(claimed, [Fact("log.line", None, {"text": "x"})] * 5)
             store.finish(claimed, Status.SUCCESS, "")
+            written.append(claimed.id)
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
         for number in range(3):
-            path = tmp_path / f"{number}.gz"
+            path, before = tmp_path / f"{number}.gz", len(written)
+            backing_up.set()
+            until(lambda before=before: len(written) > before + 2, 60)
             back_up(database_url, path)
+            backing_up.clear()
             url = f"sqlite:///{tmp_path / f'{number}.db'}"
             restore(url, path)
             seen = SqlStore(open_database(url))
@@ -242,6 +253,7 @@ def test_a_backup_is_one_picture_of_a_database_in_use(database_url: str, tmp_pat
                 assert (events[-1].type == "deployment.completed") == found.status.terminal
     finally:
         done.set()
+        backing_up.set()
         thread.join()
 
 

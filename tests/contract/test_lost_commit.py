@@ -13,7 +13,6 @@ from fraisier.domain.event import Fact
 from fraisier.domain.ports import Filter, NewDeployment
 from fraisier.domain.worker import NewWorker
 from fraisier.store import SqlStore
-from fraisier.store.migrate import migrate
 from fraisier.store.tables import audit
 from support.cutting import Cutter, cutting
 from support.fakes import begin, make_target
@@ -37,8 +36,7 @@ def broken(request: pytest.FixtureRequest) -> Iterator[Broken]:
     """Return a store of each kind that has a network between it and its records."""
     servers = {"postgresql": "postgres_server", "mysql": "mariadb_server"}
     server = request.getfixturevalue(servers[request.param])
-    url = server.new_database()
-    migrate(url)
+    url = server.migrated_database()
     with cutting(server.port) as cutter:
         found = Broken(url, cutter)
         yield found

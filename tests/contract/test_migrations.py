@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import event, text
 
 from fraisier.domain.deployment import Status
@@ -16,24 +17,35 @@ from fraisier.domain.errors import StoreError
 from fraisier.domain.ports import Filter
 from fraisier.store import SqlStore
 from fraisier.store.database import HEAD, connect, open_database, revision
-from fraisier.store.migrate import migrate, upgrade
+from fraisier.store.migrate import configuration, migrate, upgrade
 from fraisier.store.tables import metadata
-from support.databases import KINDS, PASSWORD, empty_database
-from support.killing import contents, end_of, migrated, migrated_until, start
+from support.databases import KINDS, PASSWORD, copy_of, empty_database
+from support.killing import (
+    changes,
+    contents,
+    end_of,
+    first_of_each_kind,
+    migrated,
+    migrated_until,
+    start,
+)
 from support.old_records import RELEASED, fill
 
-#: More changes than any migration makes; a killed one that reaches it was not killed.
-TOO_MANY = 200
-#: One transaction makes them all alike: there a few instants do.
-EVERY = {"sqlite": 4, "postgresql": 6, "mysql": 1}
+Another = Callable[[], str]
 
 
 @pytest.fixture
-def another(
-    database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> Callable[[], str]:
-    """Return a function that makes one more empty database of the kind."""
-    return lambda: empty_database(database_kind, request, tmp_path)
+def another(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Another:
+    """Return a function that makes one more database of the kind with the records of 0.1.0."""
+    filled = empty_database(database_kind, request, tmp_path)
+    fill(filled, "0001")
+    return lambda: copy_of(filled, request, tmp_path)
+
+
+@pytest.fixture
+def another_empty(request: pytest.FixtureRequest, tmp_path: Path) -> Another:
+    """Return a function that makes one more empty database where no transaction protects it."""
+    return lambda: empty_database("mysql", request, tmp_path)
 
 
 def differences(url: str) -> list[object]:
@@ -45,11 +57,9 @@ def differences(url: str) -> list[object]:
     return found
 
 
-def migrate_killed(url: str, changes: int, target: str = "head") -> bool:
-    """Migrate and die after so many changes; return False where it came to its end before."""
-    code = end_of(start(migrated_until, url, changes, target))
-    assert code in (0, -signal.SIGKILL)
-    return code != 0
+def migrate_killed(url: str, number: int, target: str = "head") -> None:
+    """Migrate and die after so many changes."""
+    assert end_of(start(migrated_until, url, number, target)) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("released", RELEASED)
@@ -101,37 +111,76 @@ def test_what_0_1_0_left_running_is_taken_over_after_the_migration(
     assert len(running) == 1
 
 
-def test_a_migration_killed_at_any_change_completes_when_it_is_run_again(
-    another: Callable[[], str], database_kind: str
+def test_a_migration_killed_after_each_kind_of_change_completes_when_it_is_run_again(
+    another: Another, database_kind: str
+) -> None:
+    # I18. One transaction makes all changes alike: there the first and the last stand for all.
+    made, wanted = migration(another)
+    kinds = first_of_each_kind(made)
+    assert len(kinds) > 8
+    completes(another, kinds if database_kind == "mysql" else [1, len(made)], wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.cpu_seconds(100, reason="it migrates a database twice for each change there is")
+def test_a_migration_killed_after_any_change_completes_when_it_is_run_again(
+    another: Another,
 ) -> None:
     # I18
-    whole = another()
-    fill(whole, "0001")
-    migrate(whole)
-    wanted = contents(whole)
-    for changes in range(1, TOO_MANY, EVERY[database_kind]):
-        url = another()
-        fill(url, "0001")
-        if not migrate_killed(url, changes):
-            break
+    made, wanted = migration(another)
+    completes(another, range(1, len(made) + 1), wanted)
+
+
+def migration(another: Another) -> tuple[list[str], dict[str, dict[str, object]]]:
+    """Return the changes that a migration makes, and what it comes to where nothing ends it."""
+    url = another()
+    with changes() as made:
         migrate(url)
-        assert differences(url) == [], f"killed after change {changes}"
-        assert contents(url) == wanted, f"killed after change {changes}"
-    assert 10 < changes < TOO_MANY
+    assert len(made) > 50
+    return made, contents(url)
 
 
-def test_an_installation_killed_at_any_change_completes(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def completes(another: Another, numbers: Iterable[int], wanted: object) -> None:
+    """Kill a migration after each of some changes; the next one brings what an undisturbed does."""
+    for number in numbers:
+        url = another()
+        migrate_killed(url, number)
+        migrate(url)
+        assert differences(url) == [], f"killed after change {number}"
+        assert contents(url) == wanted, f"killed after change {number}"
+
+
+def test_an_installation_killed_after_each_kind_of_change_completes(another_empty: Another) -> None:
     # I18, where no transaction protects the schema: each statement is there for good
-    for changes in range(1, TOO_MANY):
-        url = empty_database("mysql", request, tmp_path)
-        if not migrate_killed(url, changes, "0001"):
-            break
+    kinds = first_of_each_kind(installation(another_empty))
+    assert len(kinds) > 2
+    installs(another_empty, kinds)
+
+
+@pytest.mark.slow
+def test_an_installation_killed_after_any_change_completes(another_empty: Another) -> None:
+    # I18
+    installs(another_empty, range(1, len(installation(another_empty)) + 1))
+
+
+def installation(another_empty: Another) -> list[str]:
+    """Return the changes that the first revision makes."""
+    engine = connect(another_empty())
+    with changes() as made:
+        upgrade(engine, "0001")
+    engine.dispose()
+    assert len(made) > 10
+    return made
+
+
+def installs(another_empty: Another, numbers: Iterable[int]) -> None:
+    """Kill an installation after each of some changes, and install again."""
+    for number in numbers:
+        url = another_empty()
+        migrate_killed(url, number, "0001")
         assert migrate(url) is None
-        assert differences(url) == [], f"killed after change {changes}"
+        assert differences(url) == [], f"killed after change {number}"
         assert contents(url)["installation"]["rows"] == 1
-    assert 10 < changes < TOO_MANY
 
 
 def test_processes_that_migrate_at_once_take_turns(empty_database_url: str) -> None:
@@ -179,6 +228,10 @@ def test_a_database_of_a_newer_fraisier_is_refused_by_all(database_url: str) -> 
     for attempt in (open_database, migrate):
         with pytest.raises(StoreError, match="newer Fraisier"):
             attempt(database_url)
+
+
+def test_the_newest_revision_is_the_one_that_databases_are_held_to() -> None:
+    assert ScriptDirectory.from_config(configuration()).get_current_head() == HEAD
 
 
 def test_all_kinds_are_tried() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
@@ -36,80 +35,25 @@ from fraisier.domain.worker import NewWorker
 from fraisier.store import SqlStore, clock, process
 from fraisier.store.tables import deployments, events, targets
 from support.fakes import make_target
+from support.queue_model import ENDS, HOLDING, MATTERS, SECOND, TARGETS, Asked, Clocks, Worker
+from support.records import migrated
 
 LEASE = 30.0
-SECOND = 1_000_000
-#: Thousands of transactions: no test here cuts the power.
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-TARGETS = ("production", "staging")
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # no test here cuts the power
 #: Which of the latest a rule is about; 0 is the newest.
 PICK = st.integers(0, 4)
-MATTERS = (
-    *("taken over", "late record", "late end", "a second end", "a dead command", "the same key"),
-    *("a claim without a lease", "renewed True", "renewed False", "superseded"),
-    "a success that was to be cancelled",
-)
-ENDS = (Status.SUCCESS, Status.FAILED, Status.ROLLED_BACK, Status.INTERRUPTED)
-HOLDING = (Status.INTERRUPTED, Status.ROLLBACK_FAILED)
-
-
-@dataclass
-class Worker:
-    """A process of the model: `seen` ones are known to be gone at once when they die."""
-
-    id: str
-    pid: int
-    until: int
-    seen: bool
-    dead: bool = False
-    left: bool = False
-
-
-@dataclass
-class Asked:
-    """A deployment of the model."""
-
-    id: str
-    target: str
-    accepted: int
-    created_at: int
-    owner: str | None
-    status: Status = Status.PENDING
-    fence: int = 0
-    wished: bool = False
-
-
-@dataclass
-class Clocks:
-    """The time since boot, which nobody sets, and the wall clock, both in microseconds."""
-
-    boot: int = 1_000 * SECOND
-    wall: int = 1_700_000_000 * SECOND
-    ticks: int = field(default=0)
-
-    def time_ns(self) -> int:
-        """Return the wall clock's time; no two are the same."""
-        self.ticks += 1
-        return (self.wall + self.ticks) * 1_000
-
-    def clock_gettime_ns(self, _clock: int) -> int:
-        """Return the time since boot."""
-        return self.boot * 1_000
-
-    CLOCK_BOOTTIME = 7
 
 
 class Queue(RuleBasedStateMachine):
     """What the store does, beside what it should."""
 
-    template: Path
     #: How often what matters was really tried, over all examples.
     tried: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="queue-", dir=MEMORY))
-        shutil.copy(self.template, self.folder / "records.db")
+        (self.folder / "records.db").write_bytes(migrated())
         self.clocks = Clocks()
         self.pid = 0
         self.gone: set[int] = set()
@@ -527,14 +471,23 @@ class Queue(RuleBasedStateMachine):
             assert kinds.count("deployment.completed") == int(one.status.terminal), "I2"
 
 
-def test_the_queue_does_what_the_model_says(tmp_path: Path) -> None:
-    Queue.template, Queue.tried = tmp_path / "template.db", Counter()
-    store = SqlStore.open(f"sqlite:///{Queue.template}")
-    store._engine.dispose()
+def test_the_queue_does_what_the_model_says() -> None:
+    tell(stories=25)
+
+
+@pytest.mark.slow
+@pytest.mark.cpu_seconds(150, reason="500 stories, each of fifty transactions")
+def test_the_queue_does_what_the_model_says_in_many_more_stories() -> None:
+    tell(stories=500)
+
+
+def tell(stories: int) -> None:
+    """Let so many stories happen, and make sure that they came to all that matters."""
+    Queue.tried = Counter()
     run_state_machine_as_test(
         Queue,
         settings=settings(
-            max_examples=90,
+            max_examples=stories,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,

@@ -23,7 +23,6 @@ from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.membership import Membership
 from fraisier.engine.queue import QueueWorker, Stop
 from fraisier.store import SqlStore
-from fraisier.store.migrate import migrate
 from fraisier.store.tables import deployments
 from support.fakes import Inventories, Repositories, ScriptedRunner, make_catalogue, make_target
 from support.target import until
@@ -82,7 +81,6 @@ class PassingRunner(ScriptedRunner):
 @pytest.fixture
 def store(database_url: str) -> SqlStore:
     """Return a store on an empty database of each kind."""
-    migrate(database_url)
     return SqlStore.open(database_url)
 
 

@@ -6,20 +6,16 @@ import itertools
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from fraisier.domain.deployment import (
     CancelAsked,
-    Deployment,
     HostRecord,
     IllegalMove,
     Placement,
@@ -31,17 +27,15 @@ from fraisier.domain.errors import (
     LeaseLost,
     Refused,
     StoreError,
-    TokenNotFound,
 )
 from fraisier.domain.event import Fact, Head
-from fraisier.domain.ports import DURATIONS, Filter, NewDeployment
-from fraisier.domain.token import Scope, Token
+from fraisier.domain.ports import DURATIONS, Filter
 from fraisier.domain.worker import NewWorker
 from fraisier.store import SqlStore, process
-from fraisier.store.database import HEAD, open_database
-from fraisier.store.migrate import configuration
+from fraisier.store.database import open_database
 from fraisier.store.tables import metadata
 from support.fakes import make_target
+from support.working import Working, ask, at_once, audited, begin
 
 
 @pytest.fixture
@@ -56,57 +50,6 @@ def store(url: str) -> Iterator[Working]:
     opened = Working(open_database(url))
     yield opened
     opened._engine.dispose()
-
-
-class Working(SqlStore):
-    """A store with a worker in it: `me` takes what it is not said who takes."""
-
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self.me = self.join(NewWorker("me", "serve", {}, 4), 30)
-
-    def begin(self, deployment_id: str) -> bool:
-        """Claim a deployment and say whether that was so."""
-        return self.claim(deployment_id, self.me) is not None
-
-    def next(self) -> Deployment | None:
-        """Claim the next one, whatever its target."""
-        return self.claim_next(self.me, lambda _target: True)
-
-
-def ask(store: Working, queued: bool = True, **more: Any) -> Deployment:
-    """Record a request for the one target; one that is not queued is the worker's own."""
-    target = make_target(**more.pop("target", {}))
-    values = {"kind": "deploy", "version": "v1", "requested_version": None, "strategy": "rolling"}
-    values |= {"triggered_by": "t", **more}
-    return store.request(NewDeployment(target=target, **values), None if queued else store.me)
-
-
-def begin(store: Working, **more: Any) -> Deployment:
-    """Record a request and start it."""
-    asked = ask(store, **more)
-    assert store.begin(asked.id)
-    return store.deployment(asked.id)
-
-
-def at_once(many: int, action: Callable[[int], Any]) -> list[Any]:
-    """Do something in so many threads that begin together; return what each got."""
-    barrier = threading.Barrier(many)
-
-    def one(number: int) -> Any:
-        barrier.wait()
-        return action(number)
-
-    with ThreadPoolExecutor(many) as pool:
-        return list(pool.map(one, range(many)))
-
-
-def audited(store: Working) -> list[tuple[str, str, str]]:
-    """Return who did what to what, in order, besides asking for deployments."""
-    noted = "SELECT actor, action, subject FROM audit WHERE action <> 'deploy' ORDER BY at, id"
-    query = text(noted)
-    with store._transaction(reading=True) as connection:
-        return [tuple(row) for row in connection.execute(query)]
 
 
 def test_a_version_is_recorded_once_it_is_known(store: Working) -> None:
@@ -212,20 +155,6 @@ def test_fifty_requests_with_one_key_at_once_are_one_deployment(store: Working) 
     ids = at_once(50, lambda _: ask(store, idempotency_key="k", fingerprint="f").id)
     assert len(set(ids)) == 1
     assert store.count(Filter()) == 1
-
-
-def test_fifty_requests_at_once_are_carried_out_in_the_order_they_were_accepted(
-    store: Working,
-) -> None:
-    at_once(50, lambda _: ask(store))
-    accepted = [deployment.id for deployment in reversed(store.deployments(Filter(limit=50)))]
-    done = []
-    while (claimed := store.next()) is not None:
-        assert store.next() is None, "one attempt per target"
-        store.finish(claimed, Status.SUCCESS, "")
-        done.append(claimed.id)
-    assert done == accepted
-    assert len(set(done)) == 50
 
 
 def test_fifty_claims_at_once_start_each_queued_deployment_once(store: Working) -> None:
@@ -508,27 +437,6 @@ def test_what_has_ended_is_counted_by_its_labels(store: Working) -> None:
     assert found["staging", "cancelled"].begun == 0, "it never began, so it took no time"
 
 
-def test_a_token_is_found_by_its_digest_until_it_is_revoked(store: Working) -> None:
-    token = Token("tok_1", "ci", Scope.DEPLOY, 1, "cli:me", expires_at=5)
-    store.add_token(token, "digest")
-    assert store.find_token("digest") == token
-    assert store.find_token("other") is None
-    store.used_token(token.id)
-    used = store.find_token("digest")
-    assert used is not None
-    assert used.last_used_at is not None
-    assert store.revoke_token(token.id, "cli:you").revoked_at is not None
-    assert [found.id for found in store.tokens()] == ["tok_1"]
-    assert audited(store) == [
-        ("cli:me", "token.create", "tok_1"),
-        ("cli:you", "token.revoke", "tok_1"),
-    ]
-    with pytest.raises(Refused, match="already"):
-        store.revoke_token(token.id, "cli:you")
-    with pytest.raises(TokenNotFound):
-        store.revoke_token("tok_2", "cli:you")
-
-
 def test_an_unlock_is_audited(store: Working) -> None:
     asked = begin(store)
     store.finish(asked, Status.INTERRUPTED, "")
@@ -548,12 +456,11 @@ def test_the_installation_keeps_its_id(store: Working, url: str) -> None:
     assert store.installation() == SqlStore.open(url).installation() != "None"
 
 
-def test_the_migrations_make_exactly_the_tables_and_head_is_their_head(url: str) -> None:
+def test_the_migrations_make_exactly_the_tables(url: str) -> None:
     engine = open_database(url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, metadata) == []
-    assert ScriptDirectory.from_config(configuration()).get_current_head() == HEAD
 
 
 def test_every_commit_is_on_the_disk_before_it_is_told(tmp_path: Path) -> None:  # I1
@@ -571,14 +478,6 @@ def test_a_file_that_is_no_database_is_an_error_with_a_way_out(tmp_path: Path) -
         SqlStore.open(f"sqlite:///{tmp_path / 'missing' / 'x.db'}")
 
 
-def test_a_database_of_a_newer_fraisier_is_refused(url: str) -> None:
-    engine = open_database(url)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreError, match="newer Fraisier"):
-        open_database(url)
-
-
 def test_the_heads_of_many_logs_are_told_at_once(store: Working) -> None:
     waits, runs = ask(store), begin(store, target={"fraise": "other"})
     store.record(runs, [Fact("log.line")] * 3)
@@ -589,14 +488,3 @@ def test_the_heads_of_many_logs_are_told_at_once(store: Working) -> None:
     after = store.heads([runs.id])[runs.id]
     assert (after.ended, after.sequence) == (True, store.events(runs.id)[-1].sequence)
     assert store.heads([]) == {}
-
-
-def test_tokens_are_found_by_their_ids(store: Working) -> None:
-    made = [Token(f"tok_{number}", "ci", Scope.READ, 1, "cli:me") for number in range(3)]
-    for token in made:
-        store.add_token(token, f"digest {token.id}")
-    assert sorted(store.tokens_of(["tok_0", "tok_2", "tok_9"]), key=lambda each: each.id) == [
-        made[0],
-        made[2],
-    ]
-    assert store.tokens_of([]) == []

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from fraisier.lab import Lab
-from support.controller import DEBIAN_PYTHON, Controller, debian, download
+from support.controller import DEBIAN_PYTHON, Controller, build, debian, download
 from support.gates import Gates
 from support.interpreters import interpreters
 from support.tree import COLLECTION, TOP
@@ -26,36 +24,42 @@ def gates(tmp_path_factory: pytest.TempPathFactory) -> Gates:
 @pytest.fixture(scope="session")
 def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the collection as Galaxy would have it."""
-    folder = tmp_path_factory.mktemp("tarball")
-    galaxy = Path(sys.executable).with_name("ansible-galaxy")
-    argv = [galaxy, "collection", "build", COLLECTION, "--output-path", folder]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (built,) = folder.glob("fraisier-deploy-*.tar.gz")
-    return built
+    return build(COLLECTION, tmp_path_factory.mktemp("tarball"))
 
 
-@pytest.fixture(scope="session", params=["oldest", "newest"])
+#: The oldest is the one that Fraisier depends on.
+CORES = ("oldest", pytest.param("newest", marks=pytest.mark.slow))
+
+
+@pytest.fixture(scope="session", params=CORES)
 def controller(
-    request: pytest.FixtureRequest,
-    tarball: Path,
-    lab: Lab,
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, tarball: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Controller]:
-    """Return plain Ansible with the collection, once for each ansible-core it is made for.
-
-    The newest needs Python 3.12: one that this machine has, or else that of Debian 13.
-    """
-    constraints, found = {
-        "oldest": ("constraints.txt", {sys.version_info.minor: Path(sys.executable)}),
-        "newest": ("constraints-newest.txt", interpreters(12, 14)),
-    }[request.param]
-    minor = max(found, default=DEBIAN_PYTHON)
-    python = str(found.get(minor, f"python3.{minor}"))
+    """Return plain Ansible with the collection, once for each ansible-core it is made for."""
+    folder = tmp_path_factory.mktemp("controller")
+    if request.param == "oldest":
+        plain = Controller(folder)
+        plain.link()
+        plain.add(tarball)
+        yield plain
+        return
     wheels = tmp_path_factory.mktemp("wheels")
-    download(TOP / constraints, minor, wheels)
-    place = debian(tmp_path_factory.getbasetemp(), lab.folder)
+    with newest(folder, wheels, request.getfixturevalue("lab")) as plain:
+        plain.add(tarball)
+        yield plain
+
+
+@contextmanager
+def newest(folder: Path, wheels: Path, lab: Lab) -> Iterator[Controller]:
+    """Yield the newest ansible-core in an empty environment.
+
+    It needs Python 3.12: one that this machine has, or else that of Debian 13.
+    """
+    found = interpreters(12, 14)
+    minor = max(found, default=DEBIAN_PYTHON)
+    download(TOP / "constraints-newest.txt", minor, wheels)
+    place = debian(folder.parent, lab.folder)
     with nullcontext("") if found else place as container:
-        plain = Controller(tmp_path_factory.mktemp("controller"), container)
-        plain.furnish(python, wheels, tarball)
+        plain = Controller(folder, container)
+        plain.install(str(found.get(minor, f"python3.{minor}")), wheels)
         yield plain

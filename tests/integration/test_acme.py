@@ -9,10 +9,13 @@ import base64
 import ssl
 from pathlib import Path
 
+import pytest
+
 from support import acme
 from support.target import Target, until
 
-NAME, UNIT = "api.example.com", "fraisier-acme@my_api.production.service"
+NAME, OTHER = "api.example.com", "www.example.com"
+UNIT = "fraisier-acme@my_api.production.service"
 DIRECTORY = "http://127.0.0.1:14000/directory"
 PROXY = {"host": NAME, "app_port": 9000, "health_path": "/health"}
 
@@ -44,7 +47,10 @@ def shown(target: Target) -> str:
     return ssl.PEM_cert_to_DER_cert(pem + "\n").decode("latin-1")
 
 
-def test_a_proxy_gets_its_certificate_and_renews_it(target: Target) -> None:
+@pytest.mark.cpu_seconds(50, reason="two real setups with certbot on one host, and a deployment")
+def test_a_proxy_gets_its_certificate_renews_it_and_gets_another_by_a_deployment(
+    target: Target,
+) -> None:
     host = target.hosts[0]
     tls = {"acme": {"directory": DIRECTORY, "email": "ops@example.com"}}
     own = {"hostname": host.address, "username": "deploy", "ssh_key_path": str(target.lab.key)}
@@ -73,23 +79,22 @@ def test_a_proxy_gets_its_certificate_and_renews_it(target: Target) -> None:
 
         target.inside(host, "systemctl start fraisier-acme@all.service")
         assert shown(target) != first, "one that ends in 20 days is due"
+
+        check_first_deployment(target)
     finally:
         end_authority(target)
 
 
-def test_the_first_deployment_gets_the_certificate_of_a_proxy_on_the_services_host(
-    target: Target,
-) -> None:
+def check_first_deployment(target: Target) -> None:
+    """Deploy behind a proxy on the service's own host: that gets the certificate of a new name."""
     host = target.hosts[0]
-    target.configure({"proxy": {**PROXY, "tls": {"acme": {"directory": DIRECTORY}}}})
+    proxy = {**PROXY, "host": OTHER, "tls": {"acme": {"directory": DIRECTORY}}}
+    target.configure({"proxy": proxy})
+    assert OTHER not in shown(target)
     target.repository.commit("good")
-    try:
-        challenges_at(target, 80)
-        begin_authority(target)
-        assert target.fraisier("setup", "my_api", "production", "--yes").code == 0
-        deployed = target.fraisier("deploy", "my_api", "production")
-        assert deployed.code == 0, deployed
-        until(lambda: "Test authority" in shown(target), 60)
-        assert target.inside(host, f"systemctl show -p Result --value {UNIT}") == "success"
-    finally:
-        end_authority(target)
+    deployed = target.deploy()
+    assert deployed.code == 0, deployed
+    until(lambda: OTHER in shown(target), 60)
+    assert "Test authority" in shown(target)
+    until(lambda: target.inside(host, f"systemctl is-active {UNIT} || true") == "inactive", 60)
+    assert target.inside(host, f"systemctl show -p Result --value {UNIT}") == "success"

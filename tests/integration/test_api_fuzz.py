@@ -15,13 +15,15 @@ import pytest
 import yaml
 
 from support.command import Fraisier
+from support.databases import KINDS
 from support.repository import Repository
 from support.server import Server, free_port, serving
 
-#: What is run after one another. The first ends by itself, with every operation asked: a limit of
-#: time would leave out the last on a slow machine. The second goes on until its time is spent.
-EACH = "examples,coverage,fuzzing"
-PHASES = {EACH: "--max-examples=3", "stateful": "--max-time=15"}
+#: What is run after one another. What ends by itself has asked every operation: a limit of time
+#: would leave out the last on a slow machine. The last of the long ones goes on until its time is
+#: spent.
+SHORT = {"examples,fuzzing": "--max-examples=2"}
+LONG = {"examples,coverage,fuzzing": "--max-examples=3", "stateful": "--max-time=15"}
 #: The same each time: what a change breaks is told to who made it, not to somebody else by luck.
 SEED = 20261128
 #: When a run is taken for one that hangs.
@@ -59,17 +61,33 @@ def project(tmp_path: Path, database_url: str) -> Fraisier:
     return fraisier
 
 
+@pytest.mark.cpu_seconds(60, reason="schemathesis asks every operation with its own data")
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_few_requests_to_each_operation_do_not_break_the_server(project: Fraisier) -> None:
+    check(project, SHORT)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(LIMIT_SECONDS)
+@pytest.mark.cpu_seconds(600, reason="schemathesis asks every operation hundreds of times")
+@pytest.mark.parametrize("database_kind", KINDS)
 def test_no_request_breaks_the_server_or_what_it_says_of_itself(project: Fraisier) -> None:
+    check(project, LONG)
+
+
+def check(project: Fraisier, phases: dict[str, str]) -> None:
+    """Fuzz a server: it lives, it told the truth of itself, and every operation was asked."""
     with serving(project, "--without-worker") as server:
-        runs = {phases: fuzz(server, phases, bound) for phases, bound in PHASES.items()}
+        runs = {each: fuzz(server, each, bound) for each, bound in phases.items()}
         assert server.answers(), "it lives"
         said = server.log.read_text()
     assert "Traceback" not in said, said[-5000:]
-    for phases, done in runs.items():
+    for each, done in runs.items():
         assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
-        assert "No tests were run" not in done.stdout, f"{phases}: {done.stdout}"
-    asked = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)", runs[EACH].stdout)
-    assert asked is not None, runs[EACH].stdout
+        assert "No tests were run" not in done.stdout, f"{each}: {done.stdout}"
+    first = next(iter(runs.values())).stdout
+    asked = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)", first)
+    assert asked is not None, first
     assert asked[1] == asked[2] == asked[3], f"every operation is asked: {asked[0]}"
 
 

@@ -49,9 +49,21 @@ def container_ids(lab: Lab) -> list[str]:
     return [docker("inspect", "--format", "{{.Id}}", host.container) for host in lab.hosts]
 
 
-def test_hosts_run_systemd_and_let_the_lab_key_in(name: str) -> None:
+def test_a_lab_from_its_first_start_to_its_end(name: str, tmp_path: Path) -> None:
+    """Each part leaves two hosts that run."""
     lab = labs.up(name, 2)
-    assert [host.name for host in lab.hosts] == [f"{name}-1", f"{name}-2"]
+    check_hosts_run_systemd_and_let_the_lab_key_in(lab)
+    check_a_repository_has_the_same_path_here_and_on_the_host(lab)
+    check_a_service_on_a_host_answers_on_the_hosts_address(lab)
+    check_nobody_gets_in_without_the_labs_key_and_the_pinned_host_key(lab, tmp_path)
+    check_up_again_changes_nothing(lab)
+    check_a_failed_unit_is_named_and_does_not_stop_the_lab(lab)
+    check_a_stopped_host_comes_back_as_it_was_and_a_missing_one_is_made_anew(lab)
+    check_down_removes_the_hosts_and_the_folder(lab)
+
+
+def check_hosts_run_systemd_and_let_the_lab_key_in(lab: Lab) -> None:
+    assert [host.name for host in lab.hosts] == [f"{lab.name}-1", f"{lab.name}-2"]
     machine_ids = set()
     for host in lab.hosts:
         done = ssh(lab, host, "sudo -n id -u && hostname && cat /proc/1/comm /etc/machine-id")
@@ -63,11 +75,10 @@ def test_hosts_run_systemd_and_let_the_lab_key_in(name: str) -> None:
     assert len({line.split()[2] for line in lab.known_hosts.read_text().splitlines()}) == 2
 
 
-def test_nobody_gets_in_without_the_labs_key_and_the_pinned_host_key(
-    name: str, tmp_path: Path
+def check_nobody_gets_in_without_the_labs_key_and_the_pinned_host_key(
+    lab: Lab, tmp_path: Path
 ) -> None:
-    lab = labs.up(name, 1)
-    (host,) = lab.hosts
+    host, known_hosts = lab.hosts[0], lab.known_hosts.read_text()
     stranger = tmp_path / "stranger"
     subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger), check=True)
     key, public = lab.key.read_text(), stranger.with_suffix(".pub").read_text()
@@ -76,10 +87,11 @@ def test_nobody_gets_in_without_the_labs_key_and_the_pinned_host_key(
     lab.key.write_text(key)
     lab.known_hosts.write_text(f"{host.address} {' '.join(public.split()[:2])}\n")
     assert "Host key verification failed" in ssh(lab, host, "true").stderr
+    lab.known_hosts.write_text(known_hosts)
+    assert ssh(lab, host, "true").returncode == 0
 
 
-def test_a_repository_has_the_same_path_here_and_on_the_host(name: str) -> None:
-    lab = labs.up(name, 1)
+def check_a_repository_has_the_same_path_here_and_on_the_host(lab: Lab) -> None:
     repository = lab.git / "service.git"
     subprocess.run(("git", "init", "--quiet", "--bare", str(repository)), check=True)
     as_app = ("sudo", "-n", "-u", "app", "git", "ls-remote", str(repository))
@@ -87,27 +99,13 @@ def test_a_repository_has_the_same_path_here_and_on_the_host(name: str) -> None:
     assert "Read-only" in ssh(lab, lab.hosts[0], "sudo", "-n", "touch", f"{lab.git}/x").stderr
 
 
-def test_a_service_on_a_host_answers_on_the_hosts_address(name: str) -> None:
-    lab = labs.up(name, 1)
-    (host,) = lab.hosts
-    ssh(
-        lab,
-        host,
-        "sudo -n systemd-run --uid=app --working-directory=/tmp python3 -m http.server 8000",
-    )
-    url = f"http://{host.address}:8000/"
+def check_a_service_on_a_host_answers_on_the_hosts_address(lab: Lab) -> None:
+    host = lab.hosts[0]
+    serve = "systemd-run --uid=app --working-directory=/tmp python3 -m http.server 8000"
+    ssh(lab, host, f"sudo -n {serve}")
+    patient = ("--retry", "60", "--retry-all-errors", "--retry-delay", "1")
     fetched = subprocess.run(
-        (
-            "curl",
-            "--silent",
-            "--fail",
-            "--retry",
-            "20",
-            "--retry-all-errors",
-            "--retry-delay",
-            "1",
-            url,
-        ),
+        ("curl", "--silent", "--fail", *patient, f"http://{host.address}:8000/"),
         check=False,
         capture_output=True,
         text=True,
@@ -115,50 +113,53 @@ def test_a_service_on_a_host_answers_on_the_hosts_address(name: str) -> None:
     assert "Directory listing" in fetched.stdout, fetched.stderr
 
 
-def test_up_again_changes_nothing(name: str) -> None:
-    first = labs.up(name, 2)
+def check_up_again_changes_nothing(first: Lab) -> None:
     ids = container_ids(first)
     files = {path: path.stat().st_ino for path in first.folder.iterdir()}
-    second = labs.up(name, 2)
+    second = labs.up(first.name, 2)
     assert second == first
     assert container_ids(second) == ids
     assert {path: path.stat().st_ino for path in second.folder.iterdir()} == files
 
 
-def test_a_stopped_host_comes_back_as_it_was_and_a_missing_one_is_made_anew(name: str) -> None:
-    first = labs.up(name, 2)
+def check_a_failed_unit_is_named_and_does_not_stop_the_lab(lab: Lab) -> None:
+    said: list[str] = []
+    container = lab.hosts[0].container
+    docker("exec", container, "sh", "-c", "systemd-run --wait --unit=broken false || :")
+    assert labs.up(lab.name, 2, say=said.append) == lab
+    others = [line for line in said if not line.startswith("another lab command is running")]
+    assert others == [f"{lab.name}-1 is up, but these units failed: broken.service"]
+
+
+def check_a_stopped_host_comes_back_as_it_was_and_a_missing_one_is_made_anew(first: Lab) -> None:
     docker("exec", first.hosts[0].container, "touch", "/etc/was-here")
     docker("stop", first.hosts[0].container)
     docker("rm", "--force", first.hosts[1].container)
-    second = labs.up(name, 2)
+    second = labs.up(first.name, 2)
     assert second == first
     assert ssh(second, second.hosts[0], "test -e /etc/was-here").returncode == 0
     assert ssh(second, second.hosts[1], "true").returncode == 0
 
 
-def test_a_failed_unit_is_named_and_does_not_stop_the_lab(name: str) -> None:
-    lab = labs.up(name, 1)
-    said: list[str] = []
-    docker(
-        "exec", lab.hosts[0].container, "sh", "-c", "systemd-run --wait --unit=broken false || :"
-    )
-    assert labs.up(name, 1, say=said.append) == lab
-    assert said == [f"{name}-1 is up, but these units failed: broken.service"]
+def check_down_removes_the_hosts_and_the_folder(lab: Lab) -> None:
+    assert labs.down(lab.name) is True
+    assert not lab.folder.exists()
+    assert lab.name not in {each.name for each in labs.status()}
+    assert docker("ps", "--all", "--quiet", "--filter", f"label=fraisier.lab={lab.name}") == ""
+    assert labs.down(lab.name) is False
 
 
-def test_two_labs_started_at_once_share_no_address(name: str, other_name: str) -> None:
-    with ThreadPoolExecutor(2) as pool:
-        one, two = pool.map(lambda each: labs.up(each, 2), (name, other_name))
-    addresses = [host.address for host in (*one.hosts, *two.hosts)]
-    assert len(set(addresses)) == 4
-    listed = {lab.name: lab for lab in labs.status()}
-    assert (listed[name], listed[other_name]) == (one, two)
-
-
-def test_reclaiming_an_address_takes_it_from_the_other_lab_alone(
-    name: str, other_name: str
+def test_labs_share_no_address_and_one_can_take_another_ones(
+    name: str, other_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loser = labs.up(other_name, 2)
+    sizes = {name: 1, other_name: 2}
+    with ThreadPoolExecutor(2) as pool:
+        one, loser = pool.map(lambda each: labs.up(each, sizes[each]), sizes)
+    assert len({host.address for host in (*one.hosts, *loser.hosts)}) == 3
+    listed = {lab.name: lab for lab in labs.status()}
+    assert (listed[name], listed[other_name]) == (one, loser), "started at once"
+
+    labs.down(name)
     wanted = loser.hosts[0].address
     with pytest.raises(LabError, match=f'belongs to the lab "{other_name}"'):
         labs.up(name, 1, addresses=(wanted,))
@@ -167,25 +168,11 @@ def test_reclaiming_an_address_takes_it_from_the_other_lab_alone(
     assert wanted not in loser.config.read_text()
     assert ssh(loser, loser.hosts[1], "true").returncode == 0
 
-
-def test_a_lab_whose_key_is_gone_is_made_anew(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = labs.up(name, 1)
-    first.key.unlink()
+    winner.key.unlink()
     monkeypatch.setenv("FRAISIER_LAB_HOME", str(tmp_path / "elsewhere"))
-    second = labs.up(name, 1)
-    assert second.folder == tmp_path / "elsewhere" / name
-    assert ssh(second, second.hosts[0], "true").returncode == 0
-
-
-def test_down_removes_the_hosts_and_the_folder(name: str) -> None:
-    lab = labs.up(name, 2)
-    assert labs.down(name) is True
-    assert not lab.folder.exists()
-    assert name not in {each.name for each in labs.status()}
-    assert docker("ps", "--all", "--quiet", "--filter", f"label=fraisier.lab={name}") == ""
-    assert labs.down(name) is False
+    anew = labs.up(name, 1)
+    assert anew.folder == tmp_path / "elsewhere" / name
+    assert ssh(anew, anew.hosts[0], "true").returncode == 0, "a lab whose key is gone is made anew"
 
 
 def test_where_port_22_is_taken_ssh_is_pinned_and_answers_on_2222(

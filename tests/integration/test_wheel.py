@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,10 +17,12 @@ import yaml
 
 from fraisier import __version__
 from support.command import Fraisier
-from support.gates import Gates
+from support.environments import linked, required
 from support.target import Target
 from support.tree import COLLECTION, TOP, files_of
 
+#: The download and installation of every dependency.
+SLOW = (pytest.mark.slow, pytest.mark.timeout(900))
 SHIPPED = "ansible_collections/fraisier/deploy"
 
 
@@ -40,27 +43,38 @@ class Installed(Fraisier):
 
 
 @pytest.fixture(scope="module")
-def built(gates: Gates, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the source distribution, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("built")
-    build = ("python", "-m", "build", "--no-isolation", "--outdir", str(folder), str(TOP))
-    done = gates(*build, cwd=folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", folder, TOP],
+        env={**os.environ, "PIP_CONSTRAINT": str(TOP / "constraints-gates.txt")},
+        cwd=folder, capture_output=True, text=True,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
 
-@pytest.fixture(scope="module")
-def environment(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an environment that has the wheel and what it depends on."""
+@pytest.fixture(scope="module", params=["linked", pytest.param("installed", marks=SLOW)])
+def environment(
+    request: pytest.FixtureRequest, built: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return an environment that has the wheel and what it depends on.
+
+    That is linked from this environment, or installed as the wheel's requirements have it.
+    """
     folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    done = subprocess.run(
-        [
-            *(folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("--constraint", TOP / "constraints.txt", next(built.glob("*.whl"))),
-        ],
-        cwd=folder, capture_output=True, text=True,
-    )  # fmt: skip
+    options = ["--quiet", "--disable-pip-version-check"]
+    if request.param == "linked":
+        linked(folder, *required("fraisier"))
+        options += ["--no-deps", "--no-compile"]
+    else:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        options += ["--constraint", str(TOP / "constraints.txt")]
+    python = str(folder / "bin/python")
+    install = [sys.executable, "-m", "pip", "--python", python, "install", *options]
+    wheel = next(built.glob("*.whl"))
+    done = subprocess.run([*install, wheel], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -96,7 +110,9 @@ def test_the_installed_command_begins_a_project_and_deploys(
     empty.mkdir()
     fraisier = Installed(empty, environment_folder=environment)
     assert __version__ in fraisier("--version").out
-    assert Path(fraisier("collection", "path").out.strip(), SHIPPED).is_relative_to(environment)
+    collections = Path(fraisier("collection", "path").out.strip())
+    assert (collections / SHIPPED).is_relative_to(environment)
+    assert_it_is_documented(environment, collections)
     begun = fraisier("config", "init")
     assert begun.code == 0, begun.said
     assert fraisier("config", "validate").code == 0
@@ -108,3 +124,17 @@ def test_the_installed_command_begins_a_project_and_deploys(
     target.repository.commit("http500")
     assert fraisier("deploy", "my_api", "production").code == 5
     assert target.served(target.hosts[0]) == good
+
+
+def assert_it_is_documented(environment: Path, collections: Path) -> None:
+    """`ansible-doc` of the environment describes a module of the collection in it."""
+    done = subprocess.run(
+        [environment / "bin/ansible-doc", "--json", "fraisier.deploy.release"],
+        env={"PATH": os.defpath, "HOME": str(environment), "LANG": "C.UTF-8",
+             "ANSIBLE_COLLECTIONS_PATH": str(collections)},
+        cwd=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    page = json.loads(done.stdout)["fraisier.deploy.release"]["doc"]
+    assert page["collection"] == "fraisier.deploy"
+    assert Path(page["filename"]).is_relative_to(environment)

@@ -31,8 +31,8 @@ def seen(project: Fraisier) -> dict[str, dict[str, object]]:
 
 def test_it_says_who_it_is_is_seen_and_leaves(project: Fraisier) -> None:
     options = ("--label", "region=eu", "--concurrency", "2")
-    with working(project, "mine", *options) as worker:
-        until(lambda: seen(project), 30)
+    with working(project, "mine", *options, executed=True) as worker:
+        until(lambda: seen(project), 60)
         assert set(seen(project)) == {"mine"}
         mine = seen(project)["mine"]
         assert (mine["kind"], mine["labels"], mine["at_once"]) == ("worker", {"region": "eu"}, 2)
@@ -47,7 +47,7 @@ def test_it_says_who_it_is_is_seen_and_leaves(project: Fraisier) -> None:
 
 def test_a_worker_that_is_killed_is_not_among_those_who_live(project: Fraisier) -> None:
     with working(project, "mine") as worker:
-        until(lambda: seen(project), 30)
+        until(lambda: seen(project), 60)
         worker.kill()
         assert seen(project) == {}
 

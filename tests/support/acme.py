@@ -69,7 +69,7 @@ class Authority:
         self._server.daemon_threads = True
         self.url = f"http://{address}:{self._server.server_address[1]}"
         self.directory = f"{self.url}/directory"
-        self.thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
     def stop(self) -> None:

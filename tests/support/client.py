@@ -51,6 +51,11 @@ class Story:
         found = self.versions(since, until)
         return 100.0 * found[version] / max(1, sum(found.values()))
 
+    def settled_on(self, version: str) -> bool:
+        """Say whether the last 20 requests were all answered by a version."""
+        last = sorted(self.answers, key=lambda answer: answer.at)[-20:]
+        return len(last) == 20 and all(answer.version == version for answer in last)
+
     def step(
         self, version: str, weight: float, tolerance: float, seconds: float, since: float = 0.0
     ) -> float | None:

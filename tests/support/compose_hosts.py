@@ -4,29 +4,57 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from fraisier.lab import Lab, LabHost, exec_in
+from fraisier.lab import Lab, LabHost
 from support.command import Fraisier, Result
-from support.compose import APP
+from support.compose import APP, docker
+from support.host_pool import HostPool
+from support.inside import exec_in
 
 BASE = "fraisier-test-base:1"
 STATE = "/var/lib/fraisier/compose"
 PORT = 8000
-#: Enough of a host for Python and a shell, as an image of its own engine.
-IMPORT = (
-    "docker image inspect {base} >/dev/null 2>&1 || tar -C / -c --exclude='usr/bin/docker*' "
-    "--exclude='usr/bin/containerd*' --exclude=usr/bin/ctr --exclude='usr/bin/git*' "
-    "bin lib lib64 usr/bin usr/lib/python3 usr/lib/python3.11 usr/lib/x86_64-linux-gnu usr/lib64 "
-    "etc/passwd etc/group etc/ld.so.cache etc/alternatives"
-    " | docker import -c 'ENV PATH=/usr/bin:/bin' - {base}"
+#: Python, a shell and what they load, taken from the host, as an image of its own engine. It is a
+#: tenth of the host, and an engine that imports it reads and writes all of it.
+IMPORT = """
+docker image inspect {base} >/dev/null 2>&1 && exit
+cd /
+programs="usr/bin/python3 bin/sh usr/bin/cat usr/bin/sleep usr/bin/true"
+modules=usr/lib/python3.11
+libraries=$(ldd $programs $modules/lib-dynload/*.so | awk '$2 == "=>" {{print substr($3, 2)}}')
+tar -ch --hard-dereference --exclude=__pycache__ $programs $(echo "$libraries" | sort -u) \
+  lib64/ld-linux-x86-64.so.2 $modules etc/passwd etc/group |
+  docker import -c 'ENV PATH=/usr/bin:/bin' - {base}
+"""
+#: What `fraisier setup` makes of a host, as it is before any service has a backend there.
+PROXY_FILES = "etc/fraisier-proxy var/lib/fraisier/proxy etc/systemd/system/fraisier-proxy.service"
+START_PROXY = (
+    "systemctl enable --now fraisier-proxy"
+    " || { journalctl --unit fraisier-proxy --lines 30 --no-pager; exit 1; }"
 )
+WIPE = f"""
+docker ps -aq | xargs -r docker rm -f >/dev/null
+docker volume ls -q | xargs -r docker volume rm >/dev/null
+docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep -v {BASE} \
+  | xargs -r docker rmi -f >/dev/null
+docker network prune -f >/dev/null
+rm -rf {STATE} /var/lib/fraisier/ports* /var/lib/fraisier/backups
+if [ -d /etc/fraisier-proxy ]; then
+  systemctl disable --now fraisier-proxy 2>/dev/null
+  cd / && rm -rf {PROXY_FILES}
+fi
+systemctl daemon-reload
+"""
 APP_FILE = (
     f"FROM {BASE}\n"
     "COPY app.py version behaviour /app/\n"
@@ -40,20 +68,38 @@ def give_base_image(host: LabHost) -> None:
 
 
 def give_proxy(hosts: Hosts) -> None:
-    """Prepare the proxy of each host, as a user does."""
+    """Prepare the proxies: as a user does the first time, then by the files that came of that."""
+    saved = hosts.lab.git / "proxy.tar"  # at the same path here and on all hosts
+    proxies = [hosts.front] if hosts.front else [*hosts.hosts]
+    if saved.exists():
+        for host in proxies:
+            hosts.inside(host, f"tar -C / -x -f {saved} && systemctl daemon-reload")
+            hosts.inside(host, START_PROXY)
+        return
     done = hosts.run("setup", "my_api", "production", "--yes")
     assert done.code == 0, done.said
+    hosts.inside(proxies[0], "mkdir -p /var/lib/fraisier/proxy")
+    empty = f"tar -C / -c -f /var/lib/fraisier-proxy.tar --exclude='[1-9]?-*.cfg' {PROXY_FILES}"
+    hosts.inside(proxies[0], empty)
+    new = saved.with_suffix(f".{os.getpid()}")
+    docker("cp", f"{proxies[0].container}:/var/lib/fraisier-proxy.tar", str(new))
+    new.rename(saved)
 
 
 @dataclass
 class Hosts:
-    """`my_api production`: one service `api` beside `db`, built on each of some hosts."""
+    """`my_api production`: one service `api` beside `db`, built on each of some hosts.
+
+    `front` is the host of a proxy that is on none of them.
+    """
 
     lab: Lab
     hosts: Sequence[LabHost]
     folder: Path
     name: str = "shop"
+    front: LabHost | None = None
     fraisier: Fraisier = field(init=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
         self.fraisier = Fraisier(self.folder)
@@ -68,6 +114,12 @@ class Hosts:
         """Write the sources of a version that behaves so."""
         (self.folder / "version").write_text(version)
         (self.folder / "behaviour").write_text(behaviour)
+
+    def new_version(self, behaviour: str = "good") -> str:
+        """Write the sources of a version that was never there before; return its name."""
+        version = f"v{next(self._numbers)}"
+        self.write(version, behaviour)
+        return version
 
     def compose(self, **api: Any) -> None:
         """Write the Compose file; arguments replace parts of the service, None removes them."""
@@ -163,16 +215,21 @@ class Hosts:
         return dict(line.split() for line in said.splitlines())
 
     def wipe(self) -> None:
-        """Remove everything of it from the hosts; the base image stays."""
-        for host in self.hosts:
-            self.inside(
-                host,
-                "docker ps -aq | xargs -r docker rm -f >/dev/null; "
-                "docker volume ls -q | xargs -r docker volume rm >/dev/null; "
-                f"docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep -v {BASE} "
-                "| xargs -r docker rmi -f >/dev/null; "
-                f"rm -rf {STATE}; docker network prune -f >/dev/null; true",
-            )
+        """Remove everything of it from the hosts; the base image and a proxy without work stay."""
+        for host in (*self.hosts, *([self.front] if self.front else [])):
+            self.inside(host, WIPE)
+
+
+@contextmanager
+def leased(pool: HostPool, count: int, folder: Path, name: str = "shop") -> Iterator[Hosts]:
+    """Lease hosts for a project; everything of it is removed from them afterwards."""
+    folder.mkdir(exist_ok=True)
+    with pool.lease(count) as chosen:
+        hosts = Hosts(pool.lab, chosen, folder, name)
+        try:
+            yield hosts
+        finally:
+            hosts.wipe()
 
 
 def asked(address: str, port: int = PORT) -> dict[str, Any] | None:

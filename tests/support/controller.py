@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fraisier.lab import engine, image
 from fraisier.lab.recipe import Recipe
+from support.environments import linked, required
 
 #: Debian 13, for a machine that has no Python new enough; its Python is 3.13.
 DEBIAN = Recipe(suite="trixie")
@@ -52,14 +53,30 @@ class Controller:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def furnish(self, python: str, wheels: Path, tarball: Path) -> None:
-        """Make the environment with this Python, ansible-core from `wheels`, and the collection."""
-        here = self.folder
-        self.must(python, "-m", "venv", f"{here}/venv", cwd=here)
+    def link(self) -> None:
+        """Make the environment with the ansible-core that these tests have."""
+        linked(self.folder / "venv", "ansible-core", *required("ansible-core"))
+
+    def install(self, python: str, wheels: Path) -> None:
+        """Make the environment with this Python and ansible-core from `wheels`."""
+        self.must(python, "-m", "venv", f"{self.folder}/venv", cwd=self.folder)
         offline = ("--no-index", "--find-links", str(wheels), "--disable-pip-version-check")
-        self.must("pip", "install", "--quiet", *offline, "ansible-core", cwd=here)
-        to = ("--collections-path", f"{here}/collections", "--offline")
-        self.must("ansible-galaxy", "collection", "install", str(tarball), *to, cwd=here)
+        self.must("pip", "install", "--quiet", *offline, "ansible-core", cwd=self.folder)
+
+    def add(self, tarball: Path) -> None:
+        """Install the collection from its tarball."""
+        to = ("--collections-path", f"{self.folder}/collections", "--offline")
+        self.must("ansible-galaxy", "collection", "install", str(tarball), *to, cwd=self.folder)
+
+
+def build(collection: Path, to: Path) -> Path:
+    """Build the tarball of a collection as Galaxy would have it; return it."""
+    galaxy = Path(sys.executable).with_name("ansible-galaxy")
+    argv = [galaxy, "collection", "build", collection, "--output-path", to]
+    done = subprocess.run(argv, cwd=to, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (built,) = to.glob("*.tar.gz")
+    return built
 
 
 def download(constraints: Path, minor: int, to: Path) -> None:

@@ -2,7 +2,7 @@
 
 Most of what a short command takes is loading Python modules, and the tests run thousands of them.
 Here each is a process with a folder, an environment, pipes and an exit code of its own, but made by
-a fork and not by an exec. What tests start in the background, and what documents say, is executed.
+a fork and not by an exec. What documents say, and what is killed, is executed.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import selectors
+import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 from support.loaded import NUMBER
 
@@ -29,6 +32,9 @@ OURS = ("FRAISIER_", "ANSIBLE_")
 PROCESSES = ("ps", "-eww", "--forest", "-o", "pid,ppid,stat,wchan:20,etimes,time,args")
 _lock = threading.Lock()
 _running: socket.socket | None = None
+_process: subprocess.Popen[bytes] | None = None
+#: What the process says of itself: nothing, unless it fails.
+_log = Path(tempfile.gettempdir()) / f"fraisier-loaded-{os.getpid()}.log"
 
 
 def can_be_forked(environment: Mapping[str, str]) -> bool:
@@ -41,68 +47,155 @@ def run(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float
 ) -> subprocess.CompletedProcess[str]:
     """Run `fraisier` with arguments to its end; fail where it takes longer, and show what runs."""
-    request = json.dumps([list(arguments), str(folder), dict(environment)]).encode()
-    pipes = [os.pipe() for _ in range(3)]
-    heard = {reader: b"" for reader, _ in pipes}
+    command = Command(arguments, folder, environment)
     try:
-        try:
-            socket.send_fds(_loaded(), [request], [writer for _, writer in pipes])
-        finally:
-            for _, writer in pipes:
-                os.close(writer)
-        in_time = _hear(heard, time.monotonic() + seconds)
-    finally:
-        for reader, _ in pipes:
-            os.close(reader)
-    out, err, told = heard.values()
-    pid, *code = [number for (number,) in NUMBER.iter_unpack(told)]
-    if not in_time:
+        out, err = command.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
         processes = subprocess.run(PROCESSES, capture_output=True, text=True, check=True).stdout
-        os.kill(pid, signal.SIGKILL)
-        said = f"{_text(out)}{_text(err)}\n{processes}"
-        raise AssertionError(f"{pid} ({arguments}) did not end within {seconds} s:\n{said}")
-    return subprocess.CompletedProcess(list(arguments), code[0], _text(out), _text(err))
+        command.kill()
+        out, err = command.communicate()
+        what = f"{command.pid} ({arguments}) did not end within {seconds} s"
+        raise AssertionError(f"{what}:\n{out}{err}\n{processes}") from None
+    return subprocess.CompletedProcess(command.args, command.wait(), out, err)
 
 
-def _hear(heard: dict[int, bytes], deadline: float) -> bool:
-    """Read all pipes to their ends; False where that takes too long."""
-    with selectors.DefaultSelector() as selector:
-        for reader in heard:
-            selector.register(reader, selectors.EVENT_READ)
-        while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
-                return False
-            for key, _ in ready:
-                data = os.read(key.fd, 1 << 16)
-                heard[key.fd] += data
-                if not data:
-                    selector.unregister(key.fd)
-    return True
+class Command:
+    """A command that runs as a fork, with the interface of subprocess.Popen.
+
+    What it prints goes to `output`, a file, or to `stdout` and `stderr`.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        output: IO[bytes] | None = None,
+    ) -> None:
+        self.args = list(arguments)
+        self.returncode: int | None = None
+        self.stdout: IO[str] | None = None
+        self.stderr: IO[str] | None = None
+        self._readers: list[_Reader] = []
+        with ExitStack() as theirs:
+            if output is None:
+                (self.stdout, out), (self.stderr, err) = _pipe(theirs), _pipe(theirs)
+            else:
+                out = err = output.fileno()
+            self._told, tell = os.pipe()
+            theirs.callback(os.close, tell)
+            request = json.dumps([self.args, str(folder), dict(environment)]).encode()
+            try:
+                socket.send_fds(loaded_process(), [request], [out, err, tell])
+            except BrokenPipeError:
+                raise AssertionError(_why_it_ended()) from None
+        self.pid = self._number()
+        assert self.pid is not None, _why_it_ended()
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+            self._ended()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code; raise TimeoutExpired where it does not end in time."""
+        if self.returncode is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            self._ended()
+        assert self.returncode is not None
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Return what it printed, at its end; raise TimeoutExpired as `wait`."""
+        if not self._readers:
+            assert self.stdout is not None
+            assert self.stderr is not None
+            self._readers = [_Reader(self.stdout), _Reader(self.stderr)]
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for reader in self._readers:
+            reader.join(_left(deadline))
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        self.wait(_left(deadline))
+        out, err = self._readers
+        return out.text, err.text
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def _number(self) -> int | None:
+        data = os.read(self._told, NUMBER.size)
+        return int(NUMBER.unpack(data)[0]) if data else None
+
+    def _ended(self) -> None:
+        code = self._number()
+        self.returncode = -signal.SIGKILL if code is None else code
+        os.close(self._told)
 
 
-def _text(data: bytes) -> str:
-    return data.decode().replace("\r\n", "\n").replace("\r", "\n")
+class _Reader(threading.Thread):
+    """Reads a pipe to its end."""
+
+    def __init__(self, source: IO[str]) -> None:
+        super().__init__(daemon=True)
+        self._source = source
+        self.text = ""
+        self.start()
+
+    def run(self) -> None:
+        with self._source:
+            self.text = self._source.read()
 
 
-def _loaded() -> socket.socket:
+def _pipe(theirs: ExitStack) -> tuple[IO[str], int]:
+    reader, writer = os.pipe()
+    theirs.callback(os.close, writer)
+    return os.fdopen(reader, encoding="utf-8"), writer
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def loaded_process() -> socket.socket:
     """Return the way to the process that has loaded Fraisier; it ends with this one."""
-    global _running
+    global _running, _process
     with _lock:
         if _running is None:
             _running, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with there:
-                loaded = subprocess.Popen(
+            _log.touch()
+            with there, _log.open("ab") as log:
+                _process = subprocess.Popen(
                     [sys.executable, "-m", "support.loaded", str(there.fileno())],
                     cwd=Path(__file__).parents[1],
                     env={k: v for k, v in os.environ.items() if not k.startswith(OURS)},
                     stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
                     pass_fds=[there.fileno()],
                 )
-            atexit.register(_end, _running, loaded)
+            atexit.register(_end, _running, _process)
         return _running
 
 
-def _end(running: socket.socket, loaded: subprocess.Popen[bytes]) -> None:
+def _why_it_ended() -> str:
+    code = _process.wait() if _process else None
+    return f"the process that forks commands has ended ({code}): {_log.read_text()}"
+
+
+def _end(running: socket.socket, process: subprocess.Popen[bytes]) -> None:
     running.close()
-    loaded.wait()
+    process.wait()
+    _log.unlink(missing_ok=True)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from support.command import Fraisier, Result
-from support.target import Target, until
+from support.forked import Command
+from support.server import serving
+from support.target import Target
 
 NAMES = ("my_api", "production")
 
@@ -41,7 +39,7 @@ class Front:
         """Deploy, and stay to the end."""
         return self.fraisier("deploy", *NAMES, *self.waiting, *options)
 
-    def begin(self, *options: str) -> subprocess.Popen[str]:
+    def begin(self, *options: str) -> subprocess.Popen[str] | Command:
         """Start a deployment that is stayed with, and return that process."""
         return self.fraisier.start("deploy", *NAMES, *self.waiting, *options)
 
@@ -60,34 +58,9 @@ def alone(target: Target) -> Front:
 def behind_a_server(target: Target, folder: Path) -> Iterator[Front]:
     """Return commands in an empty folder that ask a server, which has the configuration."""
     folder.mkdir()
-    with running_server(target) as url:
-        settings = {"FRAISIER_SERVER": url, "FRAISIER_TOKEN": new_token(target, "admin")}
+    with serving(target.fraisier) as server:
+        settings = {"FRAISIER_SERVER": server.url, "FRAISIER_TOKEN": server.secret}
         yield Front(target, Fraisier(folder, environment=settings), ("--wait",))
-
-
-@contextmanager
-def running_server(target: Target) -> Iterator[str]:
-    """Run `fraisier serve` beside the target's configuration and return its URL."""
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
-    log = (target.folder / "serve.log").open("w")
-    process = subprocess.Popen(
-        target.fraisier.argv("serve", "--bind", f"127.0.0.1:{port}"),
-        cwd=target.folder,
-        env=target.fraisier.environ({}),
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        until(lambda: process.poll() is not None or _answers(port))
-        assert process.poll() is None, Path(log.name).read_text()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-        log.close()
 
 
 def new_token(target: Target, scope: str) -> str:
@@ -95,15 +68,3 @@ def new_token(target: Target, scope: str) -> str:
     made = target.fraisier("--json", "token", "create", f"tests-{scope}", "--scope", scope)
     assert made.code == 0, made.said
     return str(made.json["token"])
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/health/ready")
-        answer = connection.getresponse()
-        return answer.status == 200 and bool(json.loads(answer.read()))
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -8,7 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.interpreters import interpreters
+from support.exclusive import exclusive
+from support.interpreters import link_interpreters
 from support.tree import TOP
 
 FOLDER = TOP / ".venv/gates"
@@ -25,22 +26,36 @@ class Gates:
     def ready(cls, pythons: Path) -> Gates:
         """Make the environment where it is not up to date, and link the interpreters."""
         script = TOP / "scripts/gates-environment"
-        made = subprocess.run(
-            [script], env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True
-        )
+        environment = {**os.environ, "PYTHON": sys.executable}
+        with exclusive("gates"):
+            made = subprocess.run([script], env=environment, capture_output=True, text=True)
         assert made.returncode == 0, made.stdout + made.stderr
-        for minor, python in interpreters(OLDEST, NEWEST).items():
-            (pythons / f"python3.{minor}").symlink_to(python)
+        link_interpreters(pythons, OLDEST, NEWEST)
+        stand_in_for_get_pip(FOLDER)
         return cls(pythons)
 
     def __call__(
         self, *command: str, cwd: Path, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run one of the tools to its end, with the environment's programs and the system's."""
+        """Run one of the tools to its end, with the environment's programs and the system's.
+
+        One at a time: ansible-test makes environments in its home.
+        """
         variables = {
             "PATH": f"{FOLDER}/bin:{self.pythons}:{os.defpath}",
             "HOME": str(FOLDER),
             "LANG": "C.UTF-8",
             **environment,
         }
-        return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
+        with exclusive("gates"):
+            return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
+
+
+def stand_in_for_get_pip(home: Path) -> None:
+    """Put a script into a home with which ansible-test puts pip into its environments.
+
+    It would download one; Python brings a pip along.
+    """
+    cache = home / ".ansible/test/cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / "get_pip_24_2.py").write_text("import ensurepip\n\nensurepip.bootstrap()\n")

@@ -14,6 +14,14 @@ def interpreters(first: int, last: int) -> dict[int, Path]:
     return {minor: python for minor, python in found.items() if python}
 
 
+def link_interpreters(folder: Path, first: int, last: int) -> dict[int, Path]:
+    """Link each Python 3 of this machine into a folder, for its place on PATH; return them."""
+    found = interpreters(first, last)
+    for minor, python in found.items():
+        (folder / f"python3.{minor}").symlink_to(python)
+    return found
+
+
 def _places(minor: int) -> Iterator[Path]:
     name = f"python3.{minor}"
     for folder in os.get_exec_path():

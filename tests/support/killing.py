@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -40,18 +41,49 @@ def migrated(url: str) -> None:
     migrate(url)
 
 
+@contextmanager
+def changes() -> Iterator[list[str]]:
+    """Collect the statements of this process that change a database, in their order."""
+    found: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if _is_change(statement):
+            found.append(statement)
+
+    event.listen(Engine, "after_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "after_cursor_execute", note)
+
+
+def first_of_each_kind(made: Sequence[str]) -> list[int]:
+    """Return the numbers of changes that stand for all: the first of each kind, and the last."""
+    kinds = [_kind(statement.split()) for statement in made]
+    return sorted({*(kinds.index(kind) + 1 for kind in kinds), len(made)})
+
+
 def migrated_until(url: str, changes: int, target: str = "head") -> None:
     """Migrate a database up to `target`, and die by SIGKILL right after so many changes."""
     left = [changes]
 
     def count(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.lstrip().upper().startswith(CHANGES):
+        if _is_change(statement):
             left[0] -= 1
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     event.listen(Engine, "after_cursor_execute", count)
     upgrade(connect(url), target)
+
+
+def _is_change(statement: str) -> bool:
+    return statement.lstrip().upper().startswith(CHANGES)
+
+
+def _kind(words: Sequence[str]) -> tuple[str, ...]:
+    """Return what a change does: `ALTER TABLE x ADD COLUMN` is not what `DROP COLUMN` is."""
+    return (*words[:2], *words[3:5]) if words[0] == "ALTER" else (*words[:2],)
 
 
 def contents(url: str) -> dict[str, dict[str, Any]]:

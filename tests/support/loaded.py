@@ -74,7 +74,8 @@ def _begin(kept: set[int], request: bytes, out: int, err: int, tell: int) -> tup
     pid = os.fork()
     if pid == 0:
         _be_command(kept, out, err, *json.loads(request))
-    os.write(tell, NUMBER.pack(pid))
+    with contextlib.suppress(BrokenPipeError):  # who asked has been killed meanwhile
+        os.write(tell, NUMBER.pack(pid))
     os.close(out)
     os.close(err)
     return os.pidfd_open(pid), pid, tell

@@ -13,7 +13,9 @@ import yaml
 
 from fraisier.lab import Lab, LabHost, exec_in
 from support.command import Fraisier
+from support.forked import Command
 from support.repository import Repository
+from support.server import started
 
 MARKS = "/tmp/fraisier-marks"
 #: Appends one line for each build, so that a deployment that ran twice shows on its host.
@@ -95,7 +97,7 @@ class Many:
 class Worker:
     """A running `fraisier worker`. `log` is what it said."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Command
     log: Path
 
     def stop(self, seconds: float = 60) -> int:
@@ -110,23 +112,16 @@ class Worker:
 
 
 @contextmanager
-def working(fraisier: Fraisier, name: str, *options: str) -> Iterator[Worker]:
-    """Run `fraisier worker`; it is stopped at the end, if it still runs."""
+def working(
+    fraisier: Fraisier, name: str, *options: str, executed: bool = False
+) -> Iterator[Worker]:
+    """Run `fraisier worker`; it is stopped at the end, if it still runs. `executed` as a server."""
     log = fraisier.folder / f"worker-{name}.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            fraisier.argv("worker", "--name", name, *options),
-            cwd=fraisier.folder,
-            env=fraisier.environ({}),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    worker = Worker(process, log)
+    worker = Worker(started(fraisier, ("worker", "--name", name, *options), log, executed), log)
     try:
         yield worker
     finally:
-        if process.poll() is None:
+        if worker.process.poll() is None:
             worker.stop()
 
 

@@ -68,7 +68,7 @@ class Marking:
             text=True,
         )
         marking = cls(folder, process)
-        until(lambda: all(marking.size(name) for name in files))
+        until(lambda: all(marking.size(name) for name in files), 120)
         return marking
 
     def size(self, name: str) -> int:

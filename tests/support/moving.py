@@ -109,13 +109,18 @@ class MovingRunner(ScriptedRunner):
         if wanted == live:
             return self._ok(name, staged=None, **self._live(name))
         version, trouble = self.bad.get(name, ("", ""))
-        if trouble == "build" and version == wanted:
+        trouble = trouble if version == wanted else ""
+        if trouble == "unreachable":
+            return HostOutcome(name, "unreachable", {}, {"code": "host_unreachable", "message": ""})
+        if trouble == "build":
             return self._failed(name, "build_failed", staged=None, **self._live(name))
         self.staged[name] = wanted
         more = {"staged": self._beside(name), "changed": True, **self._live(name)}
-        if trouble == "gate" and version == wanted:
+        if trouble == "lost":
+            return HostOutcome(name, "unknown", {}, {"code": "contact_lost", "message": "lost"})
+        if trouble in ("gate", "stuck"):
             return self._failed(name, "health_check_failed", **more)
-        if trouble == "tidy" and version == wanted:  # it has stopped what it started, by itself
+        if trouble == "tidy":  # it has stopped what it started, by itself
             del self.staged[name]
             return self._failed(name, "health_check_failed", **{**more, "staged": None})
         return self._ok(name, **more)

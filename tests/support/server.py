@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import requests
 
 from support.command import Fraisier
+from support.forked import Command, can_be_forked
 from support.target import until
 
 STOP_SECONDS = 90
@@ -23,7 +24,7 @@ STOP_SECONDS = 90
 class Server:
     """A running server. `log` is what it said."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Command
     url: str
     secret: str
     log: Path
@@ -74,31 +75,47 @@ class Server:
 
 
 @contextmanager
-def serving(fraisier: Fraisier, *options: str, secret: str = "") -> Iterator[Server]:
-    """Serve the configuration in a folder; it is stopped at the end, if it still runs."""
+def serving(
+    fraisier: Fraisier, *options: str, secret: str = "", executed: bool = False
+) -> Iterator[Server]:
+    """Serve the configuration in a folder; it is stopped at the end, if it still runs.
+
+    `executed` is for claims about how a server starts, is killed or hears signals; others have it
+    as a fork of a process that has loaded Fraisier and Ansible.
+    """
     if not secret:
         made = fraisier("--json", "token", "create", "test", "--scope", "admin")
         assert made.code == 0, made.said
         secret = made.json["token"]
     address = f"127.0.0.1:{free_port()}"
     log = fraisier.folder / f"serve-{address.rpartition(':')[2]}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            fraisier.argv("serve", "--bind", address, *options),
-            cwd=fraisier.folder,
-            env=fraisier.environ({}),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    process = started(fraisier, ("serve", "--bind", address, *options), log, executed)
     server = Server(process, f"http://{address}", secret, log)
     try:
-        until(lambda: process.poll() is not None or server.answers(), 40)
+        until(lambda: process.poll() is not None or server.answers(), 60)
         assert process.poll() is None, log.read_text()
         yield server
     finally:
         if process.poll() is None:
             server.stop()
+
+
+def started(
+    fraisier: Fraisier, arguments: Sequence[str], log: Path, executed: bool = False
+) -> subprocess.Popen[bytes] | Command:
+    """Start a command that prints to a file."""
+    environment = fraisier.environ({})
+    with log.open("wb") as output:
+        if can_be_forked(environment) and not executed:
+            return Command(arguments, fraisier.folder, environment, output)
+        return subprocess.Popen(
+            fraisier.argv(*arguments),
+            cwd=fraisier.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def free_port() -> int:

@@ -15,8 +15,9 @@ from typing import Any
 
 import yaml
 
-from fraisier.lab import Lab, LabHost, exec_in
+from fraisier.lab import Lab, LabHost
 from support.command import Fraisier, Result
+from support.inside import exec_in
 from support.repository import Repository
 
 APP_PATH = "/opt/my-api"
@@ -159,7 +160,7 @@ class Watch:
 
 
 @contextmanager
-def watched(hosts: Sequence[LabHost]) -> Iterator[Watch]:
+def watched(hosts: Sequence[LabHost], pause: float = 0.05) -> Iterator[Watch]:
     """Ask every host at the same moment, again and again, until the block ends."""
     watch, stop = Watch(), threading.Event()
 
@@ -167,7 +168,7 @@ def watched(hosts: Sequence[LabHost]) -> Iterator[Watch]:
         with ThreadPoolExecutor(len(hosts)) as pool:
             while not stop.is_set():
                 watch.saw(list(pool.map(asked, [host.address for host in hosts])))
-                stop.wait(0.02)
+                stop.wait(pause)
 
     thread = threading.Thread(target=poll)
     thread.start()

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -165,6 +166,44 @@ def listening(url: str) -> dict[str, int]:
         return {family: state.consumer_count for family, state in states.items()}
 
     return asyncio.run(look())
+
+
+def stored(url: str) -> int:
+    """Return how many events the streams hold, without reading them."""
+
+    async def look() -> int:
+        client = await nats.connect(url)
+        try:
+            streams = await client.jetstream().streams_info()
+        finally:
+            await client.close()
+        families = {stream_of(family) for family in FAMILIES}
+        return sum(each.state.messages for each in streams if each.config.name in families)
+
+    return asyncio.run(look())
+
+
+class Listening:
+    """A registry that listens in a thread until the block ends; `count` is what it handled then."""
+
+    def __init__(self, registry: EventSubscriberRegistry, **how: Any) -> None:
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(1)
+        self._result = self._pool.submit(registry.listen, stop=self._stop, **how)
+
+    @property
+    def count(self) -> int:
+        """Return how many events were handled; raise what ended it."""
+        return self._result.result(60)
+
+    def __enter__(self) -> Listening:
+        """Return itself; it listens already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._stop.set()
+        self._pool.shutdown()
 
 
 def bus(url: str) -> EventBus:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from fraisier.api import Services, create_app
+from fraisier.api import Services
 from fraisier.domain.deployment import Status
-from fraisier.domain.token import Scope
+from fraisier.domain.token import Scope, Token
 from fraisier.engine.checkup import Checkups
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.environment_health import EnvironmentHealth
@@ -20,7 +22,7 @@ from fraisier.engine.looks import Looks
 from fraisier.engine.preview import Previews
 from fraisier.engine.queue import Stop
 from fraisier.engine.tokens import Tokens
-from fraisier.store import SqlStore
+from support.applications import Applications
 from support.fakes import (
     Inventories,
     Repositories,
@@ -29,17 +31,26 @@ from support.fakes import (
     make_catalogue,
     make_target,
 )
+from support.records import open_records
 
 WISH = {"fraise": "api", "environment": "production", "version": "v1"}
+
+
+@dataclass(frozen=True)
+class Template:
+    """A migrated database with a token of each scope: its file, the tokens and their secrets."""
+
+    path: Path
+    tokens: dict[Scope, tuple[Token, str]]
 
 
 class Server:
     """The API in this process, asked through Flask's own client."""
 
-    def __init__(self, folder: Path, template: Path) -> None:
-        self.folder = folder
-        shutil.copy(template, folder / "records.db")
-        self.store = SqlStore.open(f"sqlite:///{folder / 'records.db'}")
+    def __init__(self, folder: Path, template: Template, applications: Applications) -> None:
+        self.folder, self.applications = folder, applications
+        shutil.copy(template.path, folder / "records.db")
+        self.store = open_records(folder / "records.db")
         self.tokens = Tokens(self.store)
         self.stop = Stop()
         catalogue = make_catalogue(make_target())
@@ -53,11 +64,21 @@ class Server:
         self.services = Services(
             catalogue, self.store, self.tokens, deployments, previews, stop=self.stop, health=health
         )
-        self.app = create_app(self.services)
+        self.application = applications.lend(self.services)
+        self.app = self.application.app
         self.client: FlaskClient = self.app.test_client()
-        made = {scope: self.tokens.create(scope, scope, 1, "cli:me") for scope in Scope}
-        self.secrets = {scope: secret for scope, (_, secret) in made.items()}
-        self.ids = {scope: token.id for scope, (token, _) in made.items()}
+        self.secrets = {scope: secret for scope, (_, secret) in template.tokens.items()}
+        self.ids = {scope: token.id for scope, (token, _) in template.tokens.items()}
+
+    def serve(self, services: Services) -> FlaskClient:
+        """Answer with other services from now on; return the client."""
+        self.services = services
+        self.application.serve(services)
+        return self.client
+
+    def another(self, services: Services) -> FlaskClient:
+        """Return a client of another application beside this one, as of another process."""
+        return self.applications.lend(services).app.test_client()
 
     def ask(
         self, method: str, path: str, scope: Scope | None = Scope.ADMIN, **more: Any
@@ -88,14 +109,30 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """Return an empty database, migrated once for all tests."""
     path = tmp_path_factory.mktemp("template") / "records.db"
-    SqlStore.open(f"sqlite:///{path}")._engine.dispose()
-    return path
+    store = open_records(path)
+    tokens = {scope: Tokens(store).create(scope, scope, 1, "cli:me") for scope in Scope}
+    store._engine.dispose()
+    assert not path.with_name("records.db-wal").exists(), "the file holds everything"
+    return Template(path, tokens)
+
+
+@pytest.fixture(scope="session")
+def all_applications() -> Applications:
+    """Return the applications that the tests take turns with."""
+    return Applications()
 
 
 @pytest.fixture
-def server(tmp_path: Path, template: Path) -> Server:
-    """Return a server with nothing in its records."""
-    return Server(tmp_path, template)
+def applications(all_applications: Applications) -> Iterator[Applications]:
+    """Return those that no test uses, which are free again after this one."""
+    yield all_applications
+    all_applications.take_back()
+
+
+@pytest.fixture
+def server(tmp_path: Path, template: Template, applications: Applications) -> Server:
+    """Return a server with nothing in its records but its tokens."""
+    return Server(tmp_path, template, applications)

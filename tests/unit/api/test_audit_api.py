@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from fraisier.api import create_app
 from fraisier.domain.audit import AuditFilter
 from fraisier.domain.catalogue import Fraise
 from fraisier.domain.delivery import Endpoint
@@ -58,8 +57,8 @@ class Whole:
             tending=agreeing(catalogue, deployments, self.store),
             intake=Intake(hosts, lambda _: Secret(SECRET), self.pushes),
         )
-        self.app = create_app(services)
-        server.client = self.app.test_client()
+        self.app = server.app
+        server.serve(services)
 
     def good(self, environment: str = "production", version: str = "v1") -> str:
         """Deploy and return the deployment, which succeeded."""

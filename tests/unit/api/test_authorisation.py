@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from fraisier.api import access, create_app
+from fraisier.api import access
 from fraisier.api.foreign import Foreign
 from fraisier.domain.catalogue import Catalogue, Fraise
 from fraisier.domain.reach import Reach
@@ -147,8 +147,8 @@ class World:
             "tending": agreeing(catalogue, deployments, server.store),
             "health": EnvironmentHealth(lambda target, _: all_unknown([target.fraise], "silent")),
         }
-        self.app = create_app(replace(server.services, **parts))
-        self.client = self.app.test_client()
+        self.app = server.app
+        self.client = server.serve(replace(server.services, **parts))
         self.ids = {}
         for fraise, environment in (OWN, FOREIGN):
             for version in ("running", "waiting"):

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from fraisier.api import create_app
 from fraisier.domain.errors import ConfigurationError, Problem
 from fraisier.domain.token import Scope
 from fraisier.domain.worker import NewWorker
@@ -27,14 +26,8 @@ class Follows:
         self.current = CurrentCatalogue(self.files)
         self.reloading = Reloading(self.current, self._load, lambda: 0)
         deployments = Deployments(self.current, server.store, Repositories(), Inventories())
-        server.services = replace(
-            server.services,
-            catalogue=self.current,
-            deployments=deployments,
-            configuration=self.reloading,
-        )
-        server.app = create_app(server.services)
-        server.client = server.app.test_client()
+        parts = {"catalogue": self.current, "configuration": self.reloading}
+        server.serve(replace(server.services, deployments=deployments, **parts))
 
     def _load(self):
         if self.files is None:
@@ -95,7 +88,9 @@ def test_a_token_that_is_none_is_a_stranger(follows: Follows) -> None:
     assert answer.get_json()["parts"]["configuration"] == {"status": "degraded"}
 
 
-def test_a_request_sees_one_configuration_from_its_beginning_to_its_end(follows: Follows) -> None:
+def test_a_request_sees_one_configuration_from_its_beginning_to_its_end(
+    follows: Follows, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
 
     def changed() -> None:
@@ -103,7 +98,8 @@ def test_a_request_sees_one_configuration_from_its_beginning_to_its_end(follows:
         seen.append(set(follows.current.fraises))
         follows.write(replace(make_catalogue(make_target(fraise="site")), digest="two"))
 
-    follows.server.app.before_request_funcs.setdefault(None, []).append(changed)
+    before = follows.server.app.before_request_funcs
+    monkeypatch.setitem(before, None, [*before[None], changed])
     names = [each["name"] for each in follows.server.get("/fraises").get_json()["fraises"]]
     assert (seen, names) == ([{"api"}], ["api"])
     assert set(follows.current.fraises) == {"site"}

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from fraisier.api import services
 from fraisier.domain.deployment import Placement, Status
 from fraisier.domain.event import Fact
 from fraisier.domain.health import Health, Monitoring, Seen
@@ -39,7 +40,10 @@ def test_a_host_that_is_not_well_says_so(server) -> None:
     assert found["targets"][0]["hosts"][0]["reason"] == "health check failed"
 
 
-def test_a_server_that_asks_too_many_already_says_try_again(server) -> None:
+def test_a_server_that_asks_too_many_already_says_try_again(
+    server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "SLOW_SECONDS", 0.01)
     deployed(server)
     while server.services._slow.acquire(blocking=False):
         pass

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from fraisier.api import create_app
 from fraisier.domain.audit import AuditFilter
 from fraisier.domain.catalogue import Fraise
 from fraisier.domain.deployment import Status
@@ -138,7 +137,7 @@ def test_a_promotion_is_refused_in_a_freeze_unless_the_glass_is_broken(server: A
     catalogue = replace(make_catalogue(production), fraises={"api": fraise})
     deployments = Deployments(catalogue, server.store, Repositories(), Inventories())
     services = replace(server.services, catalogue=catalogue, deployments=deployments)
-    server.client = create_app(services).test_client()
+    server.serve(services)
     server.end(server.deploy(environment="staging")["id"])
     found = freeze(server, environment="production")
     path = "/fraises/api/environments/production/promote"
@@ -181,7 +180,7 @@ def test_deploy_windows_refuse_over_http_too(server: Any) -> None:
     closed = (Window((yesterday,), "00:00", "00:01"),)
     catalogue = make_catalogue(make_target(deploy_windows=closed))
     deployments = Deployments(catalogue, server.store, Repositories(), Inventories())
-    client = create_app(replace(server.services, deployments=deployments)).test_client()
+    client = server.serve(replace(server.services, deployments=deployments))
     shown = {"Authorization": f"Bearer {server.secrets[Scope.DEPLOY]}"}
     answer = client.post("/api/v1/deployments", json=WISH, headers=shown)
     assert (answer.status_code, answer.get_json()["code"]) == (409, "outside_deploy_window")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -17,8 +18,9 @@ from support.openapi import resolved
 
 VALUES = [*TEXTS, *OTHERS]
 PARAMETERS = [
-    "", "-1", "0", "1.5", "1e3", "9" * 30, "9" * 5000, "x", "\x00", "nan", "a\r\nb", "\u202ecod",
-    "{{ 7*7 }}", "' OR 1=1", "2020-01-01", "0000-00-00T00:00:00Z", "9999-12-31T23:59:59-23:59",
+    "", "-1", "0", "1.5", "1e3", "9" * 20, "9" * 5000, "x", "\x00", "nan", "a\r\nb", "\u202ecod",
+    "{{ 7*7 }}", "' OR 1=1", "2020-01-01", "0000-00-00T00:00:00Z", "0001-01-01T00:00Z",
+    "9999-12-31T23:59:59-23:59",
     "x" * 10_000, "../..", "*", "%", "W10", "true", "null",
 ]  # fmt: skip
 NAMES = [
@@ -39,6 +41,12 @@ BODIES = [
     b'{"a": 1, "a": 2}', b"\xff", "{}".encode("utf-16"), b"x" * (1 << 20),
 ]  # fmt: skip
 KNOWN = {"fraise": "api", "environment": "production", "provider": "github"}
+
+
+@pytest.fixture(autouse=True)
+def known_token(server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look the token up once: that is a third of what each of these thousands of requests costs."""
+    monkeypatch.setattr(server.store, "find_token", cache(server.store.find_token))
 
 
 @pytest.fixture
@@ -75,16 +83,24 @@ def body_of(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, An
     return {**body, **{name: value for name, value in KNOWN.items() if name in fields}}
 
 
+def fields_of(document: dict[str, Any], operation: dict[str, Any]) -> list[str]:
+    """Return the names of all fields that a body may have."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    return list(resolved(document, content["schema"])["properties"]) if content else []
+
+
 def test_no_value_of_any_field_breaks_the_server_or_loses_anything(server, document) -> None:
     kept, tried = server.deploy()["id"], 0
     for method, path, operation, _ in operations(document):
         body = body_of(document, operation)
         where = real(server, path)
-        for name in body or {}:
+        for name in fields_of(document, operation):
             for value in VALUES:
-                sent = json.dumps({**body, name: value}).encode()
+                sent = json.dumps({**(body or {}), name: value}).encode()
                 answer = server.ask(method, where, data=sent, content_type="application/json")
                 check(server, answer)
+                wrong = answer.get_json().get("errors") if answer.status_code == 422 else None
+                assert not wrong or wrong[0]["path"].startswith(f"$.{name}"), (path, name, value)
                 tried += 1
     assert tried > 500
     assert server.get(f"/deployments/{kept}").status_code == 200

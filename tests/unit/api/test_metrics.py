@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fraisier.domain.deployment import Status
+from support.applications import Applications
 from support.fakes import begin
 
 LABELS = {
@@ -23,9 +27,16 @@ def scraped(server) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     }
 
 
-def value(server, name: str, **labels: str) -> float:
-    """Return one sample."""
-    return scraped(server)[name, frozenset(labels.items())]
+def reader(server) -> Callable[..., float]:
+    """Return a function that returns one sample of what is scraped now."""
+    found = scraped(server)
+    return lambda name, **labels: found[name, frozenset(labels.items())]
+
+
+@pytest.fixture
+def applications() -> Applications:
+    """Return none that other tests have used: their requests would be counted, and parsed."""
+    return Applications()
 
 
 def test_deployments_are_counted_as_the_records_have_them(server) -> None:
@@ -39,25 +50,27 @@ def test_deployments_are_counted_as_the_records_have_them(server) -> None:
     begin(server.store, server.deploy()["id"])
     server.deploy(version="v3")
     server.deploy(version="v4")
+    value = reader(server)
     total = "fraisier_deployments_total"
-    assert value(server, total, **LABELS, status="success") == 4
-    assert value(server, total, **LABELS, status="rolled_back") == 1
-    assert value(server, "fraisier_active_deployments") == 1
-    assert value(server, "fraisier_queued_deployments") == 2
+    assert value(total, **LABELS, status="success") == 4
+    assert value(total, **LABELS, status="rolled_back") == 1
+    assert value("fraisier_active_deployments") == 1
+    assert value("fraisier_queued_deployments") == 2
     rollbacks = "fraisier_rollbacks_total"
-    assert value(server, rollbacks, provider="bare_metal", reason="automatic") == 1
-    assert value(server, rollbacks, provider="bare_metal", reason="requested") == 1
+    assert value(rollbacks, provider="bare_metal", reason="automatic") == 1
+    assert value(rollbacks, provider="bare_metal", reason="requested") == 1
     duration = "fraisier_deployment_duration_seconds"
     good = {**LABELS, "status": "success"}
-    assert value(server, f"{duration}_count", **good) == 4
-    assert value(server, f"{duration}_bucket", **good, le="1.0") == 4
-    assert value(server, f"{duration}_bucket", **good, le="+Inf") == 4
-    assert 0 < value(server, f"{duration}_sum", **good) < 4
+    assert value(f"{duration}_count", **good) == 4
+    assert value(f"{duration}_bucket", **good, le="1.0") == 4
+    assert value(f"{duration}_bucket", **good, le="+Inf") == 4
+    assert 0 < value(f"{duration}_sum", **good) < 4
 
 
 def test_nothing_deployed_gives_zeros_and_no_error(server) -> None:
-    assert value(server, "fraisier_active_deployments") == 0
-    assert value(server, "fraisier_queued_deployments") == 0
+    value = reader(server)
+    assert value("fraisier_active_deployments") == 0
+    assert value("fraisier_queued_deployments") == 0
 
 
 def test_requests_are_labelled_by_route_and_not_by_what_stands_in_it(server) -> None:
@@ -75,5 +88,5 @@ def test_two_applications_in_one_process_do_not_share_their_numbers(
 ) -> None:
     server.end(server.deploy()["id"])
     (tmp_path / "other").mkdir()
-    other = type(server)(tmp_path / "other", template)
+    other = type(server)(tmp_path / "other", template, Applications())
     assert "fraisier_deployments_total" not in {name for name, _ in scraped(other)}

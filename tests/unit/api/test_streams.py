@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from fraisier.api import create_app
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import TooManyStreams, Unavailable
 from fraisier.domain.event import Fact
@@ -313,7 +312,7 @@ def test_one_stream_too_many_is_told_when_to_come_again_i16(
 ) -> None:
     few = dataclasses.replace(server.services, limits=Limits(**limits))
     headers = {**LIVE, "Authorization": f"Bearer {server.secrets[Scope.READ]}"}
-    client = create_app(few).test_client()
+    client = server.serve(few)
     answer = client.get(f"/api/v1/deployments/{ended}/events", headers=headers)
     assert (answer.status_code, answer.get_json()["code"]) == (status, code)
     assert answer.headers["Retry-After"] == "2"

@@ -31,7 +31,7 @@ def shown(secret: str) -> dict[str, str]:
 def limited(server: Any, limits: Limits) -> FlaskClient:
     """Return a client of the same server with limits, as another process would be."""
     services = replace(server.services, rates=Rates(server.store, limits))
-    return create_app(services).test_client()
+    return server.another(services)
 
 
 def test_a_token_is_made_used_rotated_and_revoked(server: Any) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from fraisier.api import create_app
 from fraisier.domain.delivery import Endpoint
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.token import Scope
@@ -29,7 +28,7 @@ class Desk:
         value = Secret("k" * 32)
         receivers = receivers_of(self.endpoints, lambda _: value, Door(LOOPBACK))
         outgoing = Outgoing(self.endpoints, server.store, receivers)
-        self.client = create_app(replace(server.services, outgoing=outgoing)).test_client()
+        self.client = server.serve(replace(server.services, outgoing=outgoing))
 
     def ask(self, method: str, path: str, scope: Scope = Scope.ADMIN) -> Any:
         """Ask with a token."""

@@ -14,6 +14,7 @@ from fraisier.cli.exits import ERRORS, GENERAL, STATUSES, code_of
 from fraisier.domain import errors
 from fraisier.domain.deployment import Status
 from support.command import Fraisier
+from support.records import migrated
 
 CONFIG = """
 fraises:
@@ -34,7 +35,8 @@ fraises:
 
 @pytest.fixture
 def fraisier(tmp_path: Path) -> Fraisier:
-    """Return the command in a folder with a configuration."""
+    """Return the command in a folder with a configuration and empty records."""
+    (tmp_path / "fraisier.db").write_bytes(migrated())
     (tmp_path / "fraises.yaml").write_text(CONFIG.format(repository=tmp_path / "none.git"))
     return Fraisier(tmp_path)
 
@@ -212,6 +214,7 @@ def test_the_shell_is_offered_commands_and_what_is_configured(fraisier: Fraisier
         ask = {"COMP_WORDS": words, "COMP_CWORD": str(count)}
         return fraisier(_FRAISIER_COMPLETE="bash_complete", **ask).out.split()
 
+    (fraisier.folder / "fraisier.db").unlink()
     assert offered("fraisier dep", 1) == ["plain,deploy"]
     assert offered("fraisier deploy ", 2) == ["plain,my_api"]
     assert offered("fraisier status my_api ", 3) == ["plain,production"]

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import make_server
 
 from fraisier.api import Services, create_app
 from fraisier.cli.app import app
@@ -43,6 +43,7 @@ from support.fakes import (
     make_catalogue,
     make_target,
 )
+from support.in_process import Quiet, migrated
 
 UNIT = {"active_state": "active", "sub_state": "running", "main_pid": 7, "n_restarts": 0}
 WELL = {"unit": UNIT, "release": {"id": "r1", "version": "v1"}, "since": 1_800_000_000}
@@ -101,17 +102,11 @@ class Tended:
         return {"app": {**WELL, "ok": True, "memory_bytes": 1 << 20}, "gate": GATE}
 
 
-class Quiet(WSGIRequestHandler):
-    """Says nothing of its requests."""
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Be quiet."""
-
-
 class House:
     """One target with two hosts, its engine, and the API before it."""
 
     def __init__(self, folder: Path) -> None:
+        (folder / "records.db").write_bytes(migrated())
         self.store = SqlStore.open(f"sqlite:///{folder / 'records.db'}")
         around = {"around": {"backup": {"paths": ["/var/lib/api"]}}}
         self.target = make_target("web-1", "web-2", service=around)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+import shutil
 import socket
 import ssl
 import stat
@@ -15,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -28,7 +30,7 @@ from ansible_collections.fraisier.deploy.plugins.module_utils import (
     proxy_config,
     proxy_setup,
 )
-from ansible_collections.fraisier.deploy.plugins.module_utils.commands import Finished
+from ansible_collections.fraisier.deploy.plugins.module_utils.commands import Finished, run
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
 from ansible_collections.fraisier.deploy.plugins.module_utils.proxy import Options, Proxy, Server
 from ansible_collections.fraisier.deploy.plugins.module_utils.proxy_model import (
@@ -42,6 +44,13 @@ from support.proxy import Client, Host, Service, certificate, free_port, proxy_h
 from support.target import until
 
 NAME, NAMES = "api.production", ("api.example.com", "www.example.com")
+#: Runs a Python program whose waits are short.
+IMPATIENT = """
+import runpy, sys, time
+wait, sys.argv = time.sleep, sys.argv[1:]
+time.sleep = lambda seconds: wait(min(seconds, 0.02))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 class Begun:
@@ -105,10 +114,18 @@ def define(host: Host, service: Service, authority: Authority) -> Callable[..., 
     return defined
 
 
+def impatient(argv: list[str], **more: Any) -> Finished:
+    """Run certbot, which lets an authority have a second before it asks each time."""
+    program = shutil.which(argv[0]) or argv[0]
+    interpreter = Path(program).read_text().partition("\n")[0].removeprefix("#!").strip()
+    return run([interpreter, "-c", IMPATIENT, program, *argv[1:]], **more)
+
+
 @pytest.fixture
 def bring(host: Host, client: proxy_acme.Client, tmp_path: Path) -> Callable[[], int]:
     def obtain(*given: object) -> str:
-        return proxy_acme.obtain(*given, folder=str(tmp_path / "acme"))  # type: ignore[arg-type]
+        folder = str(tmp_path / "acme")
+        return proxy_acme.obtain(*given, folder=folder, runner=impatient)  # type: ignore[arg-type]
 
     return lambda: proxy_acme_run.bring(host.proxy, client, NAME, obtain)
 

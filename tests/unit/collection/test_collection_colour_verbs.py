@@ -114,6 +114,47 @@ def test_a_bad_release_is_stopped_and_nobody_noticed(host: Host) -> None:
     assert [r.status for r in host.site().ledger.all() if r.version == TWO] == [BAD]
 
 
+@pytest.mark.parametrize("verb", [colour_deploy.deploy, colour_deploy.stage])
+def test_a_bad_release_leaves_the_live_slot_all_traffic(
+    host: Host, verb: Callable[..., None]
+) -> None:
+    """`deploy` is what recreate and rolling run on a host, `stage` what the others begin with."""
+    deploy(host)
+    host.world.bad.add(TWO)
+    with pytest.raises(Failure, match="is not healthy"):
+        host.run(verb, TWO)
+    assert host.served() == {ONE: 100}
+    assert host.current() == ONE
+    assert set(host.world.units) == host.world.enabled == {BLUE}
+    assert (host.record().live, host.record().staged) == ("blue", None)
+    assert not [each for each in host.world.effects if "'green': 100" in each], "not for a moment"
+
+
+@pytest.mark.parametrize("verb", [colour_deploy.deploy, colour_deploy.stage])
+def test_a_bad_first_release_leaves_the_plain_unit_as_it_was(
+    host: Host, verb: Callable[..., None]
+) -> None:
+    host.world.units["my-api.service"] = "plain"
+    host.world.texts["my-api.service"] = "[Unit]"
+    host.world.enabled.add("my-api.service")
+    host.world.bad.add(ONE)
+    with pytest.raises(Failure, match="is not healthy"):
+        host.run(verb, ONE)
+    assert host.world.units == {"my-api.service": "plain"}
+    assert host.world.enabled == {"my-api.service"}
+    assert host.record().live is None
+    assert not any(host.world.weights.values())
+
+
+def test_a_promoted_release_starts_with_the_system_beside_the_one_that_waits(host: Host) -> None:
+    deploy(host)
+    host.run(colour_deploy.stage, TWO)
+    host.run(colour_deploy.promote, TWO)
+    assert host.world.enabled == set(host.world.units) == {BLUE, GREEN}
+    host.run(colour_restore.restore, Wanted())
+    assert host.world.enabled == set(host.world.units) == {BLUE}
+
+
 def test_a_failed_build_leaves_the_instant_way_back(host: Host) -> None:
     deploy(host)
     host.run(colour_deploy.stage, TWO)

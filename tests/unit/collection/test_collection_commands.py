@@ -52,7 +52,7 @@ def test_a_child_left_behind_neither_delays_nor_survives(tmp_path: Path) -> None
     began = time.monotonic()
     finished = _sh(f"sleep 600 & echo $! > {tmp_path}/pid; echo done")
     assert finished.output == "done\n"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     _wait_until_gone(int((tmp_path / "pid").read_text()))
 
 

@@ -349,6 +349,33 @@ def test_a_colour_that_fails_its_tests_is_stopped_and_its_migration_taken_back(
     assert world.weights == {"blue": 100, "green": 0}
 
 
+def test_what_ran_before_slots_serves_until_the_first_slot_does(world: World) -> None:
+    world.around = {}
+    world.deploy("1")
+    world.story()
+    world.front = PROXY
+    world.bad.add(id_of("2"))
+    with pytest.raises(Failure, match="is not healthy"):
+        world.deploy("2")
+    assert "rm:api" not in world.story()
+    assert world.up == {"api": id_of("1")}
+    assert not any(world.weights.values())
+    world.deploy("3")
+    up, *_, removed = world.story()
+    assert (up, removed) == ("up:api-blue", "rm:api"), "its successor is up before it goes"
+    assert world.up == {"api-blue": id_of("3")}
+    assert world.weights == {"blue": 100, "green": 0}
+
+
+def test_rolling_moves_a_host_to_its_other_slot(world: World) -> None:
+    world.front, world.around = PROXY, {}
+    world.deploy("1")
+    world.story()
+    world.deploy("2")
+    assert world.story() == ["up:api-green", "rm:api-blue"]
+    assert world.weights == {"blue": 0, "green": 100}
+
+
 @pytest.mark.parametrize("way", ["deploy", "restore"])
 def test_without_the_proxy_the_colours_are_removed(world: World, way: str) -> None:
     world.front, world.around = PROXY, {}

@@ -220,6 +220,10 @@ def test_a_registry_that_refuses_is_named(reference: str, registry: str) -> None
     assert refused.code == "registry_denied"
     assert registry in refused.message
     assert compose_login.refused(reference, "no such host", {}) is None
+    wrong = compose_login.refused(reference, text, {registry: ("robot", "not-the-password")})
+    assert wrong is not None
+    assert "robot" in wrong.message
+    assert "not-the-password" not in f"{wrong.message} {wrong.hint} {wrong.text}"
 
 
 def api(**more: Any) -> dict[str, Any]:
@@ -261,6 +265,14 @@ def test_what_cannot_be_two_is_told(own: dict[str, Any], dependents: list[str], 
         compose_colours.require_suitable(api(**own), "api", 8000, dependents)
     assert refused.value.code == "colours_unsuitable"
     assert said in refused.value.message
+
+
+def test_every_reason_against_two_slots_is_told_at_once() -> None:
+    own = {"container_name": "the-one", "ports": [{"target": 9, "published": "9999"}]}
+    with pytest.raises(Failure) as refused:
+        compose_colours.require_suitable(api(**own), "api", 8000, [])
+    assert "container_name the-one" in refused.value.message
+    assert "port 9999" in refused.value.message
 
 
 def test_what_can_be_two_passes_and_its_port_is_found() -> None:

@@ -116,20 +116,31 @@ def test_a_submodule_that_git_could_take_for_more_is_refused(parent: str, url: s
     assert caught.value.code == "submodule_invalid"
 
 
-def with_submodules(tmp_path: Path) -> tuple[Path, str]:
-    """Make a repository with a submodule that has one itself."""
-    repository(tmp_path / "inner", inner="inner")
-    repository(tmp_path / "outer", outer="outer")
-    run(tmp_path / "outer", "submodule", "--quiet", "add", "../inner", "deep/in er")
-    commit(tmp_path / "outer", more="more")
-    origin = tmp_path / "app"
-    repository(origin, app="app")
-    run(origin, "submodule", "--quiet", "add", "../outer", "lib")
-    return origin, commit(origin, app="app 2")
+@pytest.fixture(scope="module")
+def submodules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which `app` has a submodule that has one itself."""
+    folder = tmp_path_factory.mktemp("submodules")
+    repository(folder / "inner", inner="inner")
+    repository(folder / "outer", outer="outer")
+    run(folder / "outer", "submodule", "--quiet", "add", "../inner", "deep/in er")
+    commit(folder / "outer", more="more")
+    repository(folder / "app", app="app")
+    run(folder / "app", "submodule", "--quiet", "add", "../outer", "lib")
+    commit(folder / "app", app="app 2")
+    return folder
 
 
-def test_submodules_are_unpacked_at_the_commits_recorded(tmp_path: Path) -> None:
-    origin, sha = with_submodules(tmp_path)
+@pytest.fixture
+def with_submodules(submodules: Path, tmp_path: Path) -> tuple[Path, str]:
+    """Return a copy of that repository and its commit; the URLs in it are relative."""
+    shutil.copytree(submodules, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return tmp_path / "app", run(tmp_path / "app", "rev-parse", "HEAD")
+
+
+def test_submodules_are_unpacked_at_the_commits_recorded(
+    tmp_path: Path, with_submodules: tuple[Path, str]
+) -> None:
+    origin, sha = with_submodules
     commit(tmp_path / "inner", inner="newer, not recorded")
     parts = git_tree.fetch(mirror(tmp_path, origin), sha)
     assert [part.folder for part in parts] == ["", "lib", "lib/deep/in er"]
@@ -139,8 +150,10 @@ def test_submodules_are_unpacked_at_the_commits_recorded(tmp_path: Path) -> None
     assert files["lib/deep/in er/inner"] == "inner"
 
 
-def test_submodules_that_are_here_are_not_fetched_again(tmp_path: Path) -> None:
-    origin, sha = with_submodules(tmp_path)
+def test_submodules_that_are_here_are_not_fetched_again(
+    tmp_path: Path, with_submodules: tuple[Path, str]
+) -> None:
+    origin, sha = with_submodules
     here = mirror(tmp_path, origin)
     assert all(part.fetched for part in git_tree.fetch(here, sha))
     for name in ("inner", "outer", "app"):
@@ -148,8 +161,10 @@ def test_submodules_that_are_here_are_not_fetched_again(tmp_path: Path) -> None:
     assert not any(part.fetched for part in git_tree.fetch(here, sha))
 
 
-def test_a_submodule_without_a_url_is_refused(tmp_path: Path) -> None:
-    origin, _ = with_submodules(tmp_path)
+def test_a_submodule_without_a_url_is_refused(
+    tmp_path: Path, with_submodules: tuple[Path, str]
+) -> None:
+    origin, _ = with_submodules
     (origin / ".gitmodules").unlink()
     sha = commit(origin, app="app 3")
     with pytest.raises(Failure) as caught:
@@ -158,8 +173,10 @@ def test_a_submodule_without_a_url_is_refused(tmp_path: Path) -> None:
     assert "lib" in caught.value.message
 
 
-def test_a_submodule_whose_commit_is_gone_says_which(tmp_path: Path) -> None:
-    origin, sha = with_submodules(tmp_path)
+def test_a_submodule_whose_commit_is_gone_says_which(
+    tmp_path: Path, with_submodules: tuple[Path, str]
+) -> None:
+    origin, sha = with_submodules
     shutil.rmtree(tmp_path / "inner")
     repository(tmp_path / "inner", inner="another history")
     with pytest.raises(Failure, match="submodule lib/deep/in er") as caught:
@@ -167,8 +184,10 @@ def test_a_submodule_whose_commit_is_gone_says_which(tmp_path: Path) -> None:
     assert caught.value.code == "version_not_found"
 
 
-def test_a_checkout_gets_its_submodules_from_the_configured_repository(tmp_path: Path) -> None:
-    origin, sha = with_submodules(tmp_path)
+def test_a_checkout_gets_its_submodules_from_the_configured_repository(
+    tmp_path: Path, with_submodules: tuple[Path, str]
+) -> None:
+    origin, sha = with_submodules
     checkout = tmp_path / "checkout"
     run(tmp_path, "clone", "--quiet", str(origin), str(checkout))
     run(checkout, "remote", "set-url", "origin", "/nowhere/at/all.git")

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.analysis_measures import (
+    Latency,
+    Scene,
+)
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
 from ansible_collections.fraisier.deploy.plugins.module_utils.proxy import (
     Figures,
@@ -223,6 +227,24 @@ def test_figures_tell_of_each_server(host: Host, pair: dict[str, Service]) -> No
     assert (found["blue"].requests, found["blue"].errors_5xx) == (5, 0)
     assert (found["green"].requests, found["green"].errors_5xx) == (5, 5)
     until(lambda: not host.proxy.figures(NAME)["green"].up)
+
+
+def test_an_analysis_sees_that_one_server_is_slow(host: Host, pair: dict[str, Service]) -> None:
+    define(host, pair)
+    all_to(host, "blue", 50)
+    host.tally(4)
+    seen = {
+        name: Latency(Scene(lambda name=name: host.proxy.figures(NAME)[name]))  # type: ignore[misc]
+        for name in pair
+    }
+    assert [measure() for measure in seen.values()] == [None, None], "no request since"
+    pair["green"].seconds = 0.4
+    host.tally(6)
+    blue, green = (seen[name]() for name in ("blue", "green"))
+    assert green is not None
+    assert green >= 0.4
+    assert blue is not None
+    assert blue < green
 
 
 def test_a_server_without_weight_is_seen_up_and_down(host: Host, pair: dict[str, Service]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,6 @@ from fraisier.config import resolve, resolve_all
 from fraisier.config.secrets import MAX_BYTES
 from fraisier.domain.errors import ConfigurationError
 from fraisier.domain.secret import Secret, SecretReference
-
-ANSIBLE_VAULT = Path(sys.executable).with_name("ansible-vault")
 
 
 def _said(reference: dict[str, str], folder: Path, **environ: str) -> str:
@@ -76,19 +72,27 @@ def test_what_cannot_be_a_secret_is_refused_without_being_shown(tmp_path: Path) 
     assert _said({"evn": "X"}, tmp_path).startswith("is no reference")
 
 
+#: `hunter2`, encrypted by `ansible-vault encrypt` with the password `open sesame`.
+VAULT = """\
+$ANSIBLE_VAULT;1.1;AES256
+30666535333861333236336236353466653966616238663663643631323838646335646133643938
+6433666230356332663662356539386462663532636234370a343338653863386335663663623530
+64393161373736323535626662336461373061646437306333356230623964343030303835656363
+3931643739633161620a323864306134393037373865623964306438653039616631653662633864
+3731
+"""
+
+
 @pytest.fixture
 def vault(tmp_path: Path) -> dict[str, str]:
     """An environment with a password, and `secret.vault` encrypted with it."""
     (tmp_path / "password").write_text("open sesame\n")
-    (tmp_path / "secret.vault").write_text("hunter2\n")
-    environ = {
+    (tmp_path / "secret.vault").write_text(VAULT)
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / "password"),
     }
-    argv = [ANSIBLE_VAULT, "encrypt", tmp_path / "secret.vault"]
-    subprocess.run(argv, env=environ, check=True, capture_output=True)
-    return environ
 
 
 def test_a_vault_is_opened_as_a_file_and_as_text(vault: dict[str, str], tmp_path: Path) -> None:

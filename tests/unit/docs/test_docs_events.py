@@ -56,9 +56,10 @@ PASSES_ON = ("fraisier/store/trail.py", "fraisier/engine/within.py")
 def audited() -> Iterator[str]:
     """Yield every action of which a row is written."""
     for file in sorted((TOP / "fraisier").rglob("*.py")):
-        if str(file.relative_to(TOP)) in PASSES_ON:
+        text = file.read_text()
+        if str(file.relative_to(TOP)) in PASSES_ON or not any(f"{w}(" in text for w in WRITES):
             continue
-        for call in ast.walk(ast.parse(file.read_text())):
+        for call in ast.walk(ast.parse(text)):
             if not isinstance(call, ast.Call):
                 continue
             name = ast.unparse(call.func)

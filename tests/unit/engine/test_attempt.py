@@ -17,7 +17,6 @@ from fraisier.domain.worker import Waiting
 from fraisier.engine import execution
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.worker import Worker
-from fraisier.store import SqlStore
 from support.fakes import (
     Inventories,
     Repositories,
@@ -27,13 +26,14 @@ from support.fakes import (
     make_catalogue,
     make_target,
 )
+from support.records import open_records
 
 
 class World:
     """A store, scripted hosts and the verbs."""
 
     def __init__(self, folder: Path, target: Target, runner: ScriptedRunner) -> None:
-        self.store = SqlStore.open(f"sqlite:///{folder / 'test.db'}")
+        self.store = open_records(folder / "test.db")
         self.runner = runner
         catalogue = make_catalogue(target)
         self.deployments = Deployments(catalogue, self.store, Repositories(), Inventories())

@@ -24,8 +24,8 @@ from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.looks import Looks
 from fraisier.engine.membership import Membership
 from fraisier.engine.queue import QueueWorker, Stop
-from fraisier.store import SqlStore
 from support.fakes import PROVIDER, Inventories, Repositories, ScriptedRunner, begin, make_target
+from support.records import open_records
 from support.target import until
 
 
@@ -41,7 +41,7 @@ class Line:
         self.targets = targets
         fraise = Fraise("api", "api", "", targets)
         self.catalogue = Catalogue("fraises.yaml", {"api": fraise}, {"bare_metal": PROVIDER})
-        self.store = SqlStore.open(f"sqlite:///{folder / 'test.db'}")
+        self.store = open_records(folder / "test.db")
         self.repositories = Repositories()
         self.deployments = Deployments(self.catalogue, self.store, self.repositories, Inventories())
 

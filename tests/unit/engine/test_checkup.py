@@ -19,13 +19,14 @@ from fraisier.engine.checkup import A_JOB, NOTHING, Checkups, as_one_try
 from fraisier.engine.environment_health import EnvironmentHealth
 from fraisier.store import SqlStore
 from support.fakes import ScriptedRunner, begin, make_catalogue, make_target
+from support.records import open_records
 
 TARGET = make_target("web-1", "web-2", "web-3")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> SqlStore:
-    return SqlStore.open(f"sqlite:///{tmp_path}/records.db")
+    return open_records(tmp_path / "records.db")
 
 
 def place(store: SqlStore, target: Target = TARGET) -> None:

@@ -17,6 +17,7 @@ from fraisier.domain.strategy import StrategyConfig
 from fraisier.engine.hosts import Hosts, answers, host_named, of_hosts
 from fraisier.store import SqlStore
 from support.fakes import PROVIDER, begin, make_target
+from support.records import open_records
 
 TARGET = replace(
     make_target("web-1", "web-2", "web-3", secrets={"TOKEN": {"env": "TOKEN"}}),
@@ -53,7 +54,7 @@ class Answering:
 
 @pytest.fixture
 def store(tmp_path: Path) -> SqlStore:
-    return SqlStore.open(f"sqlite:///{tmp_path}/records.db")
+    return open_records(tmp_path / "records.db")
 
 
 def test_a_verb_is_run_with_the_service_and_what_is_asked_and_records_nothing(

@@ -15,8 +15,8 @@ from fraisier.domain.health import Monitoring
 from fraisier.domain.ports import NewDeployment
 from fraisier.engine.checkup import Checkups
 from fraisier.engine.monitor import AGAIN_SECONDS, Monitor
-from fraisier.store import SqlStore
 from support.fakes import PROVIDER, ScriptedRunner, begin, make_target
+from support.records import open_records
 
 WATCHED = make_target("web-1", "web-2", monitoring=Monitoring(30, failure_threshold=1))
 
@@ -25,7 +25,7 @@ class World:
     """A store with deployed targets, scripted hosts, and a clock that tests set."""
 
     def __init__(self, folder: Path, *targets: Target) -> None:
-        self.store = SqlStore.open(f"sqlite:///{folder}/records.db")
+        self.store = open_records(folder / "records.db")
         self.targets = targets
         self.runner = ScriptedRunner()
         self.now = 1000.0

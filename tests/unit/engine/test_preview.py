@@ -17,6 +17,7 @@ from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.preview import Previews
 from fraisier.store import SqlStore
 from support.fakes import Inventories, Repositories, ScriptedRunner, make_catalogue, make_target
+from support.records import open_records
 
 SERVES = {"id": "20260101-old", "version": "old", "good": True}
 WHY = [{"step": "build", "why": "commands are not run"}]
@@ -43,7 +44,7 @@ class Looking(ScriptedRunner):
 
 def preview(tmp_path: Path, runner: Looking, **wish: Any) -> tuple[dict[str, Any], SqlStore]:
     """Return what a preview says, and the store that it should have left alone."""
-    store = SqlStore.open(f"sqlite:///{tmp_path}/x.db")
+    store = open_records(tmp_path / "x.db")
     catalogue = make_catalogue(make_target(*runner.answers))
     deployments = Deployments(catalogue, store, Repositories(), Inventories())
     previews = Previews(catalogue, store, deployments, lambda: runner)

@@ -8,60 +8,16 @@ from typing import Any
 
 import pytest
 
-from fraisier.domain.catalogue import Host, Proxy, Target
+from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.errors import LeaseLost, Refused, UsageError
 from fraisier.domain.plan import Work
 from fraisier.domain.strategy import StrategyConfig
 from fraisier.engine import execution, holding, undrain
-from fraisier.engine.deployments import Deployments, Wish
+from fraisier.engine.deployments import Wish
 from fraisier.engine.recovery import settle
-from fraisier.engine.worker import Worker
-from fraisier.store import SqlStore
-from support.fakes import Inventories, Repositories, begin, joined, make_catalogue, make_target
-from support.moving import ABLE, MovingRunner
-
-TWO, THREE = ("web-1", "web-2"), ("web-1", "web-2", "web-3")
-CANARY = ({"weight": 10, "pause": 30}, {"weight": 50, "pause": 30})
-HELD = ({"weight": 10, "pause": "resume"},)
-PROXIES = Proxy(app_port=9000, hosts=(Host("lb-1", "lb-1"), Host("lb-2", "lb-2")))
-
-
-class World:
-    """A store, hosts with two colours, and the verbs. v1 serves on all of them."""
-
-    def __init__(self, folder: Path, *hosts: str, bad: Any = None, **target: Any) -> None:
-        self.store = SqlStore.open(f"sqlite:///{folder / 'test.db'}")
-        self.runner = MovingRunner(bad)
-        self.target = make_target(*hosts, **{"proxy": Proxy(), "strategy": "canary", **target})
-        self.catalogue = make_catalogue(self.target, ABLE)
-        self.deployments = Deployments(self.catalogue, self.store, Repositories(), Inventories())
-        self.member = joined(self.store)
-        self.worker = Worker(self.catalogue, self.store, self.runner, self.member)
-        self.cancel = False
-        self.runner.serving = dict.fromkeys([host.name for host in self.target.hosts], "v1")
-
-    def deploy(self, version: str = "v2", **more: Any) -> Deployment:
-        wish = Wish("api", "production", "cli:test", version, **more)
-        asked = self.deployments.deploy(wish, self.member.id)
-        return self.worker.carry_out(asked, lambda _events: None, lambda: self.cancel, print)
-
-    def steps(self, *verbs: str) -> list[tuple[str, tuple[str, ...]]]:
-        done = [(w.verb, tuple(host.name for host in w.hosts)) for w in self.runner.works]
-        return [step for step in done if not verbs or step[0] in verbs]
-
-    def types(self, deployment: Deployment) -> list[str]:
-        return [event.type for event in self.store.events(deployment.id)]
-
-
-def canary(*hosts: str, steps: Any = CANARY) -> dict[str, Any]:
-    return {"strategy_config": StrategyConfig(canary=steps)}
-
-
-def at(verb: str, do: Callable[[Work], Any]) -> Callable[[Work], None]:
-    """Return a hook that does something as soon as a verb is asked for."""
-    return lambda work: do(work) if work.verb == verb else None
-
+from support.fakes import begin
+from support.strategies import HELD, THREE, TWO, World, at, behind, canary, dead
 
 # --- canary and blue-green ---------------------------------------------------------------
 
@@ -350,10 +306,6 @@ def test_a_host_whose_balancer_could_not_be_told_is_not_called_unchanged(
 # --- proxies on hosts of their own -------------------------------------------------------
 
 
-def behind(folder: Path, *hosts: str, **more: Any) -> World:
-    return World(folder, *hosts, **{"strategy": "rolling", "proxy": PROXIES, **more})
-
-
 LBS = ("lb-1", "lb-2")
 
 
@@ -464,11 +416,6 @@ def test_the_way_back_has_a_deadline_of_its_own(tmp_path: Path) -> None:
 
 
 # --- what the dead left ------------------------------------------------------------------
-
-
-def dead(world: World) -> Deployment:
-    asked = world.deployments.deploy(Wish("api", "production", "cli:test", "v2"))
-    return begin(world.store, asked.id)
 
 
 def test_what_a_dead_worker_had_drained_is_undrained(tmp_path: Path) -> None:

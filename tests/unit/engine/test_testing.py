@@ -17,8 +17,8 @@ from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Work
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.worker import Worker
-from fraisier.store import SqlStore
 from support.fakes import PROVIDER, Inventories, Repositories, ScriptedRunner, joined, make_target
+from support.records import open_records
 
 ABLE = replace(PROVIDER, playbooks={**PROVIDER.playbooks, "app": "app"})
 TESTS = tuple({"name": n, "command": [f"bin/{n}"], "timeout": 5} for n in ("first", "second"))
@@ -67,7 +67,7 @@ class World:
         targets = {"staging": staging, "production": production}
         fraise = Fraise("api", "api", "", targets)
         catalogue = Catalogue("fraises.yaml", {"api": fraise}, {"bare_metal": ABLE})
-        self.store = SqlStore.open(f"sqlite:///{folder / 'test.db'}")
+        self.store = open_records(folder / "test.db")
         self.runner, self.member = HostsWithTests(), joined(self.store)
         self.deployments = Deployments(catalogue, self.store, Repositories(), Inventories())
         self.worker = Worker(catalogue, self.store, self.runner, self.member)

