@@ -138,6 +138,7 @@ def prometheus(lab: Lab) -> Iterator[str]:
         daemon.close()
 
 
+@pytest.mark.cpu_seconds(40, reason="a client asks for as long as two canaries take")
 def test_a_client_sees_the_weights_of_a_canary_that_waits_for_a_person_and_no_bad_release(
     coloured: Target, prometheus: str
 ) -> None:

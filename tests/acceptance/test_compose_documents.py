@@ -14,6 +14,7 @@ import pytest
 from test_documents import CONTAINERS, EXAMPLE, QUICK_START
 
 from support.compose import STATE, base_image, docker, free_port, image_of_python
+from support.exclusive import exclusive
 from support.pages import TOP, Page
 from support.tree import files_of
 
@@ -23,9 +24,9 @@ CLONE = '#!/bin/sh\n[ "$*" = "{line}" ] && exec cp -r "{source}" fraisier\nexec 
 
 @pytest.fixture(scope="module", autouse=True)
 def python_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have the image that the documents name."""
-    base = base_image()
-    with image_of_python(PYTHON_IMAGE, base, tmp_path_factory.mktemp("python") / "image"):
+    """Have the image that the documents name; images and projects of a name are the machine's."""
+    base, kept = base_image(), tmp_path_factory.mktemp("python") / "image"
+    with exclusive("compose-documents"), image_of_python(PYTHON_IMAGE, base, kept):
         yield
 
 

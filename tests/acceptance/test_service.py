@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
 import scenarios
 
 from support.nowhere import nowhere
@@ -55,6 +56,7 @@ def reading(process: subprocess.Popen[str]) -> Iterator[list[str]]:
         process.communicate(timeout=30)
 
 
+@pytest.mark.cpu_seconds(40, reason="one service is asked all that a service can be asked")
 def test_a_running_service_is_looked_at_stopped_started_and_entered(target: Target) -> None:
     not_deployed = target.fraisier(*app("restart"))
     assert not_deployed.code == 1, not_deployed.said

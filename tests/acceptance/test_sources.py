@@ -59,6 +59,7 @@ def left_behind(target: Target, host: LabHost) -> str:
     return target.inside(host, "find /home/deploy/.ansible/tmp -type f 2>/dev/null || true")
 
 
+@pytest.mark.cpu_seconds(40, reason="pushes to two hosts, three times")
 def test_what_is_pushed_is_fetched_once_and_needs_neither_repository_nor_git_on_hosts(
     make_target: Callable[[int], Target], away: Repository, cache: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
 from support.command import Result
@@ -45,6 +46,7 @@ def app(target: Target, verb: str) -> Result:
     return target.fraisier("app", verb, "my_api", "production")
 
 
+@pytest.mark.cpu_seconds(40, reason="three deployments of a job, and its timers")
 def test_a_job_runs_by_its_deployment_by_its_timer_and_when_it_is_asked_to(target: Target) -> None:
     first = run_once_by_a_deployment(target)
     run_by_a_timer(target, first)
