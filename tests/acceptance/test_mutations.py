@@ -90,12 +90,12 @@ CASES = [
     ),
     pytest.param(
         TOKEN,
-        "unit/api/test_access.py::test_a_revoked_token_is_refused_at_the_next_request",
+        "unit/api/test_access_api.py::test_a_revoked_token_is_refused_at_the_next_request",
         id="token-check",
     ),
     pytest.param(
         SCOPE,
-        "unit/api/test_access.py::test_a_token_opens_what_its_scope_reaches_and_nothing_else",
+        "unit/api/test_access_api.py::test_a_token_opens_what_its_scope_reaches_and_nothing_else",
         id="token-scope",
     ),
 ]

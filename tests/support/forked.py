@@ -85,10 +85,7 @@ class Command:
             self._told, tell = os.pipe()
             theirs.callback(os.close, tell)
             request = json.dumps([self.args, str(folder), dict(environment)]).encode()
-            try:
-                socket.send_fds(loaded_process(), [request], [out, err, tell])
-            except BrokenPipeError:
-                raise AssertionError(_why_it_ended()) from None
+            socket.send_fds(loaded_process(), [request], [out, err, tell])
         self.pid = self._number()
         assert self.pid is not None, _why_it_ended()
 
@@ -170,12 +167,15 @@ def _left(deadline: float | None) -> float | None:
 
 
 def loaded_process() -> socket.socket:
-    """Return the way to the process that has loaded Fraisier; it ends with this one."""
+    """Return the way to a process that has loaded Fraisier; it ends with this one."""
     global _running, _process
     with _lock:
+        if _running is not None and _process is not None and _process.poll() is not None:
+            # A test has closed the descriptor, so its number may be somebody else's by now.
+            _running.detach()
+            _running = None
         if _running is None:
             _running, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            _log.touch()
             with there, _log.open("ab") as log:
                 _process = subprocess.Popen(
                     [sys.executable, "-m", "support.loaded", str(there.fileno())],
@@ -186,7 +186,7 @@ def loaded_process() -> socket.socket:
                     stderr=log,
                     pass_fds=[there.fileno()],
                 )
-            atexit.register(_end, _running, _process)
+            atexit.register(_end, _process)
         return _running
 
 
@@ -195,7 +195,8 @@ def _why_it_ended() -> str:
     return f"the process that forks commands has ended ({code}): {_log.read_text()}"
 
 
-def _end(running: socket.socket, process: subprocess.Popen[bytes]) -> None:
-    running.close()
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if _running is not None and process is _process:
+        _running.close()
     process.wait()
     _log.unlink(missing_ok=True)
