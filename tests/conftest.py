@@ -6,10 +6,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.fraisier.deploy.plugins.module_utils import processes
 from fraisier import lab as labs
 from support.databases import (  # noqa: F401  (fixtures)
     database_kind,
@@ -24,6 +26,24 @@ from support.repository import Repository
 from support.target import Target, wipe
 
 pytest_plugins = ("support.budget", "support.evidence")
+
+
+@pytest.fixture(autouse=True)
+def earlier_children_are_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep modules that run in this process from ending the servers of the tests.
+
+    On a host a module is a process of its own, and kills all children that its commands leave.
+    """
+    earlier, find = _own_children(), processes._children
+    monkeypatch.setattr(processes, "_children", lambda: [p for p in find() if p not in earlier])
+
+
+def _own_children() -> set[int]:
+    found: set[int] = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # the thread has ended meanwhile
+            found |= {int(pid) for pid in (thread / "children").read_text().split()}
+    return found
 
 
 @pytest.fixture

@@ -171,8 +171,7 @@ def loaded_process() -> socket.socket:
     global _running, _process
     with _lock:
         if _running is not None and _process is not None and _process.poll() is not None:
-            # A test has closed the descriptor, so its number may be somebody else's by now.
-            _running.detach()
+            _running.close()  # something has killed it
             _running = None
         if _running is None:
             _running, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
