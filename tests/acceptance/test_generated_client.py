@@ -94,6 +94,7 @@ def importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
         del sys.modules[name]
 
 
+@pytest.mark.cpu_seconds(40, reason="it generates a client, then follows four deployments with it")
 def test_it_deploys_follows_goes_back_and_cancels(target: Target, importable: Path) -> None:
     host, first = target.hosts[0], target.repository.commit("good")
     target.configure(build=[BUILD])

@@ -193,6 +193,7 @@ def wipe(host: LabHost) -> None:
         "rm -rf /var/lib/fraisier/acme /etc/systemd/system/fraisier-acme*;"
         "rm -rf /var/lib/fraisier/proxy /etc/systemd/system/fraisier-proxy.service"
         " /etc/fraisier-proxy; fi;"
+        "find /tmp -maxdepth 1 -type f -delete;"  # by which builds and tests find each other
         "rm -f /etc/fraisier-test-behaviour; systemctl daemon-reload; systemctl reset-failed;"
         f"umount {APP_PATH} 2>/dev/null; rm -rf {APP_PATH};"
         f"! id {SETUP_USER} 2>/dev/null || userdel -rf {SETUP_USER} 2>/dev/null; true",
