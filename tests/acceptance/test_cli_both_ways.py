@@ -64,7 +64,7 @@ def test_deploy_look_roll_back_follow_and_cancel_on_a_real_host(front: Front) ->
 
 
 def check_first_deployment(front: Front) -> str:
-    """Deploy to a bare host, follow it, see all that is told; return the version that it runs."""
+    """Deploy to a bare host, follow it, check each view of it; return the version that it runs."""
     sha = front.target.repository.commit("good", {"slow": "3"})
     host = front.target.hosts[0]
     assert front.json("list")["targets"][0]["fraise"] == "my_api"

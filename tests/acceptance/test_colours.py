@@ -26,7 +26,7 @@ NAMES = ("my_api", "production")
 
 
 def configure(target: Target, strategy: str = "blue-green", **provider: object) -> None:
-    """Write fraises.yaml with a proxy, which is given no port for the slots."""
+    """Write fraises.yaml with a proxy and without a port for the slots."""
     pace = {"healthy_deadline": 8}
     proxy = {name: value for name, value in PROXY.items() if name != "app_port"}
     target.configure({"strategy": strategy, "proxy": proxy, "strategy_config": pace}, **provider)

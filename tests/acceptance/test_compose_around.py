@@ -98,7 +98,7 @@ def test_a_release_is_saved_migrated_tested_and_taken_back_while_no_requests_com
 
 
 def balancer(project: Project) -> list[str]:
-    """Return what somebody's balancer was told since the last look."""
+    """Return the commands that the foreign load balancer has received since the last call."""
     told = project.folder / "balancer"
     words = told.read_text().split() if told.exists() else []
     told.unlink(missing_ok=True)

@@ -70,7 +70,7 @@ def test_what_cannot_run_leaves_nothing_on_a_bare_host(target: Target) -> None:
     assert target.current(host) == ""
 
 
-@pytest.mark.cpu_seconds(40, reason="three hosts are asked many times a second while they roll")
+@pytest.mark.cpu_seconds(40, reason="a client polls three hosts while they are updated")
 def test_three_hosts_roll_one_at_a_time_and_go_back_everywhere_while_two_serve(
     fleet: Target,
 ) -> None:

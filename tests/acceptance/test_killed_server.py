@@ -1,4 +1,4 @@
-"""`kill -9` of `fraisier serve` during deployments: they end, and what is told is true."""
+"""`kill -9` of `fraisier serve` during deployments: they end, and their records are true."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def reading(process: subprocess.Popen[str]) -> Iterator[list[str]]:
         process.communicate(timeout=30)
 
 
-@pytest.mark.cpu_seconds(40, reason="one service is asked all that a service can be asked")
+@pytest.mark.cpu_seconds(40, reason="every service operation on one running service")
 def test_a_running_service_is_looked_at_stopped_started_and_entered(target: Target) -> None:
     not_deployed = target.fraisier(*app("restart"))
     assert not_deployed.code == 1, not_deployed.said

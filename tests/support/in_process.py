@@ -10,12 +10,10 @@ import atexit
 import io
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -30,10 +28,10 @@ from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Work
 from fraisier.domain.worker import NewWorker
 from fraisier.engine.queue import Stop
-from fraisier.store import SqlStore
 from fraisier.wiring import Application
 from support.command import Result
 from support.fakes import ScriptedRunner
+from support.records import migrated
 from support.repository import Repository
 from support.target import until
 
@@ -81,14 +79,6 @@ class ScriptedHosts(ScriptedRunner):
         previous = None if serving is None else {"id": serving, "version": serving}
         changed = serving != work.request["version"]
         return HostOutcome(name, "ok", {"previous": previous, "changed": changed}, None)
-
-
-@cache
-def migrated() -> bytes:
-    """Return an empty database with all migrations, made once: they cost more than a test."""
-    with tempfile.TemporaryDirectory() as folder:
-        SqlStore.open(f"sqlite:///{folder}/records.db")._engine.dispose()
-        return Path(folder, "records.db").read_bytes()
 
 
 @dataclass
