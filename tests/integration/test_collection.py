@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from scenarios import first_deployment
 
+from support.controller import Controller
 from support.exclusive import exclusive
 from support.target import Target
 
@@ -59,17 +60,42 @@ def test_what_plain_ansible_did_does_not_stop_the_control_plane_nor_the_reverse(
         assert target.served(target.hosts[0]) == sha
 
 
+SCENARIOS = ("default", "docker_compose", "coolify", "proxy")
+slow = (pytest.mark.slow, pytest.mark.timeout(1200))
 #: All of them pass in `make test-all`; CI runs the one that a systemd host takes part in.
-OTHERS = [
-    pytest.param(name, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])
-    for name in ("docker_compose", "coolify", "proxy")
-]
+OURS = [pytest.param(name, marks=slow if name != "default" else ()) for name in SCENARIOS]
+molecule_runs = pytest.mark.cpu_seconds(60, reason="Molecule runs seven playbooks, each a process")
 
 
-@pytest.mark.cpu_seconds(60, reason="Molecule runs seven playbooks, each a new process")
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("scenario", ["default", *OTHERS])
-def test_a_molecule_scenario_passes(scenario: str) -> None:
+def passes(scenario: str, **environment: str) -> None:
+    """Run a scenario to its end: a host, the role, the role again, checks, no host."""
     with exclusive("molecule"):  # their labs have one name
-        done = run("molecule", "test", "--scenario-name", scenario, cwd=COLLECTION)
+        done = run("molecule", "test", "--scenario-name", scenario, cwd=COLLECTION, **environment)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+
+
+@molecule_runs
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("scenario", OURS)
+def test_a_molecule_scenario_passes(scenario: str) -> None:
+    passes(scenario)
+
+
+@molecule_runs
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("controller", ["newest"], indirect=True)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_molecule_scenario_passes_on_the_newest_ansible(
+    controller: Controller, scenario: str, tmp_path: Path
+) -> None:
+    assert not controller.container, "Molecule needs Python 3.12 or newer on this machine"
+    log = tmp_path / "log"
+    passes(
+        scenario,
+        PATH=os.pathsep.join([f"{controller.folder}/venv/bin", str(BIN), os.environ["PATH"]]),
+        FRAISIER_PYTHON=sys.executable,
+        ANSIBLE_LOG_PATH=str(log),
+        ANSIBLE_LOG_VERBOSITY="3",
+    )
+    assert (controller.folder / "venv").as_posix() in log.read_text()
