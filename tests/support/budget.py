@@ -2,8 +2,8 @@
 
 A test that uses more than `LIMIT_SECONDS` fails the run, unless the marker
 `cpu_seconds(limit, reason)` allows it more and says why. What sets up fixtures that tests share
-counts as a cost of its own. `--durations-table FILE` writes the costs of each file as a table, for
-which nothing else may run on the machine: all of its containers count.
+counts as a cost of its own. `--durations-table FILE` writes the costs of each file as a table. In a
+run of one process all containers of the machine count, so that nothing else may run on it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from support import processor_time
 LIMIT_SECONDS = 20.0
 SLOWEST = 15
 PROPERTY = "cost"
+XDIST = "PYTEST_XDIST_WORKER"
 COLUMNS = (
     "file",
     "tests",
@@ -64,9 +65,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     workers = config.getoption("numprocesses", None) or config.getoption("tx", None)
     if not workers:
-        alone = config.getoption("durations_table") is not None
+        alone = config.getoption("durations_table") is not None and XDIST not in os.environ
         config.pluginmanager.register(Measuring(processor_time.start(alone)), "measuring-costs")
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    if XDIST not in os.environ:
         config.pluginmanager.register(Reporting(config), "reporting-costs")
 
 

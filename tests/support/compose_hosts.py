@@ -69,7 +69,8 @@ def give_base_image(host: LabHost) -> None:
 
 def give_proxy(hosts: Hosts) -> None:
     """Prepare the proxies: as a user does the first time, then by the files that came of that."""
-    saved = hosts.lab.git / "proxy.tar"  # at the same path here and on all hosts
+    # At the same path here and on all hosts. A proxy of its own knows the service from `setup` on.
+    saved = hosts.lab.git / ("front.tar" if hosts.front else "proxy.tar")
     proxies = [hosts.front] if hosts.front else [*hosts.hosts]
     if saved.exists():
         for host in proxies:
@@ -79,8 +80,7 @@ def give_proxy(hosts: Hosts) -> None:
     done = hosts.run("setup", "my_api", "production", "--yes")
     assert done.code == 0, done.said
     hosts.inside(proxies[0], "mkdir -p /var/lib/fraisier/proxy")
-    empty = f"tar -C / -c -f /var/lib/fraisier-proxy.tar --exclude='[1-9]?-*.cfg' {PROXY_FILES}"
-    hosts.inside(proxies[0], empty)
+    hosts.inside(proxies[0], f"tar -C / -c -f /var/lib/fraisier-proxy.tar {PROXY_FILES}")
     new = saved.with_suffix(f".{os.getpid()}")
     docker("cp", f"{proxies[0].container}:/var/lib/fraisier-proxy.tar", str(new))
     new.rename(saved)

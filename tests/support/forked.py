@@ -171,8 +171,9 @@ def loaded_process() -> socket.socket:
     global _running, _process
     with _lock:
         if _running is not None and _process is not None and _process.poll() is not None:
-            _running.close()  # something has killed it
-            _running = None
+            _running.close()
+            _running = None  # the next test has a new one
+            raise AssertionError(f"a test has killed what it did not start: {_why_it_ended()}")
         if _running is None:
             _running, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with there, _log.open("ab") as log:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -222,13 +221,3 @@ def test_a_named_file_that_is_not_there_says_who_named_it(tmp_path: Path) -> Non
         with pytest.raises(ConfigurationError) as caught:
             load(path, environ=environ, cwd=tmp_path)
         assert f"{tmp_path}/no.yaml: no such file (named by {source})" in str(caught.value)
-
-
-def test_a_small_file_loads_in_a_blink_once_the_libraries_are_there(files: Files) -> None:
-    files.load(FULL)
-    times = []
-    for _ in range(5):
-        start = time.process_time()
-        files.load()
-        times.append(time.process_time() - start)
-    assert min(times) < 0.05
