@@ -18,6 +18,7 @@ import importlib.util
 import json
 import os
 import selectors
+import signal
 import socket
 import struct
 import sys
@@ -26,7 +27,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fraisier.runner.containment import show_mark
+from fraisier.runner.containment import die_with_parent, show_mark
 from fraisier.runner.folder import DYING_SECONDS, wipe_orphaned
 
 NUMBER = struct.Struct("i")
@@ -86,8 +87,10 @@ def _launch(request: Mapping[str, Any], given: list[int]) -> tuple[int, int, soc
     try:
         if len(given) < DESCRIPTORS:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        server = os.getpid()
         pid = os.fork()
         if pid == 0:
+            _end_with(server)
             _be_launcher(tuple(request["told"]), request["environment"], given)
         tell, ended = socket.socket(fileno=os.dup(given[-1])), os.pidfd_open(pid)
     finally:
@@ -103,6 +106,16 @@ def _ended(ended: int, pid: int, tell: socket.socket) -> None:
     with tell, contextlib.suppress(ConnectionError):
         tell.send(NUMBER.pack(os.waitstatus_to_exitcode(status)))
     os.close(ended)
+
+
+def _end_with(server: int) -> None:
+    """End this fork when the server ends, also where it has ended already.
+
+    Nothing of the run has begun yet; `child.main` asks the kernel for SIGTERM instead.
+    """
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != server:
+        os._exit(1)
 
 
 def _be_launcher(

@@ -16,6 +16,7 @@ import pytest
 
 from fraisier.domain.errors import RunnerError
 from fraisier.runner import forking
+from fraisier.runner.containment import BLANK
 from fraisier.runner.folder import PREFIX, base
 from fraisier.runner.invocation import Invocation
 from fraisier.runner.leash import now
@@ -159,11 +160,11 @@ def test_a_server_that_is_killed_ends_its_runs_and_the_next_are_executed(
     forked: int, run: Run, environ: dict[str, str]
 ) -> None:
     process = Process.start(environ)
-    until(lambda: len(_children(forked)) == 1)
-    (launcher,) = _children(forked)
-    os.kill(forked, signal.SIGKILL)
-    until(lambda: _has_ended(launcher), 60)
     try:
+        until(lambda: len(_children(forked)) == 1)
+        (launcher,) = _children(forked)
+        os.kill(forked, signal.SIGKILL)
+        until(lambda: _has_ended(launcher), 60)
         with pytest.raises(RunnerError, match="killed from outside"):
             process.begin(Invocation({}, "x" * 1_000_000, []))
     finally:
@@ -171,6 +172,37 @@ def test_a_server_that_is_killed_ends_its_runs_and_the_next_are_executed(
     assert not process.folder.exists()
     assert _comparable(run(environ))
     assert forking._server is None
+
+
+#: A server that dies before what it forked has asked the kernel for a signal at its death.
+TOO_EARLY = """
+import os, sys, time
+from fraisier.runner import child, fork_server
+
+fork, server = os.fork, os.getpid()
+
+def fork_and_die():
+    if fork():
+        os._exit(0)
+    while os.getppid() == server:
+        time.sleep(0.01)
+    return 0
+
+os.fork = fork_and_die
+child.main = lambda *arguments: os.write(1, b"a run began")
+given = [os.dup(1) for _ in range(fork_server.DESCRIPTORS)]
+names = {name: os.environ[name] for name in fork_server.AT_LOADING if name in os.environ}
+request = {"told": [".", "", ""], "environment": {**names, "FRAISIER_RUN": "run"}}
+fork_server._launch(request, given)
+"""
+
+
+def test_a_run_does_not_begin_whose_server_has_died() -> None:
+    environ = {**os.environ, "FRAISIER_RUN": BLANK}
+    argv = [sys.executable, "-c", TOO_EARLY]
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == ""  # read until the fork has ended too
+    assert done.stderr == ""
 
 
 def test_a_server_ends_with_its_owner_and_leaves_nothing() -> None:
