@@ -2,7 +2,10 @@
 
 What the document does not say, and is believed from Coolify's public source: the abilities of a
 token and its 403, the words of `status`, `status` and `logs` only where they may be read, which
-fields a deployment fills, that a second request for the same commit begins nothing.
+fields a deployment fills, that a second request for the same commit begins nothing. From the same
+source: previews of pull requests are in the list of deployments and run beside the application, a
+server's full queue is answered with the id of a deployment that is never made, and a digest is a
+name that ends in @sha256 or a tag that begins with sha256-.
 """
 
 from __future__ import annotations
@@ -49,6 +52,8 @@ class Coolify(Wire):
     def __init__(self) -> None:
         super().__init__()
         self.apps: dict[str, App] = {}
+        self.queue_limit = 25
+        self.concurrent_builds = 2
         self._numbers = count(1)
 
     # --- what is there --------------------------------------------------------------------
@@ -58,9 +63,13 @@ class Coolify(Wire):
         data = {"git_commit_sha": commit, "git_repository": "my-org/my-api", "git_branch": "main"}
         return self._add(uuid, {**data, "build_pack": "nixpacks"})
 
-    def add_image(self, uuid: str = "app-image", tag: str = "1.0") -> App:
+    def add_image(
+        self,
+        uuid: str = "app-image",
+        tag: str = "1.0",
+        name: str = "registry.example.com/my-org/api",
+    ) -> App:
         """Add an application that runs an image, and is not deployed yet."""
-        name = "registry.example.com/my-org/api"
         data = {"docker_registry_image_name": name, "docker_registry_image_tag": tag}
         return self._add(uuid, {**data, "build_pack": "dockerimage"})
 
@@ -85,9 +94,18 @@ class Coolify(Wire):
         found = self._deployment(app, api=False) | {"status": status} | more
         found["left"] = 10**9
         app.deployments.append(found)
-        if status == "finished":
+        if status == "finished" and not found["pull_request_id"]:
             self._runs(app, found)
         return found
+
+    def preview(self, app: App, commit: str, status: str = "finished", number: int = 7) -> Json:
+        """Have a preview of a pull request begin, or have ended, beside the application."""
+        return self.by_hand(app, status, commit=commit, pull_request_id=number)
+
+    def fill_queue(self) -> list[Json]:
+        """Have the deployments of another application wait that the server's queue is full."""
+        other = self.apps.get("app-other") or self.add_git("app-other")
+        return [self.by_hand(other, "queued") for _each in range(self.queue_limit)]
 
     def add_variable(self, app: App, key: str, value: str) -> None:
         """Have somebody set a variable."""
@@ -187,14 +205,26 @@ class Coolify(Wire):
         if app is None:
             return 404, {"message": "Resource not found."}
         new = self._deployment(app, api=True)
-        busy = [d for d in app.deployments if d["status"] in UNDER_WAY]
-        if any(each["wanted"] == new["wanted"] for each in busy):
-            return 200, {"message": "Deployment already queued for this commit."}
-        app.deployments.append(new | {"status": "queued" if busy else "in_progress"})
+        if self._count("queued") < self.queue_limit:
+            busy = [d for d in app.deployments if d["status"] in UNDER_WAY and _same_place(d, new)]
+            if any(each["wanted"] == new["wanted"] for each in busy):
+                return 200, {"message": "Deployment already queued for this commit."}
+            app.deployments.append(new)
+            self._next(app, new)
         return 200, {
             "message": "Deployment request queued.",
             "deployment_uuid": new["deployment_uuid"],
         }
+
+    def _count(self, status: str) -> int:
+        return sum(d["status"] == status for app in self.apps.values() for d in app.deployments)
+
+    def _next(self, app: App, each: Json) -> None:
+        """Begin a deployment that waits, where nothing is in its way."""
+        before = [d for d in app.deployments if d["status"] == "in_progress"]
+        busy = any(_same_place(each, other) for other in before)
+        if not busy and self._count("in_progress") < self.concurrent_builds:
+            each["status"] = "in_progress"
 
     def _deployment(self, app: App, *, api: bool) -> Json:
         number = next(self._numbers)
@@ -207,6 +237,8 @@ class Coolify(Wire):
             "commit": wanted,
             "wanted": wanted,
             "is_api": api,
+            "pull_request_id": 0,
+            "docker_registry_image_tag": None,
             "created_at": f"{stamp}.000000Z",
             "logs": [
                 {"output": f"Building {wanted}.", "type": "stdout", "hidden": False},
@@ -231,20 +263,20 @@ class Coolify(Wire):
             return
         each["left"] -= 1
         if each["status"] == "queued":
-            earlier = [d for d in app.deployments if d["status"] == "in_progress"]
-            each["status"] = "queued" if earlier else "in_progress"
+            self._next(app, each)
         elif each["left"] <= 0 and app.ends != "never":
+            broken = "@sha256@" in image_of(app)
             if each["commit"] == "HEAD" and "git_commit_sha" in app.data:
                 each["commit"] = app.head
-            each["status"] = "cancelled-by-user" if app.ends == "cancelled" else app.ends
+            ends = "failed" if broken else app.ends
+            each["status"] = "cancelled-by-user" if ends == "cancelled" else ends
             each["logs"] += [{"output": f"It {each['status']}.", "type": "stderr", "hidden": False}]
-            if each["status"] == "finished":
+            if each["status"] == "finished" and not each["pull_request_id"]:
                 self._runs(app, each)
 
     def _runs(self, app: App, each: Json) -> None:
         app.data["status"] = app.healthy
-        name = app.data.get("docker_registry_image_name", "")
-        app.image_that_runs = f"{name}:{app.data.get('docker_registry_image_tag', '')}"
+        app.image_that_runs = image_of(app)
         app.commit_that_runs = each["commit"]
 
     def _shown(self, each: Json, may: set[str]) -> Json:
@@ -273,7 +305,20 @@ class Coolify(Wire):
             return 404, {"message": "Application not found"}
         skip, take = (int(query.get(key, [d])[0]) for key, d in (("skip", 0), ("take", 10)))
         newest = [self._shown(each, may) for each in reversed(app.deployments)][skip : skip + take]
-        return 200, newest
+        return 200, {"count": len(app.deployments), "deployments": newest}
+
+
+def image_of(app: App) -> str:
+    """Return the image that an application runs by its settings."""
+    name = app.data.get("docker_registry_image_name", "")
+    tag = app.data.get("docker_registry_image_tag") or "latest"
+    if tag.startswith("sha256-"):
+        return f"{name}@sha256:{tag.removeprefix('sha256-')}"
+    return f"{name}:{tag}"
+
+
+def _same_place(one: Json, other: Json) -> bool:
+    return bool(one["pull_request_id"] == other["pull_request_id"])
 
 
 @contextmanager

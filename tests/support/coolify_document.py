@@ -23,6 +23,20 @@ BELIEVED = {
     "429": FACTS["limited"]["schema"],
     "500": {"type": "object", "properties": {"message": {"type": "string"}}},
 }
+#: What Coolify's source answers with 200 where its document promises something else.
+REALLY = {
+    "GET /deployments/applications/{uuid}": {
+        "type": "object",
+        "properties": {
+            "count": {"type": "integer"},
+            "deployments": {
+                "type": "array",
+                "items": FACTS["schemas"]["ApplicationDeploymentQueue"],
+            },
+        },
+        "required": ["count", "deployments"],
+    }
+}
 #: Of applications that run an image; the document's own list leaves it out.
 BUILD_PACKS = [*FACTS["schemas"]["Application"]["properties"]["build_pack"]["enum"], "dockerimage"]
 
@@ -98,6 +112,7 @@ def _body_validator(name: str) -> Any:
 def _answer_validator(name: str, status: str) -> Any:
     said = FACTS["operations"][name]["answers"].get(status)
     schema = said.get("schema") if said else BELIEVED.get(status)
+    schema = REALLY.get(name, schema) if status == "200" else schema
     return None if schema is None else _validator(_resolved(schema))
 
 

@@ -110,19 +110,28 @@ class Machine:
         assert not answer.failed, answer
         return answer
 
+    def run_restore(self, **more: Any) -> Answer:
+        """Run the step that restores an earlier release."""
+        return self._run(coolify_release.main, state="restored", fence=self._claim(), **more)
+
     def restore(self, **more: Any) -> Answer:
         """Restore an earlier release, and see that it succeeded."""
-        fence = self._claim()
-        answer = self._run(coolify_release.main, state="restored", fence=fence, **more)
+        answer = self.run_restore(**more)
         assert not answer.failed, answer
         return answer
 
     def go_back(self, after: Answer) -> Answer:
+        """Do as `try_to_go_back`, and see that it succeeded."""
+        answer = self.try_to_go_back(after)
+        assert not answer.failed, answer
+        return answer
+
+    def try_to_go_back(self, after: Answer) -> Answer:
         """Do what Fraisier does after a deployment that failed once it had switched."""
         assert after["switched"], after
         previous = after["previous"]
         to = {"to": previous["id"]} if previous else {"nothing": True}
-        return self.restore(mark_bad=True, **to)
+        return self.run_restore(mark_bad=True, **to)
 
     def check(self, version: str = "") -> Answer:
         """Run the check before a deployment."""

@@ -24,8 +24,8 @@ ABILITY = {"GET": "read", "PATCH": "write", "DELETE": "write", "POST": "deploy"}
 class Fault:
     """Something that goes wrong with the next `times` requests that match `on`.
 
-    `kind`: status (a 429 has `retry_after`), reset, hang (seconds), truncated, and lost: the
-    request is carried out and its answer is not given.
+    `kind`: status (a 429 has `retry_after`), reset, hang (seconds), truncated, lost: the
+    request is carried out and its answer is not given, and body: `body` is given instead of it.
     """
 
     on: str
@@ -34,6 +34,7 @@ class Fault:
     times: int = 1
     retry_after: int | None = None
     seconds: float = 0.0
+    body: bytes = b""
 
 
 class Wire:
@@ -123,7 +124,9 @@ class Wire:
         if fault is not None and fault.kind == "lost":
             handler.connection.shutdown(socket.SHUT_RDWR)
             return
-        self._send(handler, status, data, None, cut=bool(fault and fault.kind == "truncated"))
+        instead = fault.body if fault and fault.kind == "body" else None
+        cut = bool(fault and fault.kind == "truncated")
+        self._send(handler, status, data, None, cut=cut, instead=instead)
 
     def _fault(self, line: str) -> Fault | None:
         with self.lock:
@@ -135,9 +138,9 @@ class Wire:
 
     def _send(
         self, handler: BaseHTTPRequestHandler, status: int, data: Any,
-        retry_after: int | None = None, cut: bool = False,
+        retry_after: int | None = None, cut: bool = False, instead: bytes | None = None,
     ) -> None:  # fmt: skip
-        text = json.dumps(data).encode()
+        text = json.dumps(data).encode() if instead is None else instead
         text = text[: len(text) // 2] if cut else text
         handler.send_response(status)
         handler.send_header("Content-Type", "application/json")

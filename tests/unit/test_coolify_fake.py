@@ -82,3 +82,51 @@ def test_the_longest_path_of_the_document_is_meant() -> None:
     check_request(found, {"skip": ["0"], "take": ["20"]}, None)
     with pytest.raises(Broken):
         check_request(found, {"take": ["0"]}, None)
+
+
+def test_a_full_queue_names_a_deployment_that_is_never_made() -> None:
+    with coolify() as server:
+        app = server.add_git()
+        server.queue_limit = 2
+        server.fill_queue()
+        assert ask(server, "POST", "/applications/app-git/start") == 200
+        assert not app.deployments
+        assert ask(server, "GET", "/deployments/dep0003") == 404
+
+
+def test_a_preview_runs_beside_the_application_and_is_in_its_list() -> None:
+    with coolify() as server:
+        app = server.add_git()
+        preview = server.preview(app, "b" * 40, "in_progress")
+        ask(server, "POST", "/applications/app-git/start")
+        assert [each["pull_request_id"] for each in app.deployments] == [7, 0]
+        assert app.deployments[1]["status"] == "in_progress"
+        ask(server, "POST", "/applications/app-git/start")
+        assert len(app.deployments) == 2, "one deployment of a commit at a time"
+        preview["status"] = "finished"
+        assert app.data["status"] == "exited", "a preview is not the application"
+
+
+def test_only_so_many_deployments_are_at_work_on_a_server() -> None:
+    with coolify() as server:
+        server.concurrent_builds = 1
+        server.by_hand(server.add_git("app-other"))
+        app = server.add_git()
+        ask(server, "POST", "/applications/app-git/start")
+        assert app.deployments[0]["status"] == "queued"
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "image"),
+    [
+        ("nginx", "1.27", "nginx:1.27"),
+        ("nginx", "", "nginx:latest"),
+        ("nginx@sha256", "d" * 64, "nginx@sha256:" + "d" * 64),
+        ("nginx", "sha256-" + "d" * 64, "nginx@sha256:" + "d" * 64),
+    ],
+)
+def test_a_digest_has_two_spellings(name: str, tag: str, image: str) -> None:
+    with coolify() as server:
+        app = server.add_image(name=name, tag=tag)
+        server.by_hand(app, "finished")
+        assert app.image_that_runs == image
