@@ -20,6 +20,7 @@ from ansible_collections.fraisier.deploy.plugins.module_utils import (
     coolify_gate,
     coolify_resource,
     coolify_service,
+    coolify_values,
 )
 from ansible_collections.fraisier.deploy.plugins.module_utils.coolify_options import (
     COOLIFY_HEALTH_CHECK,
@@ -104,6 +105,7 @@ def test_the_address_may_be_written_with_the_apis_own_path() -> None:
         ("git", COMMIT[:12], None),
         ("image", "1.5", "1.5"),
         ("image", DIGEST, DIGEST),
+        ("image", "sha256-" + "d" * 64, DIGEST),
         ("image", "-x", None),
         ("image", "a b", None),
         ("stack", "", ""),
@@ -137,6 +139,9 @@ def test_what_a_version_may_be(kind: str, version: str, wanted: str | None) -> N
         (502, "<html>", "coolify_error"),
         (200, "{half", "coolify_unexpected"),
         (200, "<html>", "coolify_unexpected"),
+        (200, "[" * 200_000, "coolify_unexpected"),
+        (500, "[" * 200_000, "coolify_error"),
+        (422, '{"message": {"a": 1}, "errors": {"b": 2}}', "coolify_refused"),
     ],
 )
 def test_each_answer_has_its_meaning(status: int, body: Any, code: str) -> None:
@@ -159,6 +164,8 @@ def test_a_refusal_names_fields_and_never_values() -> None:
         (429, {"retry-after": "7"}, 7.0),
         (429, {}, 5.0),
         (429, {"retry-after": "x"}, 5.0),
+        (429, {"retry-after": "\xb2"}, 5.0),
+        (429, {"retry-after": "9" * 400}, float("inf")),
     ],
 )
 def test_how_long_a_limit_is_waited_for(
@@ -177,6 +184,10 @@ class Answers:
         """Return the answer."""
         return self.answer
 
+    def send(self, *_path: str, **_more: Any) -> Any:
+        """Return the answer."""
+        return self.answer
+
 
 def listed(answer: Any) -> list[str]:
     """Return the deployments that are read from an answer."""
@@ -191,6 +202,80 @@ def test_deployments_are_read_as_documented_and_as_coolify_counts_them() -> None
     assert listed({"count": 2, "deployments": [two, one]}) == ["two", "one"]
     assert listed({"count": 2, "deployments": {"0": two, "1": one}}) == ["two", "one"]
     assert listed([]) == []
+
+
+ODD = [
+    None, True, False, 0, -1, 7, 2**63, 1.5, "", "x", "x" * 1000, "a\nb", "\x1b[2Jx", "\udc80",
+    "\0",
+    "../..", [], [1], {}, {"a": {"b": []}}, "9" * 500, "HEAD", "\u202ex",
+]  # fmt: skip
+APPLICATION = {
+    "status": "running:healthy", "build_pack": "nixpacks", "git_commit_sha": COMMIT,
+    "docker_registry_image_name": "nginx", "docker_registry_image_tag": "1.0",
+    "health_check_enabled": True, "custom_healthcheck_found": False,
+}  # fmt: skip
+DEPLOYMENT = {
+    "deployment_uuid": "one", "status": "finished", "commit": COMMIT, "is_api": True, "logs": "[]",
+    "pull_request_id": 0, "created_at": "2026-01-01T00:00:00Z",
+}  # fmt: skip
+VARIABLE = {"key": "A", "value": "1", "is_preview": False, "uuid": "env1"}
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:20])
+def test_every_field_of_every_answer_may_be_anything(odd: Any) -> None:
+    for name in APPLICATION:
+        for pack in ("nixpacks", "dockerimage"):
+            _read(lambda api: api.view(), {**APPLICATION, "build_pack": pack, name: odd})
+    for name in DEPLOYMENT:
+        _read(lambda api: api.deployments(), [{**DEPLOYMENT, name: odd}])
+        _read(lambda api: api.deployment("one"), {**DEPLOYMENT, name: odd})
+    for name in VARIABLE:
+        _read(lambda api: api.variables(), [{**VARIABLE, name: odd}])
+        _read(lambda api, name=name: api.remove_variable({**VARIABLE, name: odd}), {})
+    for read in ("view", "deployments", "variables", "start"):
+        _read(lambda api, read=read: getattr(api, read)(), odd)
+    _read(lambda api: api.start(), {"deployment_uuid": odd})
+
+
+def _read(read: Any, answer: Any) -> None:
+    """See that something is read, as short texts of one line, or that the answer is refused."""
+    resource = coolify_resource.Resource(service(), Answers(answer))  # type: ignore[arg-type]
+    try:
+        found = read(resource)
+    except Failure as failure:
+        found = []
+        codes = {failure.code}
+    else:
+        codes = set()
+    assert codes <= {"coolify_unexpected"}
+    for each in found if isinstance(found, list) else [found]:
+        texts = [
+            value for value in getattr(each, "__dict__", {}).values() if isinstance(value, str)
+        ]
+        for text in texts:
+            assert len(text) <= 400
+            assert text.isprintable()
+
+
+def test_previews_are_left_out_and_read_over() -> None:
+    previews = [{**DEPLOYMENT, "deployment_uuid": f"p{n}", "pull_request_id": n} for n in (1, "2")]
+    assert listed([*previews, DEPLOYMENT, {**DEPLOYMENT, "deployment_uuid": "two"}]) == [
+        "one",
+        "two",
+    ]
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 9_000, "9" * 30, "NaN", "-Infinity"])
+def test_json_that_no_api_sends_is_refused(text: str) -> None:
+    for given in (text, text.encode()):
+        with pytest.raises(ValueError, match=r"nested|large|number"):
+            coolify_values.parse(given)
+
+
+def test_a_cut_goes_through_no_word() -> None:
+    assert coolify_values.cut("one two secret", 11) == "one two [...]"
+    assert coolify_values.cut("one two", 7) == "one two"
+    assert coolify_values.cut("secret" * 9, 11) == " [...]"
 
 
 def test_lines_that_coolify_hides_stay_hidden() -> None:

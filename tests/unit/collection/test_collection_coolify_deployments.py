@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraisier.deploy.plugins.module_utils import coolify_follow
+from ansible_collections.fraisier.deploy.plugins.module_utils import (
+    coolify_activate,
+    coolify_follow,
+    coolify_resource,
+)
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
-from support.coolify import TOKEN, App, Coolify, coolify
+from support.coolify import TOKEN, App, Coolify, Fault, coolify
 from support.coolify_machine import Answer, Machine, machine
 from support.coolify_target import SECRET
 from support.server import free_port
@@ -278,6 +283,169 @@ def test_a_health_check_that_is_configured_must_pass_too(git: Machine) -> None:
     failed(git.deploy(B), "health_check_failed", "connection refused", switched=True)
 
 
+# --- what is not the application's own ------------------------------------------------------
+
+
+def test_a_failed_deployment_goes_back_to_what_ran_and_not_to_a_preview(git: Machine) -> None:
+    git.good(A)
+    git.server.preview(git.app, C)
+    assert git.probe()["running"] == git.probe()["release"]["id"]
+    fail_to_build(git.app)
+    answer = failed(git.deploy(B), "deployment_failed", switched=True)
+    assert answer["previous"]["version"] == A
+    git.app.ends = "finished"
+    assert git.go_back(answer)["release"]["version"] == A
+    assert git.app.data["git_commit_sha"] == git.app.commit_that_runs == A
+    assert C not in {release["version"] for release in git.probe()["releases"]}
+
+
+def test_a_preview_under_way_neither_blocks_nor_is_waited_for_nor_cancelled(git: Machine) -> None:
+    preview = git.server.preview(git.app, C, "in_progress")
+    assert git.probe()["under_way"] == []
+    git.good(A)
+    assert git.app.commit_that_runs == A
+    assert preview["status"] == "in_progress"
+
+
+def test_a_preview_begun_by_the_api_is_not_taken_for_a_deployment_whose_answer_was_lost(
+    git: Machine,
+) -> None:
+    git.server.faults.append(Fault("POST /api/v1/applications/app-git/start", "reset"))
+
+    def begin_a_preview(pauses: int) -> None:
+        if pauses == 1:
+            git.server.by_hand(git.app, "in_progress", pull_request_id=3, is_api=True)
+
+    git.clock.at_pause = begin_a_preview
+    failed(git.deploy(A), "trigger_lost", switched=True)
+
+
+def test_somebody_elses_deployment_by_the_api_is_not_taken_for_ours(git: Machine) -> None:
+    git.server.faults.append(Fault("POST /api/v1/applications/app-git/start", "reset"))
+
+    def deploy_another(pauses: int) -> None:
+        if pauses == 1:
+            git.server.by_hand(git.app, "in_progress", commit=C, is_api=True)
+
+    git.clock.at_pause = deploy_another
+    failed(git.deploy(A), "trigger_lost", switched=True)
+    assert git.app.deployments[0]["status"] == "in_progress"
+
+
+def test_previews_do_not_hide_what_the_application_runs(git: Machine) -> None:
+    git.app.data["git_commit_sha"] = C
+    git.server.by_hand(git.app, "finished")
+    for number in range(1, 60):
+        git.server.preview(git.app, B, number=number)
+    assert git.good(A)["previous"]["version"] == C
+    other = git.server.by_hand(git.app)
+    for number in range(1, 60):
+        git.server.preview(git.app, B, number=number)
+    failed(git.deploy(B), "deployment_under_way", other["deployment_uuid"], switched=False)
+
+
+def test_a_commit_that_is_configured_and_was_not_deployed_is_not_what_runs(git: Machine) -> None:
+    git.app.data |= {"git_commit_sha": C, "status": "running:healthy"}
+    git.server.preview(git.app, B)
+    fail_to_build(git.app)
+    answer = git.deploy(A)
+    assert answer["previous"]["version"] == "HEAD"
+    back = git.try_to_go_back(answer)
+    assert back["code"] == "nothing_to_restore", back
+
+
+def test_what_this_machine_saw_running_is_known_without_coolifys_history(git: Machine) -> None:
+    git.good(A)
+    git.app.deployments.clear()
+    assert git.good(B)["previous"]["version"] == A
+    git.restore()
+    assert git.app.commit_that_runs == A
+
+
+def test_an_image_whose_tag_is_not_known_is_not_rolled_back_to_the_latest(image: Machine) -> None:
+    image.server.by_hand(image.app, "finished")
+    image.server.by_hand(image.app, "failed")
+    image.app.ends = "failed"
+    answer = failed(image.deploy("1.5"), "deployment_failed", switched=True)
+    assert image.try_to_go_back(answer)["code"] == "nothing_to_restore"
+
+
+# --- images ----------------------------------------------------------------------------------
+
+HEX = "d" * 64
+API = "registry.example.com/my-org/api"
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        (f"{API}@sha256", f"sha256-{HEX}"),
+        (f"{API}@sha256", HEX),
+        (API, f"sha256-{HEX}"),
+        (API, f"sha256-{HEX.upper()}"),
+    ],
+)
+def test_a_digest_is_rolled_back_to_however_coolify_spells_it(
+    server: Coolify, tmp_path: Path, name: str, tag: str
+) -> None:
+    app = server.add_image(name=name, tag=tag)
+    server.by_hand(app, "finished")
+    with machine(server, app, tmp_path) as image:
+        assert image.good("1.5")["previous"]["version"] == f"sha256:{HEX}"
+        assert app.image_that_runs == f"{API}:1.5"
+        assert image.restore()["release"]["version"] == f"sha256:{HEX}"
+        assert app.image_that_runs == f"{API}@sha256:{HEX}"
+        image.good(f"sha256-{HEX}")
+        assert not image.good(f"sha256:{HEX}")["changed"], "it runs already"
+
+
+def test_a_digest_of_an_earlier_fraisier_is_rolled_back_to(image: Machine) -> None:
+    image.good("1.5")
+    image.good("1.6")
+    (record,) = (f for f in image.folder.rglob("*.json") if '"1.5"' in f.read_text())
+    old = json.loads(record.read_text())
+    old |= {"version": f"sha256:sha256-{HEX}", "spec": {"kind": "image", "uuid": "dep0001"}}
+    record.write_text(json.dumps(old))
+    assert image.restore()["release"]["version"] == f"sha256:{HEX}"
+    assert image.app.image_that_runs == f"{API}@sha256:{HEX}"
+
+
+def test_an_image_without_a_version_is_deployed_again_and_a_named_one_is_not(
+    image: Machine,
+) -> None:
+    image.good("1.5")
+    assert not image.good("1.5")["changed"]
+    assert image.begun() == 1
+    plan = image.deploy("", _ansible_check_mode=True)
+    assert plan["changed"]
+    again = image.good()
+    assert again["changed"]
+    assert image.begun() == 2
+    assert again["release"]["version"] == "1.5"
+    image.good()
+    assert image.begun() == 3
+
+
+def test_an_image_that_fails_to_be_deployed_again_can_still_be_rolled_back_to(
+    image: Machine,
+) -> None:
+    image.good("1.5")
+    image.app.ends = "failed"
+    failed(image.deploy(), "deployment_failed", switched=False)
+    image.app.ends = "finished"
+    assert image.good("1.6")["previous"]["version"] == "1.5"
+
+
+def test_a_rollback_brings_back_the_name_of_the_image_too(image: Machine) -> None:
+    image.good("1.5")
+    image.app.data["docker_registry_image_name"] = "registry.example.com/my-org/other"
+    changed = image.good("1.5")
+    assert changed["changed"], "another image has the same tag"
+    assert image.app.image_that_runs == "registry.example.com/my-org/other:1.5"
+    image.restore(to=changed["previous"]["id"])
+    assert image.app.image_that_runs == f"{API}:1.5"
+
+
 # --- deployments of others, cancelling, dying ----------------------------------------------
 
 
@@ -364,12 +532,16 @@ def test_after_a_kill_a_probe_that_stops_cancels_the_deployment(
     git: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kill_while_following(git, monkeypatch)
+    assert git.app.data["git_commit_sha"] == B
     assert git.probe()["under_way"] == [git.app.deployments[1]["deployment_uuid"]]
     found = git.probe(stop=True, installation="machine", deployment="dep_0001", turn=2)
     assert found["stopped"]
     assert found["sealed"]
     assert found["under_way"] == []
     assert git.app.deployments[1]["status"] == "cancelled-by-user"
+    assert git.app.data["git_commit_sha"] == A, "what runs"
+    assert found["release"]["version"] == A
+    assert found["running"] == found["release"]["id"]
     git.app.ends = "finished"
     git.good(C)
     assert git.app.commit_that_runs == C
@@ -389,3 +561,107 @@ def test_after_a_kill_the_next_deployment_cancels_the_one_before(
     assert git.app.deployments[1]["status"] == "cancelled-by-user"
     assert git.app.commit_that_runs == C
     assert git.begun() == 3
+
+
+def stop(machine: Machine) -> Answer:
+    """Settle as Fraisier does what a killed run left."""
+    return machine.probe(stop=True, installation="machine", deployment="dep_0001", turn=2)
+
+
+@pytest.mark.parametrize("when", ["change_variables", "ask", "verify", "follow", "judge"])
+def test_wherever_a_run_is_killed_the_settings_are_those_of_what_runs(
+    git: Machine, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    git.good(A)
+    git.options["env_vars"], git.secrets = {"LOG_LEVEL": "debug", "NEW": "x"}, {}
+    module, name = {
+        "change_variables": (coolify_resource.Resource, "set_variables"),
+        "ask": (coolify_resource.Resource, "start"),
+        "verify": (coolify_follow, "_is_there"),
+        "follow": (coolify_activate, "follow"),
+        "judge": (coolify_activate, "healthy"),
+    }[when]
+
+    def die(*_arguments: object, **_more: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, die)
+        with pytest.raises(Killed):
+            git.deploy(B)
+    assert git.app.data["git_commit_sha"] == B
+    assert stop(git)["sealed"]
+    runs = B if when == "judge" else A
+    assert git.app.data["git_commit_sha"] == git.app.commit_that_runs == runs
+    assert git.app.envs["LOG_LEVEL"]["value"] == ("debug" if runs == B else "info")
+    assert ("NEW" in git.app.envs) is (runs == B)
+    assert not list(git.folder.rglob("underway.json"))
+    git.good(C)
+    assert git.app.commit_that_runs == C
+
+
+def test_a_run_killed_between_a_failure_and_the_rollback_leaves_the_commit_that_runs(
+    git: Machine,
+) -> None:
+    git.good(A)
+    fail_to_build(git.app)
+    failed(git.deploy(B), "deployment_failed", switched=True)
+    assert git.app.data["git_commit_sha"] == B
+    found = stop(git)
+    assert not found["stopped"], "nothing was at work any more"
+    assert git.app.data["git_commit_sha"] == git.app.commit_that_runs == A
+
+
+def test_a_rollback_that_is_killed_leaves_the_commit_that_runs(
+    git: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git.good(A)
+    git.good(B)
+    fail_to_build(git.app)
+    answer = failed(git.deploy(C), "deployment_failed", switched=True)
+    git.app.ends = "never"
+    end_while_following(git, Killed())
+    with monkeypatch.context() as patch:
+        patch.setattr(coolify_follow, "cancel", lambda *_arguments: False)
+        with pytest.raises(Killed):
+            git.go_back(answer)
+    stop(git)
+    assert git.app.data["git_commit_sha"] == git.app.commit_that_runs == B
+
+
+def test_what_somebody_set_after_a_kill_is_left_alone(
+    git: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_while_following(git, monkeypatch)
+    git.app.data["git_commit_sha"] = C
+    stop(git)
+    assert git.app.data["git_commit_sha"] == C
+
+
+def test_a_note_of_an_earlier_fraisier_is_read(
+    git: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_while_following(git, monkeypatch)
+    (note,) = git.folder.rglob("underway.json")
+    written = json.loads(note.read_text())
+    note.write_text(json.dumps({name: written[name] for name in ("known", "uuid", "at")}))
+    assert stop(git)["sealed"]
+    assert git.app.deployments[1]["status"] == "cancelled-by-user"
+
+
+def test_an_image_without_a_version_after_a_kill_is_not_the_one_that_was_killed(
+    image: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image.good("1.5")
+    end_while_following(image, Killed())
+    with monkeypatch.context() as patch:
+        patch.setattr(coolify_follow, "cancel", lambda *_arguments: False)
+        with pytest.raises(Killed):
+            image.deploy("1.6")
+
+    def succeed_once_it_is_cancelled(_pauses: int) -> None:
+        image.app.ends = "finished"
+
+    image.clock.at_pause = succeed_once_it_is_cancelled
+    assert image.good()["release"]["version"] == "1.5"
+    assert image.app.image_that_runs == f"{API}:1.5"

@@ -5,22 +5,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
-from .coolify_answers import REFUSED
+from .coolify_answers import OPEN, REFUSED
 from .coolify_follow import follow, require_finished, trigger
 from .coolify_gate import healthy
 from .coolify_resource import View
 from .coolify_service import GIT
-from .coolify_settings import configure, put_back
-from .coolify_site import CoolifySite
+from .coolify_settings import Change, change_for, put_back
+from .coolify_site import CoolifySite, uuids_of
 from .failure import Failure
 from .releases import BAD, GOOD, Release
 
 #: Failures that are the release's own fault.
 GUILTY = ("deployment_failed", "deployment_timeout", "health_check_failed")
 #: Failures of a request for a deployment that began none.
-NOT_BEGUN = (*REFUSED, "deployment_under_way")
+NOT_BEGUN = (*REFUSED, "deployment_under_way", "queue_full")
+#: How many of Coolify's deployments are remembered of one release.
+REMEMBERED = 20
 
 
 def activate(
@@ -32,23 +35,28 @@ def activate(
     leaves running when it fails is not certain, and is put right by going back. Before that, the
     settings are put back as they were.
     """
-    variables = site.variables_of(release)
-    version = "" if release.version == "HEAD" else release.version
+    change = None
     try:
         with site.report.step("configure") as step:
             site.fence.check()
-            step["changed"] = configure(site, view, version, variables)
+            change = change_for(site, view, release, site.variables_of(release))
+            site.begin(known, change.undo)
+            step["changed"] = change.needed
+            change.make(site)
         with site.report.step("trigger") as step:
             release = site.switch(release, went_live)
             uuid = trigger(site, known)
             site.changed = step["changed"] = True
     except Failure as failure:
-        if failure.code in NOT_BEGUN:
-            if site.switched:
-                site.unswitch()
-            put_back(site, variables)
+        if change is not None and _is_not_begun(site, failure):
+            _take_back(site, change, failure)
         raise
-    release = site.ledger.write(replace(release, spec={**release.spec, "uuid": uuid}))
+    if uuid is None:
+        site.add_to_note(ended=True)
+    else:
+        uuids = [*uuids_of(release), uuid][-REMEMBERED:]
+        spec = {**release.spec, "uuid": uuid, "uuids": uuids}
+        release = site.ledger.write(replace(release, spec=spec))
     try:
         if uuid is not None:
             release = _followed(site, release, view, uuid)
@@ -57,10 +65,27 @@ def activate(
         if failure.code in GUILTY:
             site.ledger.mark(site.ledger.get(release.id) or release, BAD)
         raise
-    finally:
-        if uuid is None:
-            site.ended()
-    return site.ledger.mark(release, GOOD)
+    release = site.ledger.mark(release, GOOD)
+    site.ended()
+    return release
+
+
+def _is_not_begun(site: CoolifySite, failure: Failure) -> bool:
+    """Return whether no deployment began; while settings are changed none was asked for yet."""
+    asked = (site.note() or {}).get("asked", True)
+    return failure.code in NOT_BEGUN or (failure.code in OPEN and not asked)
+
+
+def _take_back(site: CoolifySite, change: Change, failure: Failure) -> None:
+    """Undo everything before the request; say so, or leave it to the next run."""
+    if site.switched:
+        site.unswitch()
+    with suppress(Failure):
+        put_back(site)
+        site.ended()
+        if change.can_be_undone:
+            site.changed = False
+            failure.message += "; nothing was changed at Coolify"
 
 
 def _followed(site: CoolifySite, release: Release, view: View, uuid: str) -> Release:
@@ -68,5 +93,5 @@ def _followed(site: CoolifySite, release: Release, view: View, uuid: str) -> Rel
         done = follow(site, uuid)
         if view.kind == GIT and done.commit not in ("", "HEAD", release.version):
             release = site.ledger.write(replace(release, version=done.commit))
-        require_finished(done)
+        require_finished(site, done)
     return release

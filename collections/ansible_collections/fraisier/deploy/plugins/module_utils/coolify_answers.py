@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Mapping
 
+from .coolify_values import clean, cut, parse
 from .failure import Failure
 
 #: Faults that may be over in a moment.
@@ -28,18 +28,18 @@ def wait_of(status: int, headers: Mapping[str, str]) -> float | None:
     if status != 429:
         return None
     named = headers.get("retry-after", "")
-    return float(named) if named.isdigit() else PAUSE
+    return float(named) if named.isascii() and named.isdigit() else PAUSE
 
 
 def read(status: int, headers: Mapping[str, str], text: bytes, what: str) -> Any:
     """Return the JSON of a good answer; raises the Failure that another one is."""
     if 200 <= status < 300:
         try:
-            return json.loads(text)
+            return parse(text)
         except ValueError:
             raise Failure(
                 "coolify_unexpected",
-                f"the answer to {what} is no JSON, or was cut off",
+                f"the answer to {what} is no JSON that can be trusted, or was cut off",
                 "is the url that of Coolify itself, and not of something before it?",
             ) from None
     raise _refusal(status, headers, said(text), what)
@@ -48,14 +48,16 @@ def read(status: int, headers: Mapping[str, str], text: bytes, what: str) -> Any
 def said(text: bytes) -> str:
     """Return Coolify's own sentence and which fields it complains of; never any values."""
     try:
-        data = json.loads(text)
+        data = parse(text)
     except ValueError:
         return ""
     if not isinstance(data, Mapping):
         return ""
     fields = data.get("errors")
-    named = f" ({', '.join(sorted(map(str, fields)))})" if isinstance(fields, Mapping) else ""
-    return (str(data.get("message") or "") + named)[:SAID]
+    named = f" ({', '.join(sorted(fields))})" if isinstance(fields, Mapping) else ""
+    message = data.get("message")
+    words = " ".join(clean((message if isinstance(message, str) else "") + named).split())
+    return cut(words, SAID)
 
 
 def _refusal(status: int, headers: Mapping[str, str], why: str, what: str) -> Failure:
@@ -80,7 +82,7 @@ def _refusal(status: int, headers: Mapping[str, str], why: str, what: str) -> Fa
             "check application_uuid or service_uuid, the team of the token, and the url",
         )
     if status == 429:
-        wait = headers.get("retry-after", "?")
+        wait = clean(headers.get("retry-after", "?"))[:SAID]
         return Failure(
             "coolify_limited",
             f"Coolify's rate limit was reached at {what}; it may be asked again in {wait} s{told}",

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from .coolify_activate import activate
-from .coolify_follow import require_alone
+from .coolify_follow import require_alone, stop_ours
 from .coolify_gate import healthy
-from .coolify_resource import View
+from .coolify_resource import View, bare_name
 from .coolify_service import GIT, IMAGE, STACK, wanted_version
 from .coolify_settings import read_now
 from .coolify_site import CoolifySite, runs, version_that_runs
@@ -20,20 +20,36 @@ from .releases import FOUND, GOOD, PREPARED, Release, earlier_good, to_prune
 def deploy(site: CoolifySite, version: str | None) -> None:
     """Make Coolify run a version (empty: as it is configured there). Raises Failure."""
     claim = site.enter()
+    recover(site)
     view, wanted = look(site, version)
     with site.report.step("alone"):
         known = require_alone(site)
     site.previous = previous_of(site, view)
-    if unchanged(site, view, wanted) and not claim.force:
+    if version and unchanged(site, view, wanted) and not claim.force:
         healthy(site)
         return
-    release = _reusable(site, wanted)
+    release = _reusable(site, view, wanted)
     if release is None:
         with site.report.step("record"):
-            new = site.new(wanted or "HEAD", PREPARED, claim.deployment, kind=view.kind)
+            spec = spec_of(view, wanted)
+            new = site.new(wanted or "HEAD", PREPARED, claim.deployment, **spec)
             release = site.record(new, site.service.variables)
     activate(site, release, view, known)
     prune(site)
+
+
+def recover(site: CoolifySite) -> None:
+    """Undo what an earlier run of this machine left at Coolify, so that nothing builds on it."""
+    if site.note() is not None:
+        with site.report.step("recover"):
+            stop_ours(site)
+
+
+def spec_of(view: View, version: str) -> dict[str, Any]:
+    """Return what is recorded of a release: for an image also its name, which may change."""
+    if view.kind != IMAGE or version in ("", "HEAD"):
+        return {"kind": view.kind}
+    return {"kind": view.kind, "settings": view.settings_for(version)}
 
 
 def look(site: CoolifySite, version: str | None) -> tuple[View, str]:
@@ -62,10 +78,16 @@ def previous_of(site: CoolifySite, view: View) -> Release | None:
         return known[0]
     with site.report.step("adopt"):
         variables = read_now(site, site.service.variables)
-        found = site.record(site.new(version, GOOD, FOUND, kind=view.kind), variables)
+        found = site.record(site.new(version, GOOD, FOUND, **spec_of(view, version)), variables)
         site.ledger.switch(found.id)
         site.report.say("adopt", f"Coolify runs {version}, which Fraisier did not deploy from here")
     return found
+
+
+def same_image(view: View, release: Release) -> bool:
+    """Return whether a release is of the image that is configured, where its name is recorded."""
+    kept = release.spec.get("settings")
+    return not kept or bare_name(kept) == view.name
 
 
 def unchanged(site: CoolifySite, view: View, wanted: str) -> bool:
@@ -77,17 +99,19 @@ def unchanged(site: CoolifySite, view: View, wanted: str) -> bool:
         and release is not None
         and release.good
         and release.version == wanted == view.configured
+        and same_image(view, release)
         and site.variables_of(release) == site.service.variables
         and runs(site, view, release)
     )
 
 
-def _reusable(site: CoolifySite, wanted: str) -> Release | None:
+def _reusable(site: CoolifySite, view: View, wanted: str) -> Release | None:
     same = (
         release
         for release in site.ledger.all()
         if wanted and release.good and release.version == wanted
         and release.spec.get("kind") != STACK
+        and same_image(view, release)
         and site.variables_of(release) == site.service.variables
     )  # fmt: skip
     found = next(same, None)
@@ -112,7 +136,7 @@ def preview(site: CoolifySite, version: str | None) -> dict[str, Any]:
     view, wanted = look(site, version)
     site.previous = site.remembered()
     now = read_now(site, site.service.variables)
-    site.changed = not unchanged(site, view, wanted)
+    site.changed = not (version and unchanged(site, view, wanted))
     why = "Coolify builds or pulls, starts and looks then"
     return {
         "diff": _difference(site, view, wanted, now),

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from itertools import takewhile
 
 from .contained import require_heard
 from .coolify_answers import OPEN, PASSING, REFUSED
 from .coolify_http import Api
-from .coolify_resource import CANCELLED, FINISHED, Deployment, Resource
+from .coolify_resource import CANCELLED, COMMIT, FINISHED, Deployment, Resource
+from .coolify_settings import put_back
 from .coolify_site import CoolifySite
+from .coolify_values import cut
 from .failure import Failure
 
 #: Seconds in which a deployment shows itself whose request got no answer.
@@ -21,16 +24,18 @@ SEARCH = 20.0
 CANCEL = 15.0
 #: Seconds for the same while something waits for this process to end.
 HASTE = 2.0
-KEPT_LINES = 200
+#: Seconds for which a full queue is tried again, and between two tries.
+FULL, FULL_PAUSE = 60.0, 5.0
+KEPT_LINES, LINE = 200, 2000
+PASSES = (*PASSING, "coolify_limited", "coolify_not_found")
 
 
 def require_alone(site: CoolifySite) -> list[str]:
     """Return the deployments there are, once none is under way.
 
-    One that this machine began and did not see the end of is cancelled. One of somebody else's is
-    waited for, `wait_for_others` seconds; then Failure `deployment_under_way` is raised.
+    One of somebody else's is waited for, `wait_for_others` seconds; then Failure
+    `deployment_under_way` is raised.
     """
-    stop_ours(site)
     limit = time.monotonic() + site.service.wait_for_others
     while True:
         found = site.resource.deployments()
@@ -47,16 +52,41 @@ def require_alone(site: CoolifySite) -> list[str]:
 
 
 def trigger(site: CoolifySite, known: list[str]) -> str | None:
-    """Ask for a deployment, once; returns its uuid (None: a service's restart has none).
+    """Have Coolify begin one deployment; returns its uuid (None: a service's restart has none).
 
     Where the answer was lost, the deployment is looked for among those that were not `known`.
+    Where Coolify's queue is full, the request is repeated for a while; then Failure `queue_full`
+    is raised.
     """
-    site.begin(known)
+    limit = time.monotonic() + max(FULL, site.service.wait_for_others)
+    while True:
+        uuid = _request(site, known)
+        if uuid is None or _is_there(site, uuid):
+            return uuid
+        begun = _begun(site, known)
+        if begun:
+            site.add_to_note(uuid=begun[-1].uuid)
+            return begun[-1].uuid
+        site.add_to_note(uuid=None, asked=False)
+        if time.monotonic() + FULL_PAUSE > limit:
+            raise Failure(
+                "queue_full",
+                "Coolify began no deployment: the queue of its server is full",
+                "wait until deployments there have ended, or raise the server's deployment queue "
+                "limit in Coolify; then deploy again",
+            )
+        site.report.say("trigger", "Coolify's queue is full; the request is repeated")
+        _pause(site, FULL_PAUSE)
+
+
+def _request(site: CoolifySite, known: list[str]) -> str | None:
+    """Ask for a deployment, once; returns the uuid that Coolify names."""
+    site.add_to_note(asked=True)
     try:
         uuid = site.resource.start()
     except Failure as failure:
         if failure.code in REFUSED:
-            site.ended()
+            site.add_to_note(asked=False)
         if failure.code not in OPEN:
             raise
         if not site.service.is_application:
@@ -70,28 +100,44 @@ def trigger(site: CoolifySite, known: list[str]) -> str | None:
                 f"it is not known whether Coolify began a deployment: {failure.message}",
                 "look in Coolify; it was not asked again, so that there are not two",
             ) from None
-    if uuid is None and site.service.is_application:
-        site.ended()
+    if site.service.is_application and (uuid is None or uuid in known):
+        site.add_to_note(asked=False)
+        which = f", and names an earlier one: {uuid}" if uuid else ": one is queued already"
         raise Failure(
             "deployment_under_way",
-            "Coolify began no deployment: one is queued already",
+            f"Coolify began no deployment{which}",
             "wait for its end or cancel it in Coolify, then deploy again",
         )
     if uuid is not None:
-        site.begin(known, uuid)
-        if uuid in known:
-            site.ended()
-            raise Failure(
-                "deployment_under_way",
-                f"Coolify began no deployment, and names an earlier one: {uuid}",
-                "wait for its end or cancel it in Coolify, then deploy again",
-            )
+        site.add_to_note(uuid=uuid)
     return uuid
+
+
+def _is_there(site: CoolifySite, uuid: str) -> bool:
+    """Return whether a deployment exists; a full queue is answered with the id of none.
+
+    While Coolify does not tell it is taken for one that does: its follower looks on.
+    """
+    limit = time.monotonic() + SEARCH
+    while True:
+        try:
+            return site.resource.find(uuid) is not None
+        except Failure as failure:
+            if failure.code not in (*PASSES, *REFUSED):
+                raise
+            if failure.code not in PASSES:
+                return True
+        if time.monotonic() >= limit:
+            return True
+        _pause(site, min(site.service.poll_interval, 2.0))
 
 
 def _begun(site: CoolifySite, known: list[str]) -> list[Deployment]:
     """Return what was begun through the API since; raises Failure where Coolify does not tell."""
-    return [d for d in site.resource.deployments() if d.uuid not in known and d.by_api]
+    wrote = ((site.note() or {}).get("undo") or {}).get("wrote", {}).get(COMMIT, "HEAD")
+    since = takewhile(lambda each: each.uuid not in known, site.resource.deployments())
+    ours = ("", "HEAD", wrote)
+    return [d for d in since if d.by_api and (wrote == "HEAD" or d.commit in ours)]
 
 
 def _search(site: CoolifySite, known: list[str], seconds: float) -> str | None:
@@ -103,7 +149,7 @@ def _search(site: CoolifySite, known: list[str], seconds: float) -> str | None:
             if found:
                 return found[-1].uuid
         except Failure as failure:
-            if failure.code not in (*PASSING, "coolify_limited"):
+            if failure.code not in PASSES:
                 raise
         if time.monotonic() >= limit:
             return None
@@ -137,11 +183,11 @@ def follow(site: CoolifySite, uuid: str) -> Deployment:
         cancel(site, uuid, CANCEL if ended else HASTE)
         raise
     _tell(site, last)
-    site.ended()
+    site.add_to_note(ended=True)
     return last
 
 
-def require_finished(deployment: Deployment) -> None:
+def require_finished(site: CoolifySite, deployment: Deployment) -> None:
     """Raise Failure unless a deployment that has ended did so well."""
     if deployment.status == FINISHED:
         return
@@ -151,7 +197,7 @@ def require_finished(deployment: Deployment) -> None:
             f"somebody cancelled Coolify's deployment {deployment.uuid}",
             "ask who did, then deploy again",
         )
-    last = f": {deployment.lines[-1][:300]}" if deployment.lines else ""
+    last = f": {cut(site.hide(deployment.lines[-1]), 300)}" if deployment.lines else ""
     raise Failure(
         "deployment_failed",
         f"Coolify's deployment {deployment.uuid} ended as {deployment.status}{last}",
@@ -161,44 +207,61 @@ def require_finished(deployment: Deployment) -> None:
 
 def _look(site: CoolifySite, uuid: str) -> Deployment | None:
     try:
-        return site.resource.deployment(uuid)
+        found = site.resource.find(uuid)
     except Failure as failure:
-        if failure.code not in (*PASSING, "coolify_limited"):
+        if failure.code not in PASSES:
             raise
         site.report.say("follow", failure.message)
         return None
+    if found is None:
+        raise Failure(
+            "coolify_not_found",
+            f"Coolify does not know its deployment {uuid} any more",
+            "see in Coolify whether somebody removed it or the application, then deploy again",
+        )
+    return found
 
 
 def stop_ours(site: CoolifySite) -> str | None:
-    """Cancel what this machine began and did not see the end of.
+    """Undo what this machine began and did not bring to a good end.
 
-    Returns the uuid of one that would not end; None: nothing of ours is under way.
+    A deployment that is still under way is cancelled; then Coolify's settings are those of what
+    runs again. Returns what could not be undone; None: nothing of ours is left.
     """
     note = site.note()
     if note is None:
         return None
-    uuid = note["uuid"]
-    if not uuid:
+    uuid = note.get("uuid")
+    if not uuid and note.get("asked", True):
         try:
             begun = _begun(site, note["known"])
         except Failure:  # it may run: the note of it stays
-            return "whose id was lost"
-        if not begun:
-            site.ended()
-            return None
-        uuid = begun[-1].uuid
-    return None if cancel(site, str(uuid), CANCEL) else str(uuid)
+            return "a deployment whose id was lost"
+        uuid = begun[-1].uuid if begun else None
+    if uuid:
+        site.add_to_note(uuid=uuid)
+        if not cancel(site, str(uuid), CANCEL):
+            return str(uuid)
+    try:
+        if site.service.is_application or not note.get("asked", True):
+            put_back(site)
+    except Failure as failure:
+        site.report.say("recover", failure.message)
+        return "its settings at Coolify"
+    site.ended()
+    return None
 
 
 def cancel(site: CoolifySite, uuid: str, seconds: float) -> bool:
-    """Cancel a deployment; True once it is seen to have ended."""
+    """Cancel a deployment; True once it is seen to have ended, or not to be there."""
     limit = time.monotonic() + seconds
     resource = Resource(site.service, Api(site.service.place, patience=seconds))
     while True:
         with suppress(Failure):
-            resource.cancel(uuid)
-            if not resource.deployment(uuid).under_way:
-                site.ended()
+            with suppress(Failure):
+                resource.cancel(uuid)
+            found = resource.find(uuid)
+            if found is None or not found.under_way:
                 return True
         if time.monotonic() >= limit:
             return False
@@ -207,9 +270,11 @@ def cancel(site: CoolifySite, uuid: str, seconds: float) -> bool:
 
 def _tell(site: CoolifySite, deployment: Deployment | None) -> None:
     if deployment is not None and deployment.lines:
-        cut = len(deployment.lines) - KEPT_LINES
-        begin = [f"[... {cut} lines before this]"] if cut > 0 else []
-        site.report.say("follow", "\n".join([*begin, *deployment.lines[-KEPT_LINES:]]))
+        lines = site.hide("\n".join(deployment.lines)).split("\n")
+        left = len(lines) - KEPT_LINES
+        begin = [f"[... {left} lines before this]"] if left > 0 else []
+        kept = [cut(line, LINE) for line in lines[-KEPT_LINES:]]
+        site.report.say("follow", "\n".join([*begin, *kept]))
 
 
 def _pause(site: CoolifySite, seconds: float) -> None:

@@ -9,7 +9,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from .coolify_site import CoolifySite, describe, version_that_runs
+from .coolify_site import CoolifySite, describe, last_finished, version_of, version_that_runs
 from .fence import read_holder, running
 from .switch_note import UNKNOWN
 
@@ -46,6 +46,20 @@ def probe(site: CoolifySite) -> dict[str, Any]:
             for release in releases
         ],
     }
+
+
+def stand_on_what_runs(site: CoolifySite) -> None:
+    """Make the good release current whose version Coolify deployed last, where it is known.
+
+    The release of a run that was cut short is current here, but may never have run.
+    """
+    view, good, current = site.resource.view(), last_finished(site), site.remembered()
+    version = version_of(site, view, good) if good is not None else ""
+    if current is None or not view.running or version in ("", current.version):
+        return
+    found = next((r for r in site.ledger.all() if r.good and r.version == version), None)
+    if found is not None:
+        site.ledger.switch(found.id)
 
 
 def _running(site: CoolifySite, version: str | bool, current: str | None) -> str | None:

@@ -9,20 +9,22 @@ import time
 from typing import Any
 
 from .coolify_activate import activate
+from .coolify_deploy import recover, spec_of
 from .coolify_follow import require_alone
 from .coolify_gate import healthy
 from .coolify_resource import View
-from .coolify_service import GIT, STACK, wanted_version
-from .coolify_settings import configure
+from .coolify_service import STACK, wanted_version
+from .coolify_settings import change_for
 from .coolify_site import CoolifySite, runs
 from .failure import Failure
-from .releases import BAD, GOOD, Release, choose
+from .releases import BAD, PREPARED, Release, choose
 from .wanted import Wanted
 
 
 def restore(site: CoolifySite, wanted: Wanted) -> None:
     """Make Coolify run what is wanted; the site tells how it went. Raises Failure."""
     site.enter()
+    recover(site)
     with site.report.step("look"):
         view = site.resource.view()
     with site.report.step("alone"):
@@ -39,7 +41,7 @@ def restore(site: CoolifySite, wanted: Wanted) -> None:
     current = site.previous.id if site.previous else None
     stands = release.good and current == release.id and runs(site, view, release)
     if stands and (view.kind == STACK or release.version == view.configured):
-        configure(site, view, release.version, site.variables_of(release))
+        change_for(site, view, release, site.variables_of(release)).make(site)
         healthy(site)
         return
     activate(site, release, view, known, went_live=False)
@@ -60,13 +62,13 @@ def chosen(site: CoolifySite, view: View, wanted: Wanted) -> Release:
         if not version:
             raise
         deployment = site.claim.deployment if site.claim else ""
-        new = site.new(version, GOOD, deployment, kind=view.kind)
+        new = site.new(version, PREPARED, deployment, **spec_of(view, version))
         return site.record(new, site.service.variables)
-    if view.kind == GIT and release.version == "HEAD":
+    if view.kind != STACK and release.version == "HEAD":
         raise Failure(
             "nothing_to_restore",
-            "Coolify did not tell which commit the earlier release is",
-            "deploy a commit by its 40 digits instead",
+            "Coolify did not tell which version the earlier release is",
+            "deploy a version by its name instead",
         )
     return release
 

@@ -19,6 +19,7 @@ from .health import parse
 UUID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 DIGEST = re.compile(r"sha256:([0-9a-f]{64})\Z")
+_SPELLED = re.compile(r"(?:sha256[:-])+([0-9A-Fa-f]{64})\Z")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 #: What an application is built from, or that it is a stack of Coolify's own.
 GIT, IMAGE, STACK = "git", "image", "stack"
@@ -110,7 +111,7 @@ def wanted_version(kind: str, version: str | None) -> str:
     if kind == GIT and (COMMIT.match(version) or version == "HEAD"):
         return "" if version == "HEAD" else version
     if kind == IMAGE and (TAG.match(version) or DIGEST.match(version)):
-        return version
+        return plain_version(version)
     why = {
         GIT: "is no commit: Coolify builds this application from git",
         IMAGE: "is neither an image's tag nor a digest",
@@ -122,6 +123,12 @@ def wanted_version(kind: str, version: str | None) -> str:
         STACK: "leave --version out; it is restarted with its images pulled again",
     }[kind]
     raise Failure("version_invalid", f"version {version!r} {why}", hint)
+
+
+def plain_version(version: str) -> str:
+    """Return a digest as `sha256:` and its digits, however Coolify spells it; else the version."""
+    found = _SPELLED.match(version)
+    return f"sha256:{found[1].lower()}" if found else version
 
 
 def _token(access: Mapping[str, Any]) -> str:

@@ -13,8 +13,8 @@ from typing import Any, Mapping
 from urllib.parse import urlsplit
 
 from .coolify_http import Api
-from .coolify_resource import FINISHED, Resource, View
-from .coolify_service import GIT, STACK, CoolifyService
+from .coolify_resource import FINISHED, Deployment, Resource, View
+from .coolify_service import GIT, IMAGE, STACK, CoolifyService, plain_version
 from .failure import Failure
 from .fence import Fence
 from .fence_rules import Claim
@@ -22,6 +22,7 @@ from .files import read_json, remove_file, write_json
 from .ledger import Ledger
 from .releases import IN_PLACE, Layout, Release, new_id, state_home
 from .report import Report
+from .running import SHORTEST_SECRET
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,15 @@ class CoolifyLayout(Layout):
         return self.app_path
 
 
+class CoolifyLedger(Ledger):
+    """The releases of a service; 0.1.0 recorded digests as Coolify spells them."""
+
+    def get(self, release: str) -> Release | None:
+        """Return a complete release, a digest as its version in the one spelling."""
+        found = super().get(release)
+        return found and replace(found, version=plain_version(found.version))
+
+
 class CoolifySite:
     """The service, its releases and its fence on this machine; and what the run reports."""
 
@@ -44,7 +54,7 @@ class CoolifySite:
         self.claim = claim
         self.resource = Resource(service, Api(service.place))
         self.layout = CoolifyLayout(state_folder(service))
-        self.ledger = Ledger(self.layout)
+        self.ledger = CoolifyLedger(self.layout)
         self.fence = Fence(self.layout.state)
         self.report = Report()
         self.switched = False
@@ -113,6 +123,14 @@ class CoolifySite:
             for name in environment["secrets"]
         }
 
+    def hide(self, text: str) -> str:
+        """Return a text without secrets, to be cut: half of one would not be found any more."""
+        secrets = {*self.service.secrets.values(), *self.recorded_secrets()}
+        for secret in sorted(secrets, key=len, reverse=True):
+            if len(secret) >= SHORTEST_SECRET:
+                text = text.replace(secret, "********")
+        return text
+
     def switch(self, release: Release, went_live: bool) -> Release:
         """Make a release current in the records."""
         self.fence.check()
@@ -137,15 +155,24 @@ class CoolifySite:
     # --- the note of what this machine began at Coolify -----------------------------------
 
     def note(self) -> dict[str, Any] | None:
-        """Return what was begun at Coolify and not seen to end: `uuid`, `known` before it."""
-        return read_json(self._note)
+        """Return what was begun at Coolify and not brought to a good end.
 
-    def begin(self, known: list[str], uuid: str | None = None) -> None:
-        """Write down that a deployment is asked for, or (`uuid`) which one it is."""
-        write_json(self._note, {"known": known, "uuid": uuid, "at": time.time()})
+        `known`: the deployments before it; `asked`: whether one may have begun; its `uuid`;
+        `ended`: it was seen to end; `undo`: what the settings were. 0.1.0 wrote the first two.
+        """
+        found = read_json(self._note)
+        return found if found is None or isinstance(found.get("known"), list) else None
+
+    def begin(self, known: list[str], undo: Mapping[str, Any]) -> None:
+        """Write down that the settings are changed and a deployment is asked for next."""
+        write_json(self._note, {"known": known, "uuid": None, "asked": False, "undo": undo})
+
+    def add_to_note(self, **more: Any) -> None:
+        """Write down more of what was begun."""
+        write_json(self._note, {**(self.note() or {"known": []}), **more, "at": time.time()})
 
     def ended(self) -> None:
-        """Write down that nothing of ours is under way at Coolify."""
+        """Write down that nothing of ours is under way at Coolify, nor left in its settings."""
         remove_file(self._note)
 
     @property
@@ -177,18 +204,44 @@ def state_folder(service: CoolifyService) -> str:
     return os.path.join(state_home(), "coolify", f"{host}_{service.uuid}")
 
 
+def last_finished(site: CoolifySite) -> Deployment | None:
+    """Return Coolify's last deployment of the application that ended well."""
+    return next((each for each in site.resource.deployments() if each.status == FINISHED), None)
+
+
+def version_of(site: CoolifySite, view: View, deployment: Deployment) -> str:
+    """Return the version that a deployment of Coolify's deployed; empty: it cannot be told."""
+    if view.kind == GIT and deployment.commit not in ("", "HEAD"):
+        return deployment.commit
+    version = next((r.version for r in site.ledger.all() if deployment.uuid in uuids_of(r)), "")
+    return "" if version == "HEAD" else version
+
+
+def uuids_of(release: Release) -> list[str]:
+    """Return Coolify's deployments of a release, oldest first; 0.1.0 recorded the last one."""
+    last = release.spec.get("uuid")
+    uuids: list[str] = release.spec.get("uuids") or ([last] if last else [])
+    return uuids
+
+
 def version_that_runs(site: CoolifySite, view: View) -> str:
-    """Return the version that runs at Coolify, as far as can be told; empty: it cannot."""
+    """Return the version that runs at Coolify, as far as can be told; empty: it cannot.
+
+    What is configured is not what runs: somebody may have set it and deployed nothing. It is
+    believed for an image, whose deployments do not tell their tag, when the last one ended well;
+    and where it is what this machine saw running and Coolify remembers no deployment.
+    """
     if view.kind == STACK:
         return view.configured
-    finished = [each for each in site.resource.deployments() if not each.under_way]
-    good = next((each for each in finished if each.status == FINISHED), None)
-    ours = {release.spec.get("uuid"): release.version for release in site.ledger.all()}
-    if good is None:
-        return view.configured
-    if view.kind == GIT:
-        return good.commit if good.commit != "HEAD" else ours.get(good.uuid, "")
-    return ours.get(good.uuid) or (view.configured if good is finished[0] else "")
+    ended = [each for each in site.resource.deployments() if not each.under_way]
+    good = next((each for each in ended if each.status == FINISHED), None)
+    if good is not None:
+        version = version_of(site, view, good)
+        last = view.kind == IMAGE and good is ended[0]
+        return version or (view.configured if last else "")
+    seen = site.remembered()
+    same = seen is not None and seen.good and seen.version == view.configured
+    return view.configured if same or (view.kind == IMAGE and not ended) else ""
 
 
 def runs(site: CoolifySite, view: View, release: Release) -> bool:

@@ -120,7 +120,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.coolify_follow import stop_ours
 from ..module_utils.coolify_gate import healthy
 from ..module_utils.coolify_options import coolify_options, service_of
-from ..module_utils.coolify_probe import probe
+from ..module_utils.coolify_probe import probe, stand_on_what_runs
 from ..module_utils.coolify_site import CoolifySite
 from ..module_utils.ending import guarded
 from ..module_utils.seal import STOP, seal_where_asked
@@ -146,9 +146,12 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     site = CoolifySite(service_of(module), None)
     done = seal_where_asked(site.ledger, options, module.check_mode)
     stopped, sealed = done.stopped, done.sealed
-    if options["stop"] and not module.check_mode and site.note() is not None:
+    note = site.note() if options["stop"] and not module.check_mode else None
+    if note is not None and (sealed or options["turn"] is None):
         left = stop_ours(site)
-        stopped, sealed = True, sealed and left is None
+        stopped, sealed = stopped or not note.get("ended", False), sealed and left is None
+        if left is None:
+            stand_on_what_runs(site)
     if options["healthy"]:
         healthy(site)
     return {
