@@ -231,6 +231,8 @@ class Coolify(Wire):
         wanted = app.data.get("git_commit_sha") or "HEAD"
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(1_800_000_000 + number))
         secrets = [env["value"] for env in app.envs.values()]
+        image = app.data.get("build_pack") == "dockerimage"
+        what = f"Starting deployment of {image_of(app)} to s1." if image else f"Building {wanted}."
         return {
             "deployment_uuid": f"dep{number:04d}",
             "status": "queued",
@@ -241,7 +243,7 @@ class Coolify(Wire):
             "docker_registry_image_tag": None,
             "created_at": f"{stamp}.000000Z",
             "logs": [
-                {"output": f"Building {wanted}.", "type": "stdout", "hidden": False},
+                {"output": what, "type": "stdout", "hidden": False},
                 {"output": f"env: {secrets}", "type": "stdout", "hidden": True},
                 {"output": f"Said in the open: {secrets}", "type": "stdout", "hidden": False},
             ],

@@ -257,6 +257,23 @@ def _read(read: Any, answer: Any) -> None:
             assert text.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("nginx:1.27", "1.27"),
+        (f"nginx@{DIGEST}", DIGEST),
+        ("nginx:sha256-" + "d" * 64, ""),
+        ("nginx2:1.27", ""),
+        ("nginx@1.27", ""),
+        ("nginx: x", ""),
+        ("nginx", ""),
+        ("", ""),
+    ],
+)
+def test_the_version_of_an_image_is_read_from_its_reference(image: str, version: str) -> None:
+    assert View("image", "1.0", "running", False, "nginx").version_in(image) == version
+
+
 def test_previews_are_left_out_and_read_over() -> None:
     previews = [{**DEPLOYMENT, "deployment_uuid": f"p{n}", "pull_request_id": n} for n in (1, "2")]
     assert listed([*previews, DEPLOYMENT, {**DEPLOYMENT, "deployment_uuid": "two"}]) == [

@@ -362,7 +362,19 @@ def test_what_this_machine_saw_running_is_known_without_coolifys_history(git: Ma
     assert git.app.commit_that_runs == A
 
 
+def test_a_tag_that_is_configured_and_was_not_deployed_is_not_what_runs(image: Machine) -> None:
+    image.server.by_hand(image.app, "finished")
+    image.app.data["docker_registry_image_tag"] = "1.1"
+    fail_to_build(image.app)
+    answer = failed(image.deploy("1.5"), "deployment_failed", switched=True)
+    assert answer["previous"]["version"] == "1.0", "as the log of the deployment tells"
+    image.app.ends = "finished"
+    image.go_back(answer)
+    assert image.app.image_that_runs == f"{API}:1.0"
+
+
 def test_an_image_whose_tag_is_not_known_is_not_rolled_back_to_the_latest(image: Machine) -> None:
+    image.server.tokens[TOKEN].remove("read:sensitive")
     image.server.by_hand(image.app, "finished")
     image.server.by_hand(image.app, "failed")
     image.app.ends = "failed"

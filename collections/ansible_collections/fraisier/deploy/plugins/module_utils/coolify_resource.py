@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from .coolify_http import Api
-from .coolify_service import DIGEST, GIT, IMAGE, STACK, CoolifyService, plain_version
+from .coolify_service import DIGEST, GIT, IMAGE, STACK, TAG, CoolifyService, plain_version
 from .coolify_values import clean, flag, listed, mapping, number, parse, unexpected, word
 from .failure import Failure
 
@@ -27,6 +27,8 @@ LISTED, WANTED, MOST = 20, 20, 500
 COMMIT, IMAGE_NAME, IMAGE_TAG = (
     "git_commit_sha", "docker_registry_image_name", "docker_registry_image_tag",
 )  # fmt: skip
+#: What Coolify's log of a deployment of an image begins with.
+_STARTED = re.compile(r"Starting deployment of (\S+) to ")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _ID = re.compile(r"[A-Za-z0-9_-]+\Z")
 
@@ -51,6 +53,16 @@ class View:
     def running(self) -> bool:
         """True while a container of it runs, well or not."""
         return self.status.startswith("running")
+
+    def version_in(self, image: str) -> str:
+        """Return the version of an image of this name; empty for every other text."""
+        if image and image == image_of(self.settings):
+            return self.configured
+        if not self.name or image[: len(self.name)] != self.name:
+            return ""
+        mark, version = image[len(self.name) :][:1], plain_version(image[len(self.name) + 1 :])
+        pattern = {":": TAG, "@": DIGEST}.get(mark)
+        return version if pattern is not None and pattern.match(version) else ""
 
     def settings_for(self, version: str) -> dict[str, str]:
         """Return the fields that make a version the next one; empty: the newest of the branch.
@@ -86,6 +98,12 @@ class Deployment:
     def under_way(self) -> bool:
         """True while it waits or works."""
         return self.status in UNDER_WAY
+
+    @property
+    def image(self) -> str:
+        """The image that the log names; empty where it names none, or may not be read."""
+        found = next(filter(None, map(_STARTED.match, self.lines[:20])), None)
+        return found[1] if found else ""
 
 
 class Resource:

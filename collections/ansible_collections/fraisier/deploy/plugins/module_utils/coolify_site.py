@@ -214,7 +214,7 @@ def version_of(site: CoolifySite, view: View, deployment: Deployment) -> str:
     if view.kind == GIT and deployment.commit not in ("", "HEAD"):
         return deployment.commit
     version = next((r.version for r in site.ledger.all() if deployment.uuid in uuids_of(r)), "")
-    return "" if version == "HEAD" else version
+    return version if version not in ("", "HEAD") else view.version_in(deployment.image)
 
 
 def uuids_of(release: Release) -> list[str]:
@@ -228,17 +228,17 @@ def version_that_runs(site: CoolifySite, view: View) -> str:
     """Return the version that runs at Coolify, as far as can be told; empty: it cannot.
 
     What is configured is not what runs: somebody may have set it and deployed nothing. It is
-    believed for an image, whose deployments do not tell their tag, when the last one ended well;
-    and where it is what this machine saw running and Coolify remembers no deployment.
+    believed for an image, whose deployments tell their tag in their log alone, when that may not
+    be read and the last one ended well; and where it is what this machine saw running and Coolify
+    remembers no deployment.
     """
     if view.kind == STACK:
         return view.configured
     ended = [each for each in site.resource.deployments() if not each.under_way]
     good = next((each for each in ended if each.status == FINISHED), None)
     if good is not None:
-        version = version_of(site, view, good)
-        last = view.kind == IMAGE and good is ended[0]
-        return version or (view.configured if last else "")
+        guess = view.kind == IMAGE and good is ended[0] and not good.image
+        return version_of(site, view, good) or (view.configured if guess else "")
     seen = site.remembered()
     same = seen is not None and seen.good and seen.version == view.configured
     return view.configured if same or (view.kind == IMAGE and not ended) else ""
