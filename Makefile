@@ -81,8 +81,8 @@ bench: system install ## Measure a deployment beside scripts, tasks and pyinfra;
 	$(BIN)/python tests/bench/streams.py
 	$(BIN)/python tests/bench/lists.py
 
-chaos: system install ## Kill it at every failpoint (KILLS=500: so often; CANCELS=100: cancel so often)
-	$(BIN)/python tests/chaos/run.py $(KILLS) $(if $(CANCELS),--cancels $(CANCELS))
+chaos: system install ## Kill it at every failpoint (KILLS=500: so often; CANCELS=100; FAULTS=20: fail what is around it)
+	$(BIN)/python tests/chaos/run.py $(KILLS) $(if $(CANCELS),--cancels $(CANCELS)) $(if $(FAULTS),--faults $(FAULTS))
 
 clean: ## Remove the virtual environment, the caches and what tests left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .ansible test-failures coverage

@@ -7,21 +7,41 @@ from contextlib import suppress
 from typing import Any
 
 from chaos.evidence import end_of
-from chaos.jobs import ASKING, CANCEL, CANCELLING, RECOVERING, RESTART, STALL, Job
+from chaos.faults import FAULTS, Fault
+from chaos.jobs import (
+    ASKING,
+    CANCEL,
+    CANCELLING,
+    CLOCK,
+    FLEET,
+    RECOVERING,
+    RESTART,
+    STALL,
+    UNREACHABLE,
+    Job,
+)
 from chaos.scene import Scene
 from chaos.target import ASKER
 from chaos.victims import Victim
 from fraisier.domain.errors import Refused
 
 #: How long after a host knew it an attempt is struck at most, by the kind of version.
+FLEET_SECONDS = 14.0
 SPAN_SECONDS = {"quick": 1.2, "middle": 2.4, "bad": 6.0, "slow": 7.0}
+#: How long a deployment may take that a fault struck: a host may be away for more than a minute.
+FAULT_SECONDS = 300.0
+FOR_EVER = 1 << 60
 
 
 class Cycle(Scene):
-    """Carries one job out on a target."""
+    """Carries one job out on a target. `window`: when its deployment could do anything."""
+
+    window: tuple[int, int] = (0, 0)
+    _seen_end = 0
 
     def run(self) -> list[dict[str, Any]]:
         """Strike, let recover, and return a line of evidence for each strike; none if it missed."""
+        self._begun = time.time_ns() // 1000
         match self._job.how:
             case how if how in ASKING:
                 self._strike_the_request()
@@ -35,9 +55,13 @@ class Cycle(Scene):
                 self._cancel()
             case how if how == RESTART:
                 self._restart_the_database()
+            case how if how in FAULTS:
+                self._suffer(FAULTS[how])
             case _:
                 self._strike_the_work()
+        self._seen_end = time.time_ns() // 1000
         lines = self._evidence()
+        self.window = self._begun, FOR_EVER if self._unreachable(lines) else self._seen_end
         self._target.unlock()
         return lines
 
@@ -125,6 +149,20 @@ class Cycle(Scene):
         self.worker = victim
         self._until(lambda: self._ended)
 
+    def _suffer(self, fault: Fault) -> None:
+        """Let a fault strike while an attempt is on a host; note nothing if it came too late."""
+        self.worker = victim = self._begin(self._job)
+        after = self._job.how in UNREACHABLE
+        self._until(lambda: self._switched if after else self._on_a_host())
+        time.sleep(self._chance.uniform(0, 1.0 if after else SPAN_SECONDS[self._job.version]))
+        before, victim.died_at = self._owned_by(victim), time.time_ns() // 1000
+        if not self._ended:
+            self._strikes.append(self._seen(victim, before))
+            victim.died_at = None
+            fault(self._target, self._chance)
+        victim.died_at = None
+        self._recover(FAULT_SECONDS)
+
     # --- deaths ---------------------------------------------------------------------------
 
     def _kill_at_an_instant(self, victim: Victim) -> None:
@@ -132,7 +170,9 @@ class Cycle(Scene):
         if self._job.standby:
             self._recoverer()
         self._until(self._on_a_host)
-        time.sleep(self._chance.uniform(0, SPAN_SECONDS[self._job.version]))
+        fleet = self._job.how == FLEET
+        span = FLEET_SECONDS if fleet else SPAN_SECONDS[self._job.version]
+        time.sleep(self._chance.uniform(0, span))
         before = self._owned_by(victim)
         if self._ended or before is None:
             victim.close()
@@ -155,8 +195,15 @@ class Cycle(Scene):
         time.sleep(1.0)
         return True
 
+    def _unreachable(self, lines: list[dict[str, Any]]) -> bool:
+        """True where a host could not be asked to do no more."""
+        return self._job.how in UNREACHABLE and any(
+            not told["known"] for line in lines for told in line["end"]["placements"].values()
+        )
+
     def _evidence(self) -> list[dict[str, Any]]:
-        end = end_of(self._target, self._id, self._key, self._version, self._most_live)
+        seen = self._seen_end if self._job.how == CLOCK else None
+        end = end_of(self._target, self._id, self._key, self.version, self._most_live, seen)
         last = len(self._strikes) - 1
         return [
             strike.line(self._target, self._id, end, number == last)

@@ -67,9 +67,18 @@ def marker_of(looks: Mapping[str, Look], version: str) -> dict[str, Any]:
 
 
 def end_of(
-    target: Target, deployment_id: str | None, key: str, version: str, most_live: int
+    target: Target,
+    deployment_id: str | None,
+    key: str,
+    version: str,
+    most_live: int,
+    seen: int | None = None,
 ) -> dict[str, Any]:
-    """Return how a deployment stands now, in the records and on its hosts."""
+    """Return how a deployment stands now, in the records and on its hosts.
+
+    `seen` is when its end was seen, in microseconds since 1970, where the clock of whoever recorded
+    the end is wrong.
+    """
     records = target.records
     row = records.deployment(deployment_id) if deployment_id else None
     completed = row["completed_at"] if row else None
@@ -85,7 +94,7 @@ def end_of(
         "numbers": [number for number, _ in story],
         "most_live": most_live,
         "placements": placed,
-        "hosts": {name: _host(look, version, completed) for name, look in looks.items()},
+        "hosts": {name: _host(look, version, seen or completed) for name, look in looks.items()},
     }
 
 
@@ -101,14 +110,20 @@ def _host(look: Look, version: str, completed: int | None) -> dict[str, Any]:
     }
 
 
-def sweep_of(target: Target, ends: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def sweep_of(
+    target: Target,
+    ends: Mapping[str, Mapping[str, Any]],
+    seen: Mapping[str, tuple[int, int]] | None = None,
+) -> dict[str, Any]:
     """Return what is true of a target once nothing works on it any more.
 
-    `ends` maps deployments to how they stood when their end was first seen.
+    `ends` maps deployments to how they stood when their end was first seen. `seen` maps versions to
+    the time of their attempts where recorded times cannot be trusted.
     """
     rows = target.records.of_target(target.name)
     begun = {row["version"]: row for row in rows if row["started_at"] and row["completed_at"]}
     windows = {v: (row["started_at"], row["completed_at"]) for v, row in begun.items()}
+    windows |= seen or {}
     late = [
         f"{name} {found}"
         for name, look in target.look().items()
@@ -124,7 +139,7 @@ def sweep_of(target: Target, ends: Mapping[str, Mapping[str, Any]]) -> dict[str,
         "deployments": len(rows),
         "changed": [each for each, end in first.items() if now.get(each) != end],
         "unfinished": [row["id"] for row in rows if row["status"] not in judge.ENDS],
-        "overtook": judge.overtook([(row["id"], row["started_at"]) for row in rows]),
+        "overtook": [] if seen else judge.overtook([(r["id"], r["started_at"]) for r in rows]),
         "late": late,
         "untold": target.tell()[:SHOWN],
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chaos.jobs import AROUND
 from chaos.judge import Verdict, judge
 
 SLOWEST = 60.0
@@ -27,6 +28,7 @@ class Figures:
     untrue: tuple[str, ...]
     unknown: int
     cancelled: int
+    faults: Counter[str]
     recovery_p50: float
     recovery_p99: float
     by: Mapping[str, Counter[str]]
@@ -36,7 +38,7 @@ class Figures:
         """True where nothing is wrong, and something was tried."""
         wrong = self.lost or self.duplicated or self.stuck or self.late_steps or self.untrue
         slow = self.kills and not self.recovery_p99 <= SLOWEST
-        return bool(self.kills or self.cancelled) and not wrong and not slow
+        return bool(self.kills or self.cancelled or self.faults) and not wrong and not slow
 
     def lines(self) -> list[str]:
         """Return the figures for people, the one line of them last."""
@@ -45,12 +47,14 @@ class Figures:
         told += [
             f"other kills and faults: {self.others}, ends with an unknown host: {self.unknown}"
         ]
+        if self.faults:
+            told.append(f"faults: {_told(self.faults)}")
         if self.cancelled:
             told.append(f"cancels: cancelled={self.cancelled} late_steps={self.late_steps}")
         return [
             *told,
             f"chaos: kills={self.kills} lost={self.lost} duplicated={self.duplicated} "
-            f"stuck={self.stuck} late_steps={self.late_steps} "
+            f"stuck={self.stuck} late_steps={self.late_steps} wrong_records={len(self.untrue)} "
             f"recovery_p50={self.recovery_p50:.1f} recovery_p99={self.recovery_p99:.1f}",
         ]
 
@@ -71,6 +75,7 @@ def figures(lines: Iterable[Mapping[str, Any]]) -> Figures:
         untrue=tuple(_named(line, v, each) for line, v in judged for each in (*v.untrue, *v.why)),
         unknown=sum(v.unknown for v in verdicts),
         cancelled=sum(is_cancelled(line) for line, _ in judged),
+        faults=Counter(line["how"] for line, _ in judged if line.get("how") in AROUND),
         recovery_p50=percentile(slow, 50),
         recovery_p99=percentile(slow, 99),
         by={

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from fraisier.domain.errors import LabError
 from fraisier.lab import LabHost, exec_in
 from fraisier.lab.engine import docker
 
@@ -55,6 +56,7 @@ class Place:
 
     host: LabHost
     name: str
+    _first: int = -1
 
     @property
     def app(self) -> str:
@@ -80,23 +82,34 @@ class Place:
         """Return whether the build of a version has left a mark: a glance as well."""
         return version in self._read(self.marks)
 
+    def runs_by_now(self, version: str) -> bool:
+        """Return whether a version was started: a glance as well."""
+        marks = (line.split() for line in self._read(self.marks).splitlines())
+        return any(words[0] == "start" and words[2] == version for words in marks)
+
     def _read(self, path: str) -> str:
         try:
             return (self._root / path[1:]).read_text()
         except PermissionError:
-            return exec_in(self.host.container, "sh", "-c", f"cat {path} 2> /dev/null || true")
+            with suppress(LabError):  # it boots
+                return exec_in(self.host.container, "sh", "-c", f"cat {path} 2> /dev/null || true")
+            return ""
         except OSError:
             return ""
 
-    @cached_property
+    @property
     def _root(self) -> Path:
-        pid = docker("inspect", "--format", "{{.State.Pid}}", self.host.container).strip()
-        return Path(f"/proc/{pid}/root")
+        if not Path(f"/proc/{self._first}").exists():  # as after a reboot
+            named = docker("inspect", "--format", "{{.State.Pid}}", self.host.container)
+            self._first = int(named.strip()) or -1
+        return Path(f"/proc/{self._first}/root")
 
     def clean(self) -> None:
         """Remove what a target left on a host."""
         unit = f"{self.name}.service"
-        script = f"systemctl disable --now {unit}; rm -rf {self.app} {self.marks} "
+        script = (
+            f"systemctl disable --now {unit}; umount {self.app}; rm -rf {self.app} {self.marks} "
+        )
         script += f"/etc/systemd/system/{unit}; systemctl daemon-reload; true"
         exec_in(self.host.container, "sh", "-c", f"({script}) > /dev/null 2>&1")
 

@@ -13,6 +13,15 @@ INSTANTS = ("random", "tree")
 STALL = "stop"
 #: No kill at all: a deployment is cancelled, or the server of its database dies.
 CANCEL, RESTART = "cancel", "restart"
+#: What fails around Fraisier: the network, a host, its sshd, a database, a clock, a full disk.
+PARTITION, REBOOT, SSHD = "partition", "reboot", "sshd"
+DATABASE, CLOCK = "database", "clock"
+FULL_HOST, FULL_RECORDS = "full-host", "full-records"
+#: A worker is killed while a plan rolls over three hosts.
+FLEET = "fleet"
+AROUND = (PARTITION, REBOOT, SSHD, CLOCK, DATABASE, FULL_HOST, FULL_RECORDS)
+#: After these a host may do what nobody can keep it from: it was not to be asked.
+UNREACHABLE = (PARTITION, REBOOT, SSHD)
 #: Where only some processes come by.
 ASKING = ("request.before_commit", "request.after_commit")
 CANCELLING = ("cancel.before_commit", "cancel.after_commit")
@@ -77,6 +86,18 @@ def endless(chance: random.Random) -> Iterator[Job]:
         chance.shuffle(jobs)
         yield from jobs
         turn += 1
+
+
+def around(hows: tuple[str, ...], times: int, chance: random.Random) -> list[Job]:
+    """Return each of some faults around Fraisier so many times, mixed."""
+    jobs = [Job(how, version=_struck_version(how, chance)) for how in hows * times]
+    chance.shuffle(jobs)
+    return jobs
+
+
+def _struck_version(how: str, chance: random.Random) -> str:
+    """Return one that is checked when the host goes away, or one that builds for long enough."""
+    return chance.choice(["middle", "bad"] if how in (*UNREACHABLE, FLEET) else ["middle", "slow"])
 
 
 def cancels(chance: random.Random) -> Iterator[Job]:

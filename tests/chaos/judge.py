@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.host import Mark
+from chaos.jobs import AROUND, UNREACHABLE
 
 ENDS = {
     *("success", "failed", "rolled_back", "rollback_failed"),
     *("cancelled", "superseded", "interrupted"),
 }
 #: What counts as a kill, beside the failpoints; other faults are told apart.
-FAULTS = frozenset({"stop", "restart", "cancel"})
+FAULTS = frozenset({"stop", "restart", "cancel", *AROUND})
 MICRO = 1_000_000
 
 
@@ -43,13 +44,19 @@ def judge(line: Mapping[str, Any]) -> Verdict:
     counts = line["how"] not in FAULTS and _owned(line) and _known_on_a_host(line)
     lost, stuck = int(not end["rows"]), int(bool(end["rows"]) and end["status"] not in ENDS)
     twice = _twice(end)
-    late = sum(len(host["late"]) for host in end["hosts"].values())
+    late = sum(len(host["late"]) for name, host in end["hosts"].items() if _asked(line, name))
     done = not (lost or stuck) and line["last"]
     recovery = max(0.0, (end["completed_at"] - line["died_at"]) / MICRO) if done else None
     return Verdict(
         counts, lost, len(twice), stuck, late, _unknown(end),
         () if lost or stuck else tuple(_untrue(end)), recovery, tuple(twice),
     )  # fmt: skip
+
+
+def _asked(line: Mapping[str, Any], host: str) -> bool:
+    """False for a host that could not be asked, where the records say that it is unknown."""
+    told = line["end"]["placements"].get(host)
+    return not (line["how"] in UNREACHABLE and told is not None and not told["known"])
 
 
 def _owned(line: Mapping[str, Any]) -> bool:

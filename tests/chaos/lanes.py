@@ -6,16 +6,16 @@ import json
 import random
 import threading
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from chaos.cycle import Cycle
 from chaos.evidence import sweep_of
-from chaos.figures import is_cancelled
-from chaos.jobs import CANCEL, Job
-from chaos.judge import judge
+from chaos.figures import is_cancelled, read
+from chaos.jobs import AROUND, CANCEL, Job
+from chaos.judge import Verdict, judge
 from chaos.target import Target
 from chaos.victims import Victim, secret_for
 
@@ -24,26 +24,38 @@ TRIES = 4
 
 
 class Book:
-    """The file that gets one line for each strike; it also counts those that count."""
+    """The file that gets one line for each strike; it also counts those that count.
 
-    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+    `resumed`: the file is kept, and what it shows counts too.
+    """
+
+    def __init__(self, path: Path, say: Callable[[str], None], resumed: bool = False) -> None:
         self.path, self._say = path, say
         self._lock = threading.Lock()
         self.kills: Counter[str] = Counter()
         self.cancelled: Counter[str] = Counter()
         self.missed = 0
-        path.unlink(missing_ok=True)
+        self.struck: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        if not resumed:
+            path.unlink(missing_ok=True)
+        for line in read(path) if path.exists() else ():
+            self._count(line)
 
     def write(self, line: dict[str, Any]) -> None:
         """Append a line of evidence."""
-        verdict = judge(line)
         with self._lock, self.path.open("a") as file:
             file.write(json.dumps(line, default=str) + "\n")
-            self.kills[line["database"]] += verdict.counts
-            self.cancelled[line["database"]] += is_cancelled(line)
+            verdict = self._count(line)
         wrong = verdict.lost or verdict.duplicated or verdict.stuck or verdict.late_steps
         if wrong or verdict.untrue:
             self._say(f"WRONG {json.dumps(line, default=str)}\n      {verdict}")
+
+    def _count(self, line: dict[str, Any]) -> Verdict:
+        verdict = judge(line)
+        self.kills[line["database"]] += verdict.counts
+        self.cancelled[line["database"]] += is_cancelled(line)
+        self.struck[line["database"]][line.get("how", "")] += 1
+        return verdict
 
     def miss(self, job: Job) -> None:
         """Count a job whose failpoint nobody came by."""
@@ -71,16 +83,17 @@ class Lane(threading.Thread):
 
     def __init__(self, target: Target, jobs: Jobs, book: Book, seed: str) -> None:
         super().__init__(name=target.name, daemon=True)
-        self._target, self._jobs, self._book = target, jobs, book
+        self.target, self._jobs, self._book = target, jobs, book
         self._chance = random.Random(seed)
         self._worker: Victim | None = None
         self._ends: dict[str, dict[str, Any]] = {}
+        self._windows: dict[str, tuple[int, int]] = {}
         self.error: str | None = None
 
     def run(self) -> None:
         """Carry out every job; an error of the harness itself ends the lane and is kept."""
         try:
-            self._secret = secret_for(self._target)
+            self._secret = secret_for(self.target)
             job = self._jobs.take()
             while job is not None:
                 following = self._jobs.take()
@@ -105,13 +118,15 @@ class Lane(threading.Thread):
                 self._ends[line["deployment"]] = line["end"]
 
     def _cycle(self, job: Job, following: Job | None) -> list[dict[str, Any]]:
-        cycle = Cycle(self._target, job, self._secret, self._worker, following, self._chance)
+        cycle = Cycle(self.target, job, self._secret, self._worker, following, self._chance)
         try:
             return cycle.run()
         finally:
             self._worker = cycle.worker
+            if job.how in AROUND:
+                self._windows[cycle.version] = cycle.window
 
     def _sweep(self) -> None:
         if self._worker is not None:
             self._worker.close()
-        self._book.write(sweep_of(self._target, self._ends))
+        self._book.write(sweep_of(self.target, self._ends, self._windows))

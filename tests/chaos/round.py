@@ -7,22 +7,43 @@ import random
 import shutil
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
-from chaos.jobs import RESTART, Job, cancels, endless, one_of_each
+from chaos.faults import give_small_disk, small_disk
+from chaos.jobs import (
+    CLOCK,
+    DATABASE,
+    FLEET,
+    FULL_HOST,
+    FULL_RECORDS,
+    RESTART,
+    UNREACHABLE,
+    Job,
+    around,
+    cancels,
+    endless,
+    one_of_each,
+)
 from chaos.lanes import Book, Jobs, Lane
 from chaos.target import Target
 from chaos.versions import Versions
 from fraisier import lab as labs
+from fraisier.lab import LabHost
 from support.daemons import Daemon
 from support.databases import MariadbServer, PostgresServer
 
 #: Seconds; a worker that is killed is known to be dead after so long where nobody can look.
 SHORT_LEASE = 6.0
 HOSTS = 3
+#: For each database: one that is cut off and booted, one with a small disk, and a fleet of three.
+HOSTS_OF_FAULTS = 5
+FULL = (FULL_HOST, FULL_RECORDS)
+#: Megabytes: of an application and of the records.
+SMALL_DISK, SMALL_RECORDS = 24, {"sqlite": 24, "postgresql": 320, "mysql": 480}
 FIRST_PORT = 9100
 
 
@@ -39,13 +60,19 @@ class Round:
     def __enter__(self) -> Round:
         """Make the lab, the servers and the lanes."""
         with self._stack as stack:
-            self._lab = stack.enter_context(_a_lab(self._asked.lab))
+            faults = HOSTS_OF_FAULTS * len(self._asked.databases)
+            hosts = faults if self._asked.faults else HOSTS
+            self._lab = stack.enter_context(_a_lab(self._asked.lab, hosts))
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
-            each = max(100, self._asked.kills, 2 * self._asked.cancels)
+            asked = self._asked
+            each = max(100, asked.kills, 2 * asked.cancels, 20 * asked.faults)
             self._versions = stack.enter_context(_repository(self._lab, each))
             shared, kinds = one_of_each(self._chance, self._asked.times), self._asked.databases
             for index, kind in enumerate(kinds):
-                self._add(kind, [j for j in shared[index :: len(kinds)] if self._wanted(j)])
+                if self._asked.faults:
+                    self._surround(kind, HOSTS_OF_FAULTS * index)
+                else:
+                    self._add(kind, [j for j in shared[index :: len(kinds)] if self._wanted(j)])
             self._stack = stack.pop_all()
         return self
 
@@ -77,6 +104,38 @@ class Round:
             jobs = Jobs(iter([Job(RESTART, version="slow")] * 2))
             self.last.append(self._lane(f"{initial}r", kind, server, SHORT_LEASE, jobs))
 
+    def _surround(self, kind: str, first: int) -> None:
+        """Add the lanes of one kind of database that suffer faults around Fraisier.
+
+        Each has its own server of records, so that a fault of one does not strike another.
+        """
+        around_it, small, *fleet = self._lab.hosts[first : first + HOSTS_OF_FAULTS]
+        server, initial = _server(kind, self._stack), kind[0]
+        hows = (*UNREACHABLE, CLOCK, *((DATABASE,) if server else ()))
+        lane = (f"{initial}a", kind, server, None, self._remaining(kind, hows))
+        self.lanes.append(self._lane(*lane, hosts=[around_it]))
+        disk = self._stack.enter_context(
+            small_disk(self._folder / f"{initial}-records", SMALL_RECORDS[kind])
+        )
+        server = _server(kind, self._stack, disk)
+        lane = (f"{initial}s", kind, server, None, self._remaining(kind, FULL))
+        self.lanes.append(self._lane(*lane, hosts=[small], disk=disk))
+        give_small_disk(*self.lanes[-1].target.places.values(), SMALL_DISK)
+        lane = (f"{initial}f", kind, _server(kind, self._stack), SHORT_LEASE)
+        self.lanes.append(self._lane(*lane, self._remaining(kind, (FLEET,)), hosts=fleet))
+
+    def _remaining(self, kind: str, hows: tuple[str, ...]) -> Jobs:
+        """Return the faults of a database that the evidence does not show yet."""
+        chance = random.Random(f"{self._asked.seed} {kind} {hows}")
+        times = -(-self._asked.faults // len(self._asked.databases))
+        done, jobs = Counter(self._book.struck[kind]), []
+        for job in around(hows, times, chance):
+            if done[job.how]:
+                done[job.how] -= 1
+            elif self._wanted(job):
+                jobs.append(job)
+        return Jobs(iter(jobs))
+
     def _queue(self, kind: str, few: list[Job]) -> Jobs:
         asked, book, share = self._asked, self._book, len(self._asked.databases)
         chance = random.Random(f"{asked.seed} {kind}")
@@ -87,44 +146,52 @@ class Round:
         return Jobs(iter(few))
 
     def _lane(
-        self, name: str, kind: str, server: Daemon | None, lease: float | None, jobs: Jobs
+        self,
+        name: str,
+        kind: str,
+        server: Daemon | None,
+        lease: float | None,
+        jobs: Jobs,
+        hosts: Sequence[LabHost] = (),
+        disk: Path | None = None,
     ) -> Lane:
         number = next(self._numbers)
         target = Target(
             name=name,
             kind=kind,
-            url=self._new_url(server, number),
+            url=self._new_url(server, number, disk or self._folder),
             lab=self._lab,
-            host=self._lab.hosts[number % len(self._lab.hosts)],
+            hosts=hosts or [self._lab.hosts[number % len(self._lab.hosts)]],
             port=FIRST_PORT + number,
             folder=self._folder / name,
             versions=self._versions,
             lease=lease,
             server=server,
+            disk=disk,
         )
         self._stack.callback(target.close)
         return Lane(target, jobs, self._book, f"{self._asked.seed} {name}")
 
-    def _new_url(self, server: Daemon | None, number: int) -> str:
+    def _new_url(self, server: Daemon | None, number: int, folder: Path) -> str:
         if isinstance(server, PostgresServer | MariadbServer):
             return server.new_database()
-        return f"sqlite:///{self._folder / f'records-{number}.db'}"
+        return f"sqlite:///{folder / f'records-{number}.db'}"
 
 
-def _server(kind: str, stack: ExitStack) -> Daemon | None:
-    makers: dict[str, Callable[[], Daemon]] = {
+def _server(kind: str, stack: ExitStack, place: Path | None = None) -> Daemon | None:
+    makers: dict[str, Callable[[Path | None], Daemon]] = {
         "postgresql": PostgresServer,
         "mysql": MariadbServer,
     }
     if kind not in makers:
         return None
-    server = makers[kind]()
+    server = makers[kind](place)
     stack.callback(server.close)
     return server
 
 
 @contextmanager
-def _a_lab(name: str | None) -> Iterator[labs.Lab]:
+def _a_lab(name: str | None, hosts: int) -> Iterator[labs.Lab]:
     """Return a lab that is there, or make one for this round."""
     if name:
         yield next(lab for lab in labs.status() if lab.name == name)
@@ -135,7 +202,7 @@ def _a_lab(name: str | None) -> Iterator[labs.Lab]:
         if kind == "chaos" and pid.isdigit() and not Path(f"/proc/{pid}").exists():
             labs.down(old)
     try:
-        yield labs.up(own, HOSTS)
+        yield labs.up(own, hosts)
     finally:
         labs.down(own)
 

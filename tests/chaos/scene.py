@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from chaos.evidence import Strike, marker_of
-from chaos.jobs import RECOVERING, Job
+from chaos.faults import clock
+from chaos.jobs import CLOCK, RECOVERING, Job
 from chaos.judge import ENDS
 from chaos.records import Owner
 from chaos.target import Target
@@ -37,7 +38,7 @@ class Scene:
     ) -> None:
         self._target, self._job, self._secret = target, job, secret
         self.worker, self._next, self._chance = worker, next_job, chance
-        self._version = target.shelf.take(job.version)
+        self.version = target.shelf.take(job.version)
         self._key = f"chaos-{uuid.uuid4().hex}"
         self._id: str | None = None
         self._strikes: list[Strike] = []
@@ -48,11 +49,12 @@ class Scene:
     def _begin(self, job: Job, named: bool = True) -> Victim:
         """Start the victim, or take the worker that runs, and give it the deployment."""
         victim, self.worker = self.worker, None
-        if victim is not None and not (job.ready_early and victim.failpoint == job.failpoint):
+        fit = job.ready_early and job.how != CLOCK and victim is not None and victim.alive
+        if victim is not None and not (fit and victim.failpoint == job.failpoint):
             victim.close()
             victim = None
         if job.victim in ("worker", "machine"):
-            self._id = self._target.ask(self._version, self._key)
+            self._id = self._target.ask(self.version, self._key)
         victim = victim or self._start(job)
         self._hand_over(victim)
         if named and self._id is None:
@@ -61,22 +63,23 @@ class Scene:
         return victim
 
     def _start(self, job: Job) -> Victim:
-        wish = ("deploy", "chaos", self._target.name, "--version", self._version)
+        wish = ("deploy", "chaos", self._target.name, "--version", self.version)
         wish = (*wish, "--idempotency-key", self._key)
-        return Victim(self._target, job.victim, job.failpoint, *wish)
+        environ = clock(job.how, self._chance)
+        return Victim(self._target, job.victim, job.failpoint, *wish, environ=environ)
 
     def _hand_over(self, victim: Victim) -> None:
         """Ask a server for the deployment; the others know of it already."""
         if victim.kind != "serve" or not victim.ready():
             return
-        body = {"fraise": "chaos", "environment": self._target.name, "version": self._version}
+        body = {"fraise": "chaos", "environment": self._target.name, "version": self.version}
         told = victim.post(self._secret, "/deployments", body, self._key)
         self._id = told["id"] if told else self._id
 
-    def _recover(self) -> None:
+    def _recover(self, seconds: float = LIMIT_SECONDS) -> None:
         """Let a worker bring the deployment to its end."""
         self._recoverer()
-        self._until(lambda: self._ended)
+        self._until(lambda: self._ended, seconds)
 
     def _recoverer(self) -> None:
         if self.worker is None or not self.worker.alive:
@@ -97,8 +100,13 @@ class Scene:
         return self._ended or any(place.holder() == self._id for place in places)
 
     @property
+    def _switched(self) -> bool:
+        places = self._target.places.values()
+        return self._ended or any(place.runs_by_now(self.version) for place in places)
+
+    @property
     def _builds(self) -> bool:
-        return any(place.works_on(self._version) for place in self._target.places.values())
+        return any(place.works_on(self.version) for place in self._target.places.values())
 
     def _owned_by(self, victim: Victim) -> Owner | None:
         """Return the live attempt if the victim holds it."""
@@ -121,7 +129,7 @@ class Scene:
         if before is not None and not mine and (completed is None or completed > victim.died_at):
             owner, mine = before, True  # another worker was faster than this look
         shown = {**asdict(owner), "mine": mine} if owner else None
-        marker = marker_of(self._target.look(), self._version)
+        marker = marker_of(self._target.look(), self.version)
         assert victim.died_at is not None
         how = self._job.how if victim.failpoint or len(self._strikes) == 0 else "random"
         if self._job.how in RECOVERING and not victim.failpoint:

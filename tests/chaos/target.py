@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,18 +30,22 @@ NOBODY = {"name": "nobody", "url": "https://127.0.0.1:9/", "secret": {"env": "CH
 
 @dataclass
 class Target:
-    """A fraise `chaos` with one environment named like the target, on one host of a lab."""
+    """A fraise `chaos` with one environment named like the target, on hosts of a lab.
+
+    `disk` is the small one that its records are on, if they are on one.
+    """
 
     name: str
     kind: str
     url: str
     lab: Lab
-    host: LabHost
+    hosts: Sequence[LabHost]
     port: int
     folder: Path
     versions: Versions
     lease: float | None
     server: Daemon | None = None
+    disk: Path | None = None
     shelf: Shelf = field(init=False)
     records: Records = field(init=False)
 
@@ -66,7 +71,7 @@ class Target:
     @cached_property
     def places(self) -> dict[str, Place]:
         """Return its places by the names of their hosts."""
-        return {self.host.address: Place(self.host, f"chaos-{self.name}")}
+        return {host.address: Place(host, f"chaos-{self.name}") for host in self.hosts}
 
     def look(self) -> dict[str, Look]:
         """Look at its hosts now."""
@@ -118,11 +123,8 @@ class Target:
         name = f"chaos-{self.name}"
         provider = {
             "hosts": [
-                {
-                    "hostname": self.host.address,
-                    "username": "deploy",
-                    "ssh_key_path": str(self.lab.key),
-                }
+                {"hostname": host.address, "username": "deploy", "ssh_key_path": str(self.lab.key)}
+                for host in self.hosts
             ],
             "known_hosts": str(self.lab.known_hosts),
             "service_name": name,
@@ -136,6 +138,7 @@ class Target:
         }
         environment = {
             "provider": "bare_metal",
+            "strategy": "rolling",
             "strategy_config": {"healthy_deadline": 4},
             "provider_config": provider,
         }

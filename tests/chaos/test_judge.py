@@ -190,7 +190,7 @@ def test_the_figures_come_from_the_file_alone(tmp_path: Path) -> None:
     file.write_text("".join(f"{json.dumps(line)}\n" for line in (strike(), praised, sweep())))
     found = figures(read(file))
     assert (found.kills, found.duplicated) == (2, 1)
-    last = "chaos: kills=2 lost=0 duplicated=1 stuck=0 late_steps=0 "
+    last = "chaos: kills=2 lost=0 duplicated=1 stuck=0 late_steps=0 wrong_records=1 "
     assert found.lines()[-1] == f"{last}recovery_p50=4.0 recovery_p99=4.0"
 
 

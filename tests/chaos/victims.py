@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -34,7 +35,12 @@ class Victim:
     """
 
     def __init__(
-        self, target: Target, kind: str, failpoint: str | None = None, *arguments: str
+        self,
+        target: Target,
+        kind: str,
+        failpoint: str | None = None,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.target, self.kind, self.failpoint = target, kind, failpoint
         self.url = f"http://127.0.0.1:{free_port()}" if kind == "serve" else ""
@@ -44,7 +50,7 @@ class Victim:
         self.process = subprocess.Popen(
             self._argv(arguments),
             cwd=target.folder,
-            env=target.environ(failpoint),
+            env={**target.environ(failpoint), **(environ or {})},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

@@ -40,7 +40,8 @@ def program(name: str) -> str:
 class Daemon:
     """One server on a free port of 127.0.0.1; `user` runs it where the tests run as root.
 
-    `argv(folder, port)` is its command, `ready(port)` tells whether it answers.
+    `argv(folder, port)` is its command, `ready(port)` tells whether it answers. Its folder is made
+    in `place`, or in memory where there is room.
     """
 
     def __init__(
@@ -49,10 +50,11 @@ class Daemon:
         ready: Callable[[int], bool],
         user: str | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
+        place: Path | None = None,
     ) -> None:
         self._argv, self._ready, self._stop_signal = argv, ready, stop_signal
         self.user = user if os.getuid() == 0 else None
-        place = _place()
+        place = place or Path(_place())
         _remove_leftovers(place)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
         if self.user:

@@ -62,8 +62,8 @@ class DatabaseServer(Daemon):
 class PostgresServer(DatabaseServer):
     """A PostgreSQL server; it does not wait for the disk, as no test cuts the power."""
 
-    def __init__(self) -> None:
-        super().__init__(self._command, self._open, "postgres", signal.SIGINT)
+    def __init__(self, place: Path | None = None) -> None:
+        super().__init__(self._command, self._open, "postgres", signal.SIGINT, place)
         self._numbers = count(1)
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
@@ -120,8 +120,8 @@ class PostgresServer(DatabaseServer):
 class MariadbServer(DatabaseServer):
     """A MariaDB server; it does not wait for the disk, as no test cuts the power."""
 
-    def __init__(self) -> None:
-        super().__init__(self._command, self._open, "mysql")
+    def __init__(self, place: Path | None = None) -> None:
+        super().__init__(self._command, self._open, "mysql", place=place)
         self._numbers = count(1)
         self._copied: dict[str, list[str]] = {}
         options = ("--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db")
