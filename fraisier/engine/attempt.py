@@ -113,7 +113,7 @@ class Attempt:
             return self._end_unmoved(end, why, unconfirmed)
         if not self._target.auto_rollback:
             if unconfirmed:
-                return self._finish(Status.INTERRUPTED, f"{why}; unseen: {', '.join(unconfirmed)}")
+                return self._finish(Status.INTERRUPTED, self._unseen(why, unconfirmed))
             states = [self._hosts[name] for name in touched]
             if not stopped or any(state.unsure or not state.staged for state in states):
                 left = ", ".join([*failed, *moved])
@@ -123,10 +123,18 @@ class Attempt:
 
     def _end_unmoved(self, end: Status, why: str, unconfirmed: list[str]) -> Status:
         if unconfirmed:
-            return self._finish(Status.INTERRUPTED, f"{why}; unseen: {', '.join(unconfirmed)}")
+            return self._finish(Status.INTERRUPTED, self._unseen(why, unconfirmed))
         changed = [name for name, state in self._hosts.items() if state.changed]
         left = f"the release was not switched; restarted on {', '.join(changed)}"
         return self._finish(end, f"{why}; {left if changed else UNTOUCHED}")
+
+    def _unseen(self, why: str, unconfirmed: list[str]) -> str:
+        return f"{why}; unseen: {', '.join(unconfirmed)}{self._unknown()}"
+
+    def _unknown(self) -> str:
+        """Name the hosts that were lost, and neither seen nor restored since."""
+        lost = [name for name, state in self._hosts.items() if state.lost]
+        return f"; what {', '.join(lost)} serves is unknown" if lost else ""
 
     def _look_at(self, outcome: Outcome) -> list[str]:
         """Stop what may still run on hosts that fell silent; return those that do not answer."""
@@ -151,7 +159,8 @@ class Attempt:
             self._steps.perform(step, deadline, _never, **more)
         lost = [name for name in (*failed, *moved) if self._hosts[name].state != "restored"]
         if lost:
-            return self._finish(Status.ROLLBACK_FAILED, f"{why}; not restored: {', '.join(lost)}")
+            why = f"{why}; not restored: {', '.join(lost)}"
+            return self._finish(Status.ROLLBACK_FAILED, f"{why}{self._unknown()}")
         back = [name for name in (*failed, *moved) if self._hosts[name].release is not None]
         if not back:
             return self._finish(

@@ -12,14 +12,20 @@ from fraisier.domain.outcome import HostOutcome
 
 #: The steps that change what a host runs, or what its requests meet.
 CHANGING = ("deploy", "stage", "shift", "promote", "restore")
+#: The codes of modules that could not reach Coolify or the Docker engine.
+OUT_OF_SIGHT = (
+    "coolify_unreachable", "coolify_silent", "coolify_error", "coolify_unexpected",
+    "coolify_limited", "docker_unavailable",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class HostState:
     """One host in one attempt. `previous_known` is False until the host or the records told.
 
-    `changed`: something was done there; `moved`: it was switched to another release; `unsure`:
-    contact was lost during a change; `staged`: the new release is up beside the one that serves.
+    `changed`: something was done there; `moved`: it was switched to another release; `lost`:
+    contact was lost in a step, and the host has not told since what it runs; `unsure`: that step
+    may have changed it; `staged`: the new release is up beside the one that serves.
     """
 
     name: str
@@ -32,8 +38,10 @@ class HostState:
     good: bool = False
     changed: bool = False
     moved: bool = False
+    lost: bool = False
     unsure: bool = False
     staged: bool = False
+    recorded: bool = False
     state: str = "pending"
     error: Mapping[str, str] | None = None
 
@@ -45,26 +53,26 @@ class HostState:
             known = self._seen(result, deployment_id)
         release = result.get("release") or {}
         told = "release" in result
+        moved = known.moved or (verb in CHANGING and bool(result.get("switched")))
+        lost = outcome.state == "unknown" or (
+            _out_of_sight(outcome) and (moved or verb == "restore")
+        )
+        answered = (told or outcome.ok) and not lost
         return replace(
             known,
             fence=_fence(verb, result, self.fence),
             release=release.get("id") if told else self.release,
             version=release.get("version") if told else self.version,
             good=release.get("status") == "good" if told else self.good,
-            moved=known.moved or (verb in CHANGING and bool(result.get("switched"))),
+            moved=moved,
             changed=self.changed or (verb in CHANGING and bool(result.get("changed"))),
-            unsure=self._unsure(verb, outcome),
+            lost=lost or (self.lost and not answered),
+            unsure=(lost and verb != "preflight") or (self.unsure and not answered),
+            recorded=self.recorded or lost,
             staged=self._is_staged(verb, outcome),
             state=_state(verb, outcome, self),
             error=outcome.error or self.error,
         )
-
-    def _unsure(self, verb: str, outcome: HostOutcome) -> bool:
-        if verb == "preflight":  # it changes nothing that serves
-            return False
-        if verb == "probe":
-            return self.unsure and not outcome.ok
-        return outcome.state == "unknown"
 
     def _is_staged(self, verb: str, outcome: HostOutcome) -> bool:
         """Return whether there is something beside what serves, to be taken back if need be."""
@@ -114,23 +122,32 @@ class HostState:
         return HostRecord(self.name, self.state, self.release, self.previous, error)
 
     def placement(self) -> Placement | None:
-        """Return what the host runs, if it has told."""
-        if self.fence is None:
+        """Return what the host runs, if it has told or was lost."""
+        if self.fence is None and not self.recorded:
             return None
-        known = not self.unsure
-        return Placement(self.name, self.fence, self.release, self.version, self.good, now(), known)
+        fence = (self.expected or 0) if self.fence is None else self.fence
+        known = not self.lost
+        return Placement(self.name, fence, self.release, self.version, self.good, now(), known)
+
+
+def stopped(host: HostOutcome, installation: str) -> bool:
+    """Return whether a probe that was to stop what this installation runs there has done so."""
+    holder = host.result.get("fence") or {}
+    ours = holder.get("installation") == installation
+    return host.ok and (not ours or bool(host.result.get("sealed", True)))
 
 
 def settled(host: HostOutcome, installation: str) -> bool:
-    """Return whether a probe that was to stop what runs there has done so.
+    """Return whether a probe has stopped what runs there, and the traffic is as it should be.
 
-    Not where something of this installation would not end, or has gone on since, or where whoever
-    moves its requests could not be told to give them back.
+    The traffic is not where whoever moves it could not be told to give all requests back.
     """
-    holder = host.result.get("fence") or {}
-    ours = holder.get("installation") == installation
-    sealed = not ours or bool(host.result.get("sealed", True))
-    return host.ok and sealed and bool(host.result.get("healed", True))
+    return stopped(host, installation) and bool(host.result.get("healed", True))
+
+
+def _out_of_sight(outcome: HostOutcome) -> bool:
+    """Return whether the module ran, but what runs the service did not answer it."""
+    return (outcome.error or {}).get("code") in OUT_OF_SIGHT
 
 
 def _fence(verb: str, result: Mapping[str, Any], before: int | None) -> int | None:

@@ -15,7 +15,7 @@ from fraisier.domain.ids import now
 from fraisier.domain.outcome import HostOutcome
 from fraisier.domain.plan import Work
 from fraisier.domain.ports import Runner, Store
-from fraisier.engine.ledger import settled
+from fraisier.engine.ledger import settled, stopped
 from fraisier.engine.membership import Membership
 from fraisier.engine.request import request_for, turn
 from fraisier.engine.steps import Listener
@@ -84,7 +84,7 @@ def settle(
     before = {record.host: record for record in store.host_records(deployment.id)}
     placed = store.placements(deployment.target.fraise, deployment.target.environment)
     hosts = [_record(deployment, name, outcomes.get(name), before.get(name)) for name in names]
-    found = [_placement(name, outcomes.get(name), placed.get(name)) for name in names]
+    found = [_placement(name, outcomes.get(name), placed.get(name), installation) for name in names]
     tell(store.record(deployment, [], hosts, found, patient=valid))
     failpoint("settle.after_probe")
     said = [_said(name, outcomes.get(name), installation) for name in names]
@@ -160,15 +160,18 @@ def _record(
     return HostRecord(name, state, release.get("id"), previous, before.error if before else None)
 
 
-def _placement(name: str, seen: HostOutcome | None, before: Placement | None) -> Placement:
-    """Return what is known of a host now."""
+def _placement(
+    name: str, seen: HostOutcome | None, before: Placement | None, installation: str
+) -> Placement:
+    """Return what a host runs. It is not known while something of the attempt still runs there."""
     before = before or Placement(name, 0, None, None, good=False, at=now())
     if seen is None or not seen.ok:
         return replace(before, known=False)
     release = seen.result.get("release") or {}
     fence = max(before.fence, (seen.result.get("fence") or {}).get("number", 0))
     good = release.get("status") == "good"
-    return Placement(name, fence, release.get("id"), release.get("version"), good, now())
+    known = stopped(seen, installation)
+    return Placement(name, fence, release.get("id"), release.get("version"), good, now(), known)
 
 
 def _said(name: str, seen: HostOutcome | None, installation: str) -> str:

@@ -84,7 +84,8 @@ class ScriptedRunner:
     What goes wrong: `gate` (switched, then unhealthy), `build` (never switched), `unreachable`,
     `lost` (contact lost after the switch), `stuck` (unhealthy also on the way back), `restart` (its
     service is restarted, not switched, and not well). `silent`: hosts that no probe reaches;
-    `unwell`: hosts whose service is not well when it is looked at.
+    `unwell`: hosts whose service is not well when it is looked at. `absent` says whether a host
+    cannot be reached at all now.
     """
 
     def __init__(self, bad: dict[str, tuple[str, str]] | None = None) -> None:
@@ -94,6 +95,7 @@ class ScriptedRunner:
         self.serving: dict[str, str | None] = {}
         self.works: list[Work] = []
         self.before_step: Callable[[Work], None] = lambda _work: None
+        self.absent: Callable[[str], bool] = lambda _name: False
 
     def prepare(self, inventory: object = None, here: bool = False) -> None:
         """Need nothing."""
@@ -114,7 +116,13 @@ class ScriptedRunner:
             hosts = {host.name: HostOutcome(host.name, "unknown", {}, None) for host in work.hosts}
             return Outcome("cancelled", hosts, {"code": "cancelled", "message": "cancelled"})
         on_facts([Fact("runner.play_started", None, {"play": work.verb})])
-        return Outcome("done", {host.name: self._host(work, host.name) for host in work.hosts})
+        return Outcome("done", {host.name: self._reached(work, host.name) for host in work.hosts})
+
+    def _reached(self, work: Work, name: str) -> HostOutcome:
+        if self.absent(name):
+            error = {"code": "host_unreachable", "message": "no answer", "hint": ""}
+            return HostOutcome(name, "unreachable", {}, error)
+        return self._host(work, name)
 
     def _host(self, work: Work, name: str) -> HostOutcome:
         match work.verb:
