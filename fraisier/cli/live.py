@@ -45,13 +45,16 @@ class Live(Waiting):
         self._deployment = deployment
         self._verbose = verbose
         self._width = max((len(host) for host in deployment["targets"]), default=0)
+        self._last: dict[str, str] = {}
 
     def tell(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Print what these events say."""
         for event in events:
-            line = self._line(event)
-            if line:
+            line, host = self._line(event), event["host"] or ""
+            repeated = event["type"] == "deployment.host_completed" and self._last.get(host) == line
+            if line and not repeated:
                 self._context.say(line)
+                self._last[host] = line
 
     def verdict(self, deployment: Mapping[str, Any]) -> str:
         """Return the last line: the state and why."""
@@ -69,6 +72,8 @@ class Live(Waiting):
         match event["type"]:
             case "deployment.queued":
                 return self._heading()
+            case "deployment.step" if data.get("again"):
+                return None  # that it is tried again was said once
             case "deployment.step" if data["verb"] == "preflight":
                 return f"  · looking at {len(data['hosts'])} hosts"
             case "deployment.step" if data["verb"] == "restore":
@@ -83,6 +88,8 @@ class Live(Waiting):
                 return f"  · {harmless(str(data.get('why')))}: the version goes no further"
             case "deployment.host_completed":
                 return self._host(event["host"] or "", data)
+            case "log.line" if data.get("step") == "contact" and not self._verbose:
+                return f"  · {harmless(str(data.get('text', '')))}"
             case "log.line" if self._verbose:
                 return _indented(harmless(str(data.get("text", ""))))
             case "runner.task_started" if self._verbose > 1:

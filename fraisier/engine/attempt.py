@@ -12,6 +12,7 @@ from fraisier.domain.event import Fact
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Plan, Step, way_back
 from fraisier.domain.ports import Runner, Store
+from fraisier.engine.contact import Contact
 from fraisier.engine.holding import wait_for_a_person
 from fraisier.engine.ledger import settled
 from fraisier.engine.steps import Listener, Steps
@@ -49,6 +50,7 @@ class Attempt:
         self._cancelled = cancelled
         self._valid = valid
         self._steps = Steps(deployment, provider, store, runner, tell, valid)
+        self._contact = Contact(self._steps, self._target.strategy_config, valid)
         self._hosts = self._steps.hosts
 
     def run(self) -> Status:
@@ -58,7 +60,7 @@ class Attempt:
             step = self._needed(planned)
             if not step.hosts:
                 continue
-            outcome = self._steps.perform(step, deadline, self._cancelled)
+            outcome = self._contact.forward(step, deadline, self._cancelled)
             if not outcome.ok:
                 return self._end_badly(outcome)
             why = why_hold(step, outcome)
@@ -142,21 +144,17 @@ class Attempt:
         silent = tuple(name for name in lost if name in self._hosts)
         if not silent:
             return []
-        seen = self._steps.perform(Step("probe", silent), self._time_back(), _never, stop=True)
+        seen = self._contact.back(Step("probe", silent), self._time_back(), stop=True)
         ours = self._steps.installation
         return [name for name, host in seen.hosts.items() if not settled(host, ours)]
 
     def _go_back(self, failed: list[str], moved: list[str], end: Status, why: str) -> Status:
         deadline, switched = self._time_back(), any(state.moved for state in self._hosts.values())
         for step in way_back(self._target, self._plan.strategy, failed, moved):
-            known = {
-                name: self._hosts[name].previous
-                for name in step.hosts
-                if name in self._hosts and self._hosts[name].previous_known
-            }
-            bad = {"restore": known, "mark_bad": end is Status.FAILED}
-            more = bad if step.verb == "restore" else {}
-            self._steps.perform(step, deadline, _never, **more)
+            self._back(step, deadline, end)
+        lost = [name for name, state in self._hosts.items() if state.lost]
+        if seen := self._contact.inspect(lost):
+            self._back(Step("restore", tuple(seen), True), deadline, end)
         lost = [name for name in (*failed, *moved) if self._hosts[name].state != "restored"]
         if lost:
             why = f"{why}; not restored: {', '.join(lost)}"
@@ -169,6 +167,15 @@ class Attempt:
         end = Status.ROLLED_BACK if end is Status.FAILED else end
         serves = "serves again" if switched else SERVED_ON
         return self._finish(end, f"{why}; the earlier release {serves} on {', '.join(back)}")
+
+    def _back(self, step: Step, deadline: float, end: Status) -> None:
+        known = {
+            name: self._hosts[name].previous
+            for name in step.hosts
+            if name in self._hosts and self._hosts[name].previous_known
+        }
+        bad = {"restore": known, "mark_bad": end is Status.FAILED}
+        self._contact.back(step, deadline, **(bad if step.verb == "restore" else {}))
 
     # --- the end --------------------------------------------------------------------------
 
@@ -196,7 +203,7 @@ class Attempt:
         while left:
             args = {"servers": servers, "serving": well}
             step = Step("undrain", tuple(left), True, args)
-            outcome = self._steps.perform(step, deadline, _never)
+            outcome = self._contact.back(step, deadline)
             left = [name for name, host in outcome.hosts.items() if not host.ok]
             if not left or not again:
                 break
@@ -204,7 +211,3 @@ class Attempt:
         if servers and not left:
             self._steps.drained.clear()
         return left
-
-
-def _never() -> bool:
-    return False

@@ -71,8 +71,16 @@ class HostState:
             recorded=self.recorded or lost,
             staged=self._is_staged(verb, outcome),
             state=_state(verb, outcome, self),
-            error=outcome.error or self.error,
+            error=self._error(verb, outcome),
         )
+
+    def _error(self, verb: str, outcome: HostOutcome) -> Mapping[str, str] | None:
+        """Return what went wrong on the host: not that it could not be reached at once."""
+        if outcome.ok:
+            return self.error if self.touched else None
+        if verb in ("restore", "probe") and outcome.state != "failed":
+            return self.error or outcome.error
+        return outcome.error or self.error
 
     def _is_staged(self, verb: str, outcome: HostOutcome) -> bool:
         """Return whether there is something beside what serves, to be taken back if need be."""
@@ -174,7 +182,9 @@ def first_state(name: str, placement: Placement | None) -> HostState:
 
 
 def _state(verb: str, outcome: HostOutcome, before: HostState) -> str:
-    if verb in ("preflight", "probe"):
+    if verb == "preflight":
+        return "pending" if outcome.ok else outcome.state
+    if verb == "probe":
         return before.state if outcome.ok else outcome.state
     if verb == "restore":
         return "restored" if outcome.ok else "restore_failed"

@@ -66,14 +66,20 @@ class Steps:
         self.drained: set[str] = set()
 
     def perform(
-        self, step: Step, deadline: float, cancelled: Callable[[], bool], **more: Any
+        self,
+        step: Step,
+        deadline: float,
+        cancelled: Callable[[], bool],
+        again: bool = False,
+        **more: Any,
     ) -> Outcome:
         """Carry a step out by `deadline` (monotonic); `more` goes to its hosts as it is.
 
-        Raises LeaseLost once somebody else may hold the deployment.
+        `again`: these hosts could not be reached before. Raises LeaseLost once somebody else may
+        hold the deployment.
         """
-        self.record([begun(step)])
-        if step.verb in TOLD_FIRST:
+        self.record([begun(step, again)])
+        if step.verb in TOLD_FIRST and not again:
             self.record([Fact("deployment.host_started", host) for host in step.hosts])
         if step.verb == "drain":
             self.drained |= set(step.args["servers"])

@@ -60,10 +60,14 @@ def undrain(step: Step, serving: Sequence[str]) -> dict[str, Any]:
     return {"traffic": {**traffic(step)["traffic"], "serving": [*serving]}}
 
 
-def begun(step: Step) -> Fact:
-    """Return the fact that a step has begun, with what it does to the requests in short."""
+def begun(step: Step, again: bool = False) -> Fact:
+    """Return the fact that a step has begun, with what it does to the requests in short.
+
+    `again`: it has begun before, and hosts could not be reached.
+    """
     told = {name: value for name, value in step.args.items() if name not in ("analysis", "serving")}
-    data = {"verb": step.verb, "hosts": [*step.hosts], **told}
+    repeated = {"again": True} if again else {}
+    data = {"verb": step.verb, "hosts": [*step.hosts], **told, **repeated}
     return Fact("deployment.step", None, data)
 
 

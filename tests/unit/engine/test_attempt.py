@@ -132,7 +132,8 @@ def test_a_host_that_was_never_reached_is_not_touched_on_the_way_back(tmp_path: 
     world = make_world(tmp_path, bad={"web-1": ("*", "unreachable")})
     ended = world.deploy("v1")
     assert ended.status is Status.FAILED
-    assert world.verbs() == [("deploy", ("web-1",))]
+    assert "no host was changed" in ended.reason
+    assert set(world.verbs()) == {("deploy", ("web-1",))}
 
 
 def test_a_rollback_that_fails_says_so_and_holds_the_target_until_it_is_unlocked(

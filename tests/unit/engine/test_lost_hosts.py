@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from fraisier.domain.deployment import Deployment, Placement, Status
-from fraisier.domain.outcome import HostOutcome
+from fraisier.domain.errors import LeaseLost
+from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Work
+from fraisier.domain.strategy import StrategyConfig
+from fraisier.engine.contact import BOUND_SECONDS
 from fraisier.engine.ledger import HostState
-from support.strategies import THREE, TWO, World, at, canary
+from support.clock import VirtualTime
+from support.strategies import THREE, TWO, World, at, behind, canary
 
 SINGLE = ("web-1",)
 
@@ -178,3 +182,230 @@ def test_what_cannot_be_seen_after_a_switch_is_unknown(code: str) -> None:
     switched = walked(("deploy", "failed", code, {"release": NEW, "fence": 2, "switched": True}))
     refused = walked(("deploy", "failed", code, {"release": OLD, "fence": 2, "switched": False}))
     assert [each.lost for each in (switched, refused)] == [True, False]
+
+
+# --- tried again ------------------------------------------------------------------------
+
+
+def away(world: World, clock: VirtualTime, seconds: float, *hosts: str) -> None:
+    """Let hosts (none named: all) be out of reach from now on, for so many seconds."""
+    back = clock.slept + seconds
+    world.runner.absent = lambda name: clock.slept < back and name in (hosts or THREE)
+
+
+def after(verb: str, do: Any) -> Any:
+    """Return a hook that does something once, before the first step after a verb."""
+    done: list[str] = []
+
+    def hook(work: Work) -> None:
+        if verb in done and work.verb != verb and "called" not in done:
+            done.append("called")
+            do()
+        done.append(work.verb)
+
+    return hook
+
+
+@pytest.mark.parametrize("seconds", [2, 12, 50])
+@pytest.mark.parametrize("trouble", ["gate", "lost"])
+def test_a_host_that_comes_back_in_time_is_restored(
+    tmp_path: Path, clock: VirtualTime, seconds: float, trouble: str
+) -> None:
+    world = deployed(tmp_path, *TWO)
+    world.runner.bad = {"web-2": ("v2", trouble)}
+    world.runner.before_step = after(
+        "deploy", lambda: away(world, clock, seconds, "web-1", "web-2")
+    )
+    ended = world.deploy()
+    assert ended.status is Status.ROLLED_BACK
+    assert world.runner.serving == dict.fromkeys(TWO, "v1")
+    assert [placed(world, name).known for name in TWO] == [True, True]
+    assert world.store.held("api", "production") is None
+    records = {record.host: record for record in world.store.host_records(ended.id)}
+    code = {"gate": "health_check_failed", "lost": "contact_lost"}[trouble]
+    assert (records["web-2"].error or {})["code"] == code, "not that it was away meanwhile"
+
+
+def test_a_host_that_stays_away_is_given_up_after_the_bound(
+    tmp_path: Path, clock: VirtualTime
+) -> None:
+    world = deployed(tmp_path)
+    begun = clock.slept
+    ended = losing(world, "web-1")
+    assert ended.status is Status.ROLLBACK_FAILED
+    assert BOUND_SECONDS / 2 < clock.slept - begun <= BOUND_SECONDS
+    assert [verb for verb, _ in world.steps()][-2:] == ["restore", "probe"], "it looks before"
+
+
+def test_the_deadline_of_the_way_back_is_the_bound_where_there_is_one(
+    tmp_path: Path, clock: VirtualTime
+) -> None:
+    for seconds in (30.0, 120.0):
+        pace = StrategyConfig(rollback_deadline=seconds)
+        folder = tmp_path / f"{seconds:g}"
+        folder.mkdir()
+        world = deployed(folder, strategy_config=pace)
+        begun = clock.slept
+        losing(world, "web-1")
+        assert seconds / 2 < clock.slept - begun <= seconds
+
+
+def test_a_host_that_answers_only_the_last_look_is_restored(
+    tmp_path: Path, clock: VirtualTime
+) -> None:
+    world = deployed(tmp_path)
+    world.runner.bad = {"web-1": ("v2", "lost")}
+
+    def reach(work: Work) -> None:
+        last = work.verb == "probe" and world.steps("restore")
+        gone = work.verb != "deploy" and not last and world.runner.serving["web-1"] == "v2"
+        if last:
+            answers.append(True)
+        world.runner.absent = lambda _name: bool(gone) and not answers
+
+    answers: list[bool] = []
+    world.runner.before_step = reach
+    assert world.deploy().status is Status.ROLLED_BACK
+    assert [verb for verb, _ in world.steps()][-3:] == ["restore", "probe", "restore"]
+
+
+@pytest.mark.parametrize("hosts", [SINGLE, THREE])
+def test_a_host_that_is_away_before_anything_was_changed_is_waited_for(
+    tmp_path: Path, clock: VirtualTime, hosts: tuple[str, ...]
+) -> None:
+    world = deployed(tmp_path, *hosts)
+    away(world, clock, 12, hosts[0])
+    ended = world.deploy()
+    assert ended.status is Status.SUCCESS
+    assert all(each.error is None for each in world.store.host_records(ended.id))
+    assert {each.state for each in world.store.host_records(ended.id)} == {"changed"}
+    told = [e.data for e in world.store.events(ended.id, kind="log.line")]
+    assert [line["step"] for line in told] == ["contact"], "it is said once"
+
+
+def test_only_the_hosts_that_were_away_are_looked_at_again(
+    tmp_path: Path, clock: VirtualTime
+) -> None:
+    world = deployed(tmp_path, *THREE)
+    away(world, clock, 2, "web-2")
+    world.deploy()
+    assert world.steps("preflight") == [("preflight", THREE), ("preflight", ("web-2",))]
+
+
+def test_a_host_that_stays_away_before_anything_was_changed_fails_the_deployment(
+    tmp_path: Path, clock: VirtualTime
+) -> None:
+    world = deployed(tmp_path, *THREE)
+    away(world, clock, 1000, "web-2")
+    begun = clock.slept
+    ended = world.deploy()
+    assert ended.status is Status.FAILED
+    assert ended.reason.endswith("no host was changed")
+    assert clock.slept - begun <= BOUND_SECONDS
+    assert all(placed(world, name).known for name in THREE)
+    assert world.store.held("api", "production") is None
+
+
+def test_a_preflight_that_lost_a_host_is_done_again(tmp_path: Path, clock: VirtualTime) -> None:
+    world = deployed(tmp_path, *TWO)
+    lost = HostOutcome("web-2", "unknown", {}, {"code": "contact_lost", "message": "rebooted"})
+    once(world, "preflight", lambda work, found: replaced(found, lost))
+    assert world.deploy().status is Status.SUCCESS
+    assert placed(world, "web-2").known
+
+
+@pytest.mark.parametrize("code", ["runner_failed", "broken"])
+@pytest.mark.parametrize("verb", ["preflight", "restore"])
+def test_a_run_that_ansible_did_not_begin_is_done_again(
+    tmp_path: Path, clock: VirtualTime, code: str, verb: str
+) -> None:
+    """As when the process was killed that runs are forked from."""
+    world = deployed(tmp_path, *TWO)
+    world.runner.bad = {"web-1": ("v2", "gate")} if verb == "restore" else {}
+    error = {"code": code, "message": "killed"}
+
+    def broken(work: Work, _found: Outcome) -> Outcome:
+        hosts = {h.name: HostOutcome(h.name, "failed", {}, error) for h in work.hosts}
+        return Outcome("broken", hosts, error)
+
+    once(world, verb, broken)
+    assert world.deploy().status is (Status.ROLLED_BACK if verb == "restore" else Status.SUCCESS)
+
+
+@pytest.mark.parametrize("code", ["host_key_changed", "ssh_denied", "become_failed"])
+def test_what_waiting_does_not_change_is_told_at_once(
+    tmp_path: Path, clock: VirtualTime, code: str
+) -> None:
+    world = deployed(tmp_path, *TWO)
+    refused = HostOutcome("web-1", "unreachable", {}, {"code": code, "message": "no"})
+    once(world, "preflight", lambda _work, found: replaced(found, refused))
+    assert world.deploy().status is Status.FAILED
+    assert clock.slept == 0
+
+
+def test_a_batch_in_which_a_host_failed_goes_back_without_waiting_for_another(
+    tmp_path: Path, clock: VirtualTime
+) -> None:
+    pace = StrategyConfig(max_parallel=2)
+    world = deployed(tmp_path, *TWO, strategy_config=pace)
+    world.runner.bad = {"web-1": ("v2", "gate"), "web-2": ("v2", "unreachable")}
+    assert world.deploy().status is Status.ROLLED_BACK
+    assert clock.slept == 0
+
+
+def test_a_cancellation_ends_the_waiting(
+    tmp_path: Path, clock: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = deployed(tmp_path, *TWO)
+    away(world, clock, 1000)
+    pause = clock.sleep
+
+    def sleep(seconds: float) -> None:
+        pause(seconds)
+        world.cancel = clock.slept > 5
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    ended = world.deploy()
+    assert ended.status is Status.CANCELLED
+    assert ended.reason.endswith("no host was changed")
+    assert clock.slept < 10
+
+
+def test_who_loses_its_lease_waits_no_longer(
+    tmp_path: Path, clock: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = deployed(tmp_path, *TWO)
+    away(world, clock, 1000)
+    monkeypatch.setattr(world.member, "valid", lambda: clock.slept < 4)
+    with pytest.raises(LeaseLost):
+        world.deploy()
+    assert clock.slept < 10
+
+
+def test_a_proxy_that_is_away_for_a_moment_gives_the_requests_again(
+    tmp_path: Path, clock: VirtualTime
+) -> None:
+    world = behind(tmp_path, *TWO)
+    world.runner.absent = lambda name: name == "lb-1" and 3 < clock.slept < 15
+    world.runner.before_step = at("undrain", lambda _w: clock.sleep(4 if clock.slept < 3 else 0))
+    assert world.deploy().status is Status.SUCCESS
+    assert world.runner.away == set()
+
+
+def once(world: World, verb: str, instead: Any) -> None:
+    """Let something else come of the first step of a verb."""
+    run, left = world.runner.run, [verb]
+
+    def first(work: Work, on_facts: Any, cancelled: Any) -> Outcome:
+        found = run(work, on_facts, cancelled)
+        if work.verb in left:
+            left.remove(work.verb)
+            return instead(work, found)
+        return found
+
+    world.runner.run = first  # type: ignore[method-assign]
+
+
+def replaced(found: Outcome, host: HostOutcome) -> Outcome:
+    """Return an outcome in which one host came to something else."""
+    return Outcome(found.ended, {**found.hosts, host.host: host}, found.error)
