@@ -45,16 +45,15 @@ class Live(Waiting):
         self._deployment = deployment
         self._verbose = verbose
         self._width = max((len(host) for host in deployment["targets"]), default=0)
-        self._last: dict[str, str] = {}
+        self._again = False
+        self._failed: dict[str, str] = {}
 
     def tell(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Print what these events say."""
         for event in events:
-            line, host = self._line(event), event["host"] or ""
-            repeated = event["type"] == "deployment.host_completed" and self._last.get(host) == line
-            if line and not repeated:
+            line = self._line(event)
+            if line:
                 self._context.say(line)
-                self._last[host] = line
 
     def verdict(self, deployment: Mapping[str, Any]) -> str:
         """Return the last line: the state and why."""
@@ -69,10 +68,12 @@ class Live(Waiting):
 
     def _line(self, event: Mapping[str, Any]) -> str | None:
         data = event["data"]
+        if event["type"] == "deployment.step":
+            self._again = bool(data.get("again"))
         match event["type"]:
             case "deployment.queued":
                 return self._heading()
-            case "deployment.step" if data.get("again"):
+            case "deployment.step" if self._again:
                 return None  # that it is tried again was said once
             case "deployment.step" if data["verb"] == "preflight":
                 return f"  · looking at {len(data['hosts'])} hosts"
@@ -86,7 +87,7 @@ class Live(Waiting):
                 return f"  · it goes on, as {data.get('by')} wished"
             case "deployment.tested" if not data.get("passed"):
                 return f"  · {harmless(str(data.get('why')))}: the version goes no further"
-            case "deployment.host_completed":
+            case "deployment.host_completed" if not self._repeats(event["host"] or "", data):
                 return self._host(event["host"] or "", data)
             case "log.line" if data.get("step") == "contact" and not self._verbose:
                 return f"  · {harmless(str(data.get('text', '')))}"
@@ -95,6 +96,12 @@ class Live(Waiting):
             case "runner.task_started" if self._verbose > 1:
                 return f"      {event['host']}: {data.get('task')}"
         return None
+
+    def _repeats(self, host: str, data: Mapping[str, Any]) -> bool:
+        """Return whether a host that is tried again failed as it did before."""
+        code = str((data.get("error") or {}).get("code", ""))
+        before, self._failed[host] = self._failed.get(host), code
+        return self._again and data["state"] != "ok" and code == before
 
     def _paused(self, data: Mapping[str, Any]) -> str:
         mine = self._deployment["id"]
@@ -119,7 +126,9 @@ class Live(Waiting):
 
     def _host(self, host: str, data: Mapping[str, Any]) -> str:
         if data["state"] == "ok":
-            return self._mark(True, host, self._success(data))
+            warned = (data.get("around") or {}).get("warnings") or ()
+            more = "".join(f"\n      warning: {harmless(str(each))}" for each in warned)
+            return self._mark(True, host, self._success(data) + more)
         error = data.get("error") or {}
         hint = f"\n      {error['hint']}" if error.get("hint") else ""
         return self._mark(False, host, f"{error.get('message')}{hint}")

@@ -11,11 +11,13 @@ import shutil
 import tarfile
 import time
 import zlib
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Callable, ContextManager
 
 from . import backup_files as packed
 from .around import Backup
 from .backup_dump import Written, dump, require_digest
+from .clean_up import remove_tree, tolerated
 from .failure import Failure
 from .files import read_json, sync_folder, write_json
 from .releases import state_home
@@ -46,9 +48,15 @@ def take(setting: Setting, why: str) -> dict[str, Any] | None:
         home = folder_of(setting.name, backup)
         os.makedirs(home, 0o700, exist_ok=True)
         os.chmod(home, 0o700)
-        _sweep(home)
+        for name in _half_made(home):
+            with tolerated(setting.report, setting.warnings, "backup", f"half-made backup {name}"):
+                remove_tree(os.path.join(home, name))
         record = _taken(setting, backup, home, why)
-        prune(home, backup.keep)
+        prune(
+            home,
+            backup.keep,
+            lambda name: tolerated(setting.report, setting.warnings, "backup", f"backup {name}"),
+        )
     return shown(record)
 
 
@@ -156,11 +164,16 @@ def find(home: str, name: str | None) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def prune(home: str, keep: int) -> None:
-    """Remove all but the newest `keep` backups."""
+def prune(
+    home: str,
+    keep: int,
+    removing: Callable[[str], ContextManager[None]] = lambda _name: nullcontext(),
+) -> None:
+    """Remove all but the newest `keep` backups, each within `removing(its id)`."""
     names = sorted((n for n in _names(home) if ID.match(n)), key=_order, reverse=True)
     for name in names[keep:]:
-        shutil.rmtree(os.path.join(home, name))
+        with removing(name):
+            remove_tree(os.path.join(home, name))
 
 
 def shown(record: dict[str, Any]) -> dict[str, Any]:
@@ -173,10 +186,8 @@ def shown(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sweep(home: str) -> None:
-    for name in _names(home):
-        if name.endswith(".part"):
-            shutil.rmtree(os.path.join(home, name), ignore_errors=True)
+def _half_made(home: str) -> list[str]:
+    return [name for name in _names(home) if name.endswith(".part")]
 
 
 def _names(home: str) -> list[str]:

@@ -30,7 +30,8 @@ def retire(site: Site) -> None:
             traffic().remove(record.backend)
         except Failure as failure:  # a proxy that is gone has nothing to remove
             site.report.say("leave colours", failure.message)
-        remove_colours(site, record)
+        with site.removing("leave colours", "what blue-green left"):
+            remove_colours(site, record)
 
 
 def remove_colours(site: Site, record: Colours) -> None:

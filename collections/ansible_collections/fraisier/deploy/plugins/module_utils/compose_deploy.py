@@ -130,7 +130,8 @@ def _recorded(
                 version, spec["id"] = f"sha256:{site.files.digest}", image.id
             return site.ledger.write(Release(id, version, deployment, status, now, spec=spec))
         except BaseException:
-            site.ledger.remove(id)
+            with site.removing("record", id):
+                site.ledger.remove(id)
             raise
 
 
@@ -184,10 +185,13 @@ def prune(site: ComposeSite) -> None:
         old = to_prune(releases, current, before.id if before else None, keep_releases)
         for release in old:
             site.fence.check()
-            ledger.remove(release.id)
-            step["changed"] = True
+            with site.removing("prune", release.id):
+                ledger.remove(release.id)
+                step["changed"] = True
         kept = {kept_name(site, content_of(release)) for release in ledger.all()}
         for image in {content_of(r) for r in old if kept_name(site, content_of(r)) not in kept}:
-            forget(site, image)
+            with site.removing("prune", f"the image {kept_name(site, image)}"):
+                forget(site, image)
         if site.files is not None:
-            site.files.prune()
+            with site.removing("prune", "files that no release needs"):
+                site.files.prune()

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import os
 import re
-import shutil
 from contextlib import contextmanager
 from typing import Any, Iterator, Mapping
 
+from .clean_up import remove_tree
 from .compose_engine import Docker
 from .failure import Failure
 from .files import read_json, write_json
@@ -57,8 +57,7 @@ def logged_in(docker: Docker, logins: Mapping[str, tuple[str, str]], state: str)
 def forget(state: str) -> None:
     """Remove what a run that was killed may have left."""
     folder = os.path.join(state, FOLDER)
-    if os.path.lexists(folder):
-        shutil.rmtree(folder)
+    remove_tree(folder)
 
 
 def config(known: Mapping[str, Any], logins: Mapping[str, tuple[str, str]]) -> dict[str, Any]:

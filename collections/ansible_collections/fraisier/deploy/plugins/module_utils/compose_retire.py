@@ -28,7 +28,8 @@ def retire(site: ComposeSite) -> None:
             traffic().remove(record.backend)
         except Failure as failure:  # a proxy that is gone has nothing to remove
             site.report.say("leave colours", failure.message)
-        _remove_colours(site, record)
+        with site.removing("leave colours", "what blue-green left"):
+            _remove_colours(site, record)
 
 
 def forget(pair: ComposePair) -> None:

@@ -9,9 +9,10 @@ import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping
+from typing import Any, ContextManager, Iterator, Mapping
 
 from . import colours
+from .clean_up import tolerated
 from .compose_engine import Docker
 from .compose_files import Files
 from .compose_login import forget as forget_login
@@ -23,7 +24,7 @@ from .fence_rules import Claim
 from .files import read_json, write_atomic, write_json
 from .front import Front
 from .ledger import Ledger
-from .releases import IN_PLACE, Layout, Release, state_home
+from .releases import ID, IN_PLACE, Layout, Release, state_home
 from .report import Report
 
 PLACE = "place.json"
@@ -91,7 +92,8 @@ class ComposeSite:
                 {"file": self.service.file, "project": self.name, "at": time.time()},
             )
             self.fence.acquire(self.claim)
-            forget_login(self.layout.state)
+            with self.removing("fence", "the login of an earlier run"):
+                forget_login(self.layout.state)
             if self.files is not None:
                 self.files.keep()
         return self.claim
@@ -133,7 +135,7 @@ class ComposeSite:
     def sweep(self) -> None:
         """Remove what an earlier run left half-made."""
         with self.report.step("sweep") as step:
-            swept = self.ledger.sweep()
+            swept = self.ledger.sweep(lambda release: self.removing("sweep", release))
             step["changed"] = bool(swept)
             if swept:
                 self.report.say("sweep", "removed half-made releases: " + ", ".join(swept))
@@ -174,6 +176,11 @@ class ComposeSite:
         project, environment = self.stored(release.id)
         old = [environment["variables"].get(name, "") for name in environment["secrets"]]
         return hidden(project, [*old, *self.service.secrets.values()])
+
+    def removing(self, step: str, what: str) -> ContextManager[None]:
+        """Return a context in which removing something, by default a release, may fail."""
+        name = f"release {what}" if ID.match(what) else what
+        return tolerated(self.report, self.around["warnings"], step, name)
 
     def result(self) -> dict[str, Any]:
         """Return what the modules return, as far as the run came."""

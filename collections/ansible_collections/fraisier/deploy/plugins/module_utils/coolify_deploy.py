@@ -127,8 +127,9 @@ def prune(site: CoolifySite) -> None:
         keep = site.service.keep_releases
         for release in to_prune(releases, current, before.id if before else None, keep):
             site.fence.check()
-            site.ledger.remove(release.id)
-            step["changed"] = True
+            with site.removing("prune", release.id):
+                site.ledger.remove(release.id)
+                step["changed"] = True
 
 
 def preview(site: CoolifySite, version: str | None) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import Any, Mapping
+from typing import Any, ContextManager, Mapping
 from urllib.parse import urlsplit
 
+from .clean_up import tolerated
 from .coolify_http import Api
 from .coolify_resource import FINISHED, Deployment, Resource, View
 from .coolify_service import GIT, IMAGE, STACK, CoolifyService, plain_version
@@ -62,6 +63,7 @@ class CoolifySite:
         self.reused = False
         self.gate: dict[str, Any] | None = None
         self.previous: Release | None = None
+        self.around: dict[str, Any] = {"warnings": []}
 
     def enter(self) -> Claim:
         """Make the state folder ready and take the fence; returns the claim it was taken for."""
@@ -73,7 +75,7 @@ class CoolifySite:
             for folder in (self.layout.state, self.layout.records):
                 os.makedirs(folder, 0o700, exist_ok=True)
             self.fence.acquire(self.claim)
-            self.ledger.sweep()
+            self.ledger.sweep(lambda release: self.removing("fence", release))
         return self.claim
 
     def remembered(self) -> Release | None:
@@ -92,7 +94,8 @@ class CoolifySite:
             write_json(self.layout.environment_of(release.id), environment)
             return self.ledger.write(release)
         except BaseException:
-            self.ledger.remove(release.id)
+            with self.removing("record", release.id):
+                self.ledger.remove(release.id)
             raise
 
     def new(self, version: str, status: str, deployment: str, **spec: Any) -> Release:
@@ -179,6 +182,11 @@ class CoolifySite:
     def _note(self) -> str:
         return os.path.join(self.layout.state, "underway.json")
 
+    def removing(self, step: str, what: str) -> ContextManager[None]:
+        """Return a context in which removing a release may fail."""
+        warnings = self.around["warnings"]
+        return tolerated(self.report, warnings, step, f"release {what}")
+
     def result(self) -> dict[str, Any]:
         """Return what the modules return, as far as the run came."""
         return {
@@ -191,6 +199,7 @@ class CoolifySite:
             "gate": self.gate,
             "steps": self.report.steps,
             "log": self.report.log,
+            "around": self.around,
         }
 
     def _now(self) -> Release | None:

@@ -66,7 +66,7 @@ def served_before(site: Site) -> Release | None:
 def sweep(site: Site) -> None:
     """Remove what an earlier run left half-made."""
     with site.report.step("sweep") as step:
-        swept = site.ledger.sweep()
+        swept = site.ledger.sweep(lambda release: site.removing("sweep", release))
         step["changed"] = bool(swept)
         if swept:
             site.report.say("sweep", "removed half-made releases: " + ", ".join(swept))
@@ -107,10 +107,11 @@ def prune(site: Site, user: User) -> None:
             if release.id in running:
                 continue
             site.fence.check()
-            if site.layout.in_place:
-                in_place.checkout_of(site, user).forget(release.id)
-            ledger.remove(release.id)
-            step["changed"] = True
+            with site.removing("prune", release.id):
+                if site.layout.in_place:
+                    in_place.checkout_of(site, user).forget(release.id)
+                ledger.remove(release.id)
+                step["changed"] = True
 
 
 def _prepared(site: Site, version: str, user: User) -> Release:

@@ -91,7 +91,8 @@ def prepare(site: Site, version: str, checkout: Checkout) -> Release:
                 )
             )
         except BaseException:
-            site.ledger.remove(release)
+            with site.removing("sweep", release):
+                site.ledger.remove(release)
             raise
 
 

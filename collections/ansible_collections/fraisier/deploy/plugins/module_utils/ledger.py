@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import os
-import shutil
+from contextlib import nullcontext
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Callable, ContextManager
 
+from .clean_up import remove_tree
 from .failure import Failure
 from .files import read_json, read_text, remove_file, replace_link, write_json
 from .releases import BAD, GOOD, ID, PREPARED, Layout, Release
@@ -72,8 +73,7 @@ class Ledger:
         """Remove all of a release, its record last, so that a cut removal is taken up again."""
         remove_file(self._file(release))
         for folder in self.layout.folders(release):
-            if os.path.lexists(folder):
-                shutil.rmtree(folder)
+            remove_tree(folder)
 
     def mend(self) -> bool:
         """Give the environment of the current release back, where a switch was cut half-way.
@@ -87,14 +87,20 @@ class Ledger:
         replace_link(link, wanted)
         return True
 
-    def sweep(self) -> list[str]:
-        """Put a switch right that was cut half-way, remove half-made releases, return their ids."""
+    def sweep(
+        self, removing: Callable[[str], ContextManager[None]] = lambda _release: nullcontext()
+    ) -> list[str]:
+        """Put a switch right that was cut half-way, remove half-made releases, return their ids.
+
+        Each is removed within `removing(its id)`.
+        """
         self.mend()
         half_made = [release for release in self._ids() if self.get(release) is None]
         current = self.current()
         for release in half_made:
             if release != current:
-                self.remove(release)
+                with removing(release):
+                    self.remove(release)
         return half_made
 
     def switch(self, release: str) -> None:

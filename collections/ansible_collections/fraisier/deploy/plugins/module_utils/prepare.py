@@ -39,7 +39,8 @@ def prepare(site: Site, version: str, deployment: str, user: User) -> Release:
                 Release(release, version, deployment, PREPARED, now, spec=service.spec())
             )
     except BaseException:
-        site.ledger.remove(release)
+        with site.removing("sweep", release):
+            site.ledger.remove(release)
         raise
 
 

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, ContextManager
 
 from . import colours, systemd
+from .clean_up import tolerated
 from .commands import User
 from .failure import Failure
 from .fence import Fence
@@ -16,7 +17,7 @@ from .fence_rules import Claim
 from .front import Front
 from .git_url import SHA
 from .ledger import Ledger
-from .releases import Release, layout_of
+from .releases import ID, Release, layout_of
 from .report import Report
 from .service import Service
 from .source import Source
@@ -80,6 +81,11 @@ class Site:
         if not layout.in_place and not os.path.isdir(layout.shared):
             os.mkdir(layout.shared, 0o755)
             os.chown(layout.shared, user.uid, user.gid)
+
+    def removing(self, step: str, what: str) -> ContextManager[None]:
+        """Return a context in which removing something, by default a release, may fail."""
+        name = f"release {what}" if ID.match(what) else what
+        return tolerated(self.report, self.around["warnings"], step, name)
 
     def result(self) -> dict[str, Any]:
         """Return what the modules return, as far as the run came."""

@@ -104,6 +104,10 @@ reused:
   description: Whether a release that was recorded already was used.
   returned: always
   type: bool
+around:
+  description: By C(warnings), what could not be removed of earlier releases; it is tried again.
+  returned: always
+  type: dict
 gate:
   description: How the health gate ended, by C(type), C(attempts), C(seconds), C(detail), C(passed).
   returned: always

@@ -9,13 +9,15 @@ import fcntl
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 import time
 from contextlib import contextmanager
 from typing import Iterator, Mapping
 
+from ansible.utils.display import Display
+
 from ..module_utils import git_tree
+from ..module_utils.clean_up import remove_tree
 from ..module_utils.differences import of_commits
 from ..module_utils.failure import Failure
 from ..module_utils.git_access import Access
@@ -69,7 +71,7 @@ class Archives:
         os.makedirs(folder, 0o700, exist_ok=True)
         for name in os.listdir(folder):
             if not name.endswith(".tgz"):
-                os.unlink(os.path.join(folder, name))  # a run was killed while it wrote this
+                _remove(os.path.join(folder, name))  # a run was killed while it wrote this
         parts = git_tree.fetch(Mirror(os.path.join(place, "mirror"), access), sha)
         with tempfile.NamedTemporaryFile(dir=folder) as draft:
             git_tree.write(parts, draft)
@@ -84,7 +86,7 @@ class Archives:
                 continue
             with open(lock) as file:
                 if _try_lock(file.fileno()) and _older(lock, MONTH):
-                    shutil.rmtree(place)
+                    _remove(place)
 
 
 def _name(repository: str) -> str:
@@ -100,7 +102,18 @@ def _prune(folder: str) -> None:
     )  # fmt: skip
     for path in paths[KEPT:]:
         if _older(path, HOUR):
+            _remove(path)
+
+
+def _remove(path: str) -> None:
+    """Remove a file or folder of the cache; where that is not possible, warn, and go on."""
+    try:
+        if os.path.isdir(path):
+            remove_tree(path)
+        else:
             os.unlink(path)
+    except OSError as error:
+        Display().warning(f"could not remove {error.filename}: {error.strerror}")
 
 
 def _older(path: str, seconds: float) -> bool:
