@@ -166,7 +166,18 @@ class Attempt:
             )
         end = Status.ROLLED_BACK if end is Status.FAILED else end
         serves = "serves again" if switched else SERVED_ON
-        return self._finish(end, f"{why}; the earlier release {serves} on {', '.join(back)}")
+        why = f"{why}; the earlier release {serves} on {', '.join(back)}"
+        return self._finish(end, "; ".join([why, *self._doubts()]))
+
+    def _doubts(self) -> list[str]:
+        """Say which hosts went back to a release that is not healthy by the check of now."""
+        names = [name for name, state in self._hosts.items() if state.doubtful]
+        if not names:
+            return []
+        return [
+            f"warning: on {', '.join(names)} it is not healthy by the health check of now, and the "
+            "one that it passed was not kept"
+        ]
 
     def _back(self, step: Step, deadline: float, end: Status) -> None:
         known = {
@@ -182,6 +193,7 @@ class Attempt:
     def _good_news(self, failed_test: str) -> str:
         changed = [name for name, state in self._hosts.items() if state.state != "unchanged"]
         said = [] if changed else ["it was serving already; nothing was changed"]
+        said += self._doubts()
         return "; ".join([*said, *([f"it goes no further: {failed_test}"] if failed_test else [])])
 
     def _finish(self, status: Status, reason: str) -> Status:

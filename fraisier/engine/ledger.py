@@ -25,7 +25,8 @@ class HostState:
 
     `changed`: something was done there; `moved`: it was switched to another release; `lost`:
     contact was lost in a step, and the host has not told since what it runs; `unsure`: that step
-    may have changed it; `staged`: the new release is up beside the one that serves.
+    may have changed it; `staged`: the new release is up beside the one that serves; `doubtful`: it
+    went back, and is not healthy by a check that decides nothing.
     """
 
     name: str
@@ -42,6 +43,7 @@ class HostState:
     unsure: bool = False
     staged: bool = False
     recorded: bool = False
+    doubtful: bool = False
     state: str = "pending"
     error: Mapping[str, str] | None = None
 
@@ -69,6 +71,7 @@ class HostState:
             lost=lost or (self.lost and not answered),
             unsure=(lost and verb != "preflight") or (self.unsure and not answered),
             recorded=self.recorded or lost,
+            doubtful=verb == "restore" and outcome.ok and _unhealthy(result),
             staged=self._is_staged(verb, outcome),
             state=_state(verb, outcome, self),
             error=self._error(verb, outcome),
@@ -151,6 +154,10 @@ def settled(host: HostOutcome, installation: str) -> bool:
     The traffic is not where whoever moves it could not be told to give all requests back.
     """
     return stopped(host, installation) and bool(host.result.get("healed", True))
+
+
+def _unhealthy(result: Mapping[str, Any]) -> bool:
+    return (result.get("gate") or {}).get("passed") is False
 
 
 def _out_of_sight(outcome: HostOutcome) -> bool:

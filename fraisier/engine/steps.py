@@ -13,6 +13,7 @@ from fraisier.domain.event import Event, Fact
 from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Step, Work
 from fraisier.domain.ports import Runner, Store
+from fraisier.engine.kept import kept_for
 from fraisier.engine.ledger import CHANGING, HostState, first_state
 from fraisier.engine.request import request_for, turn
 from fraisier.engine.traffic import (
@@ -127,6 +128,8 @@ class Steps:
     def _work(self, step: Step, deadline: float, more: dict[str, Any]) -> Work:
         if self._deployment.kind == "rollback" and step.verb == "restore" and "restore" not in more:
             more = {"restore_version": self._deployment.version, **more}
+        if step.verb == "restore":
+            more = {**more, "kept": kept_for(self._store, self._deployment, step.hosts, more)}
         of_proxies = step.verb in OF_PROXIES
         machines = self._target.proxy_hosts if of_proxies else self._target.hosts
         hosts = tuple(host for host in machines if host.name in step.hosts)

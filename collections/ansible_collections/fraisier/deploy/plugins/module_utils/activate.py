@@ -12,9 +12,10 @@ from . import gate, in_place, oneshot, release_around
 from .commands import User
 from .failure import Failure
 from .health import Place
+from .judge import mark_of, unhealthy
 from .observe import UNKNOWN, running_release
 from .prepare import command_environment
-from .releases import BAD, GOOD, Release
+from .releases import BAD, Release
 from .seat import Seat, plain_seat
 from .site import Site
 from .unit_check import check_unit
@@ -47,7 +48,7 @@ def activate(site: Site, release: Release, user: User, went_live: bool = True) -
         if failure.code in GUILTY:
             site.ledger.mark(release, BAD)
         raise
-    return site.ledger.mark(release, GOOD)
+    return site.ledger.mark(release, mark_of(site, release))
 
 
 def _switch(
@@ -127,7 +128,8 @@ def pass_gate(
         if not verdict.passed:
             where = f"{service.fraise} ({release.version[:12]})"
             log = site.systemd.journal(seat.unit, site.restarted_at)
-            raise gate.failure(verdict, where, log)
+            running = site.systemd.show(seat.unit).active
+            unhealthy(site, gate.failure(verdict, where, log), running)
 
 
 def runs(site: Site, release: Release) -> bool:

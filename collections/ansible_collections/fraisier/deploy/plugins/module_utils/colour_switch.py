@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from . import colours as book
 from .colour_pair import Pair
-from .releases import GOOD, Release
+from .judge import mark_of
+from .releases import Release
 
 
 def give_traffic(pair: Pair, colour: str, release: Release, went_live: bool = True) -> Release:
@@ -34,7 +35,7 @@ def give_traffic(pair: Pair, colour: str, release: Release, went_live: bool = Tr
         pair.save(pair.record.with_live(colour))
         if before != release.id:
             site.ledger.switch(release.id)
-    return site.ledger.mark(release, GOOD)
+    return site.ledger.mark(release, mark_of(site, release))
 
 
 def leave(pair: Pair, keep: bool) -> None:

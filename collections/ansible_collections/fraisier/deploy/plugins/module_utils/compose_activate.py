@@ -17,7 +17,8 @@ from .compose_gate import require_healthy
 from .compose_project import image_of
 from .compose_site import ComposeSite, content_of
 from .failure import Failure
-from .releases import BAD, GOOD, Release
+from .judge import mark_of, unhealthy
+from .releases import BAD, Release
 from .seat import check_on
 
 #: Failures that are the release's own fault.
@@ -42,7 +43,7 @@ def activate(site: ComposeSite, release: Release, went_live: bool = True) -> Rel
         if failure.code in GUILTY:
             site.ledger.mark(release, BAD)
         raise
-    return site.ledger.mark(release, GOOD)
+    return site.ledger.mark(release, mark_of(site, release))
 
 
 def _switch(site: ComposeSite, release: Release, step: dict[str, Any], went_live: bool) -> Release:
@@ -126,7 +127,9 @@ def healthy(
         if not verdict.passed:
             images = ", ".join(sorted({container.image for container in found}))
             where = f"{service.fraise} ({images or 'no container'})"
-            raise gate.failure(verdict, where, logs(site, name))
+            now = containers(site.docker, site.name, name)
+            running = bool(now) and all(container.running for container in now)
+            unhealthy(site, gate.failure(verdict, where, logs(site, name)), running)
 
 
 def logs(site: ComposeSite, name: str | None = None) -> str:

@@ -76,6 +76,7 @@ class ComposeSite:
         self.previous: Release | None = None
         self.first = True
         self.backs_up = True
+        self.lenient = self.doubtful = False
         self.around: dict[str, Any] = {"backup": None, "migrated": False, "warnings": []}
 
     def enter(self) -> Claim:

@@ -18,7 +18,8 @@ from .compose_pair import ComposePair, open_pair
 from .compose_service import check_version
 from .compose_site import ComposeSite
 from .failure import Failure
-from .releases import BAD, GOOD, Release
+from .judge import mark_of
+from .releases import BAD, Release
 
 
 def deploy(site: ComposeSite, version: str) -> None:
@@ -116,7 +117,7 @@ def give_traffic(
         pair.save(pair.record.with_live(colour))
         if before != release.id:
             site.ledger.switch(release.id)
-    return site.ledger.mark(release, GOOD)
+    return site.ledger.mark(release, mark_of(site, release))
 
 
 def leave(pair: ComposePair, keep: bool) -> None:

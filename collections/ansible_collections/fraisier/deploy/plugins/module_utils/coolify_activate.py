@@ -16,7 +16,8 @@ from .coolify_service import GIT
 from .coolify_settings import Change, change_for, put_back
 from .coolify_site import CoolifySite, uuids_of
 from .failure import Failure
-from .releases import BAD, GOOD, Release
+from .judge import mark_of
+from .releases import BAD, Release
 
 #: Failures that are the release's own fault.
 GUILTY = ("deployment_failed", "deployment_timeout", "health_check_failed")
@@ -65,7 +66,7 @@ def activate(
         if failure.code in GUILTY:
             site.ledger.mark(site.ledger.get(release.id) or release, BAD)
         raise
-    release = site.ledger.mark(release, GOOD)
+    release = site.ledger.mark(release, mark_of(site, release))
     site.ended()
     return release
 

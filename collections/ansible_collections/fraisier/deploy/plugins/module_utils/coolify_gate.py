@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from . import gate
@@ -14,6 +15,7 @@ from .coolify_resource import Resource, View
 from .coolify_site import CoolifySite
 from .failure import Failure
 from .health import Place, attempt
+from .judge import unhealthy
 
 #: Seconds that a service of Coolify's must stay well: its status before the restart is told on.
 SETTLES = 10.0
@@ -48,7 +50,14 @@ def healthy(site: CoolifySite, fresh: bool = False) -> None:
         verdict = gate.wait_until_healthy(check, try_once, lambda _thorough: None)
         site.gate = verdict.as_dict()
         if not verdict.passed:
-            raise gate.failure(verdict, str(service))
+            unhealthy(site, gate.failure(verdict, str(service)), _runs(resource))
+
+
+def _runs(resource: Resource) -> bool:
+    """Return whether Coolify says that the service runs; False where it says nothing."""
+    with suppress(Failure):
+        return resource.view().running
+    return False
 
 
 def judge(view: View, has_own_check: bool) -> tuple[bool, str]:

@@ -63,6 +63,7 @@ class CoolifySite:
         self.reused = False
         self.gate: dict[str, Any] | None = None
         self.previous: Release | None = None
+        self.lenient = self.doubtful = False
         self.around: dict[str, Any] = {"warnings": []}
 
     def enter(self) -> Claim:

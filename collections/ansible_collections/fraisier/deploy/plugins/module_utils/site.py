@@ -46,6 +46,7 @@ class Site:
         self.previous: Release | None = None
         self.first = True
         self.backs_up = True
+        self.lenient = self.doubtful = False
         self.around: dict[str, Any] = {"backup": None, "migrated": False, "warnings": []}
 
     @property

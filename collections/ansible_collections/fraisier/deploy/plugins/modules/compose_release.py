@@ -46,6 +46,14 @@ options:
     description: Mark the release that is left as bad, no candidate for a later way back.
     type: bool
     default: false
+  unhealthy:
+    description:
+      - What it comes to when a release that was gone back to runs, and is not healthy by its health
+        check. C(warn) is for one of which is not known by which check it was healthy, so that the
+        check of now decides nothing; C(around.warnings) tells it.
+    type: str
+    choices: [fail, warn]
+    default: fail
   first:
     description: Whether this is the host of its target on which the database is migrated.
     type: bool
@@ -206,6 +214,7 @@ def main() -> None:
             "to": {"type": "str"},
             "nothing": {"type": "bool", "default": False},
             "mark_bad": {"type": "bool", "default": False},
+            "unhealthy": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
             "release_fence": {"type": "bool", "default": True},
             "first": {"type": "bool", "default": True},
             "backup": {"type": "bool", "default": True},
@@ -258,6 +267,7 @@ def _restore(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
         nothing=options["nothing"],
         mark_bad=options["mark_bad"],
     )
+    site.lenient = options["unhealthy"] == "warn"
     if module.check_mode:
         return preview_restore(site, wanted)
     if site.coloured:
