@@ -151,6 +151,25 @@ def test_a_service_that_somebody_started_is_adopted_and_its_own_check_decides(
     assert project.served() == "1"
     assert project.image() == image
     assert project.containers("other"), "it is none of ours"
+    require_an_edited_check_not_to_judge(project, "1")
+
+
+def require_an_edited_check_not_to_judge(project: Project, served: str) -> None:
+    """Deploy a good version with a check that nothing passes; what served before serves again."""
+    project.write("3")
+    project.configure(health_check={"type": "tcp", "port": 9, "timeout": 1})
+    edited = project.deploy()
+    assert edited.code == 5, edited.said
+    assert project.last()["status"] == "rolled_back", project.last()["reason"]
+    assert project.served() == served
+
+
+def test_a_check_that_an_adopted_service_never_passed_only_warns(project: Project) -> None:
+    project.by_hand("up", "--detach", "--build")
+    require_an_edited_check_not_to_judge(project, "1")
+    assert "warning: on" in project.last()["reason"]
+    (release,) = [each for each in project.releases() if each["status"] == "good"]
+    assert release["deployment"] == "", "it was there before"
 
 
 def test_a_secret_is_in_the_container_and_in_private_files_and_nowhere_else(

@@ -104,6 +104,12 @@ def test_a_deployment_that_fails_is_stopped_or_rolled_back(git: CoolifyTarget) -
     assert git.app.commit_that_runs == A
     assert git.app.data["git_commit_sha"] == A
 
+    git.configure(health_check={"type": "tcp", "host": "127.0.0.1", "port": 9, "timeout": 1})
+    edited = git.deploy("--version", C)
+    assert edited.code == 5, edited.said
+    assert git.last()["status"] == "rolled_back", "the release before is judged as it was then"
+    assert git.app.commit_that_runs == A
+
 
 def test_a_deployment_that_is_cancelled_is_cancelled_at_coolify(git: CoolifyTarget) -> None:
     git.good("--version", A)
