@@ -56,6 +56,8 @@ def _code(caught: pytest.ExceptionInfo[Failure]) -> str:
     [
         "https://git.example.com/a/b.git",
         "ssh://git@git.example.com:2222/a/b.git",
+        "https://me:p=ss@wd@git.example.com/a/b.git?x=y",
+        "http://git_server/a/b.git",
         "git@git.example.com:a/b.git",
         "/srv/git/a.git",
     ],
@@ -82,6 +84,11 @@ def test_ordinary_repositories_are_accepted(repository: str) -> None:
         "../b",
         "/srv/../etc",
         "https://example.com/a\nb",
+        "https://git.example.com#.helper=!id;/x",
+        "https://git.example.com?a=b/x",
+        "https://git.example.com\\@evil.example/x",
+        "https://git.example.com=x/a",
+        "https://git.example.com#@evil.example/a",
     ],
 )
 def test_repositories_that_git_could_take_for_more_are_refused(repository: str) -> None:

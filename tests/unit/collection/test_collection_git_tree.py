@@ -6,17 +6,20 @@ import os
 import pwd
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.fraisier.deploy.plugins.module_utils import (
+    git,
     git_lfs,
     git_submodules,
     git_tree,
     source,
 )
-from ansible_collections.fraisier.deploy.plugins.module_utils.commands import User
+from ansible_collections.fraisier.deploy.plugins.module_utils.checkout import Checkout
+from ansible_collections.fraisier.deploy.plugins.module_utils.commands import Finished, User
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
 from ansible_collections.fraisier.deploy.plugins.module_utils.git_access import Access
 from ansible_collections.fraisier.deploy.plugins.module_utils.git_mirror import Mirror
@@ -266,3 +269,211 @@ def test_an_archive_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Failure) as caught:
         source.Source(Access(""), True).unpack([], "", str(tmp_path), me())
     assert caught.value.code == "archive_missing"
+
+
+def hostile(origin: Path, gitmodules: str, *paths: str) -> str:
+    """Commit a .gitmodules and a submodule at each of the paths; return the commit."""
+    (origin / ".gitmodules").write_text(gitmodules)
+    run(origin, "add", "--all")
+    for path in paths:
+        run(origin, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},{path}")
+    run(origin, "commit", "--quiet", "--message", "hostile")
+    return run(origin, "rev-parse", "HEAD")
+
+
+def section(name: str, **values: str) -> str:
+    lines = "".join(f"\t{key} = {value}\n" for key, value in values.items())
+    return f'[submodule "{name}"]\n{lines}'
+
+
+COMMAND = "evil.update=!sh -c 'touch {mark}' #"
+
+
+@pytest.mark.parametrize(
+    "gitmodules",
+    [
+        section("evil", path="zzz", url="../lib")
+        + section(COMMAND, path="m", url="../lib")
+        + section("evil", path="m", url="../lib"),
+        section(COMMAND, path="m", url="../lib"),
+        section("a=b", path="m", url="../lib"),
+        section("../../evil", path="m", url="../lib"),
+        section("one", path="m", url="../lib") + section("two", path="m", url="../lib"),
+        section("one", path="m", url="../lib") + section("one", path="m", url="../other"),
+        section("one", path="other", url="../lib") + section("one", path="m", url="../lib"),
+        section("a\tb", path="m", url="../lib"),
+    ],
+)
+def test_a_gitmodules_that_git_could_take_for_more_is_refused_and_runs_nothing(
+    tmp_path: Path, gitmodules: str
+) -> None:
+    mark = tmp_path / "ran"
+    repository(tmp_path / "app", app="app")
+    repository(tmp_path / "lib", lib="lib")
+    sha = hostile(tmp_path / "app", gitmodules.replace("{mark}", str(mark)), "m")
+    checkout = tmp_path / "checkout"
+    run(tmp_path, "clone", "--quiet", str(tmp_path / "app"), str(checkout))
+    with pytest.raises(Failure) as caught:
+        git_submodules.submodules(Mirror(str(checkout), Access(str(tmp_path / "app"))), sha)
+    assert caught.value.code == "submodule_invalid"
+    with pytest.raises(Failure) as caught:
+        git_submodules.update_checkout(Access(str(tmp_path / "app")), str(checkout), me())
+    assert caught.value.code == "submodule_invalid"
+    assert not mark.exists()
+
+
+def test_a_section_that_is_there_twice_and_one_for_no_submodule_change_nothing(
+    tmp_path: Path,
+) -> None:
+    repository(tmp_path / "app", app="app")
+    repository(tmp_path / "lib", lib="lib")
+    twice = section("lib one", path="in side", url="../lib") * 2
+    sha = hostile(tmp_path / "app", twice + section("a=b", path="gone", url="../lib"), "in side")
+    here = Mirror(str(tmp_path / "app"), Access(str(tmp_path / "app")))
+    (module,) = git_submodules.submodules(here, sha)
+    assert (module.name, module.path) == ("lib one", "in side")
+    assert module.url == str(tmp_path / "lib")
+
+
+@pytest.mark.parametrize("version", [(2, 30), (2, 31)])
+@pytest.mark.parametrize("strategy", ["none", "rebase", "merge"])
+def test_how_a_repository_wants_its_submodules_updated_does_not_count(
+    tmp_path: Path, with_submodules: tuple[Path, str], strategy: str,
+    version: tuple[int, int], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Git before 2.31 reads no configuration from its environment."""
+    monkeypatch.setattr(git, "_version", lambda: version)
+    origin, _ = with_submodules
+    run(origin, "config", "--file", ".gitmodules", "submodule.lib.update", strategy)
+    sha, checkout = commit(origin, app="app 3"), tmp_path / "checkout"
+    run(tmp_path, "clone", "--quiet", str(origin), str(checkout))
+    git_submodules.update_checkout(Access(str(origin)), str(checkout), me())
+    assert run(checkout, "rev-parse", "HEAD") == sha
+    assert (checkout / "lib/deep/in er/inner").read_text() == "inner"
+
+
+def test_a_submodule_that_moved_to_another_repository_is_fetched_from_that_one(
+    tmp_path: Path, with_submodules: tuple[Path, str]
+) -> None:
+    """No server that an earlier commit named is asked again."""
+    origin, _ = with_submodules
+    checkout = tmp_path / "checkout"
+    run(tmp_path, "clone", "--quiet", str(origin), str(checkout))
+    git_submodules.update_checkout(Access(str(origin)), str(checkout), me())
+    (tmp_path / "outer").rename(tmp_path / "renamed")
+    newer = commit(tmp_path / "renamed", outer="outer 2")
+    run(origin, "config", "--file", ".gitmodules", "submodule.lib.url", "../renamed")
+    run(origin, "add", ".gitmodules")
+    run(origin, "update-index", "--cacheinfo", f"160000,{newer},lib")
+    run(origin, "commit", "--quiet", "--message", "moved")
+    run(checkout, "fetch", "--quiet", "--no-recurse-submodules")
+    run(checkout, "checkout", "--quiet", "--detach", "origin/main")
+    git_submodules.update_checkout(Access(str(origin)), str(checkout), me())
+    assert (checkout / "lib/outer").read_text() == "outer 2"
+
+
+def test_a_gitmodules_that_an_attribute_converts_is_refused(
+    tmp_path: Path, with_submodules: tuple[Path, str]
+) -> None:
+    """What is checked is the commit's; what git reads is the file."""
+    origin, _ = with_submodules
+    checkout = tmp_path / "checkout"
+    run(tmp_path, "clone", "--quiet", str(origin), str(checkout))
+    run(checkout, "config", "--file", ".gitmodules", "submodule.lib.path", "elsewhere")
+    with pytest.raises(Failure) as caught:
+        git_submodules.update_checkout(Access(str(origin)), str(checkout), me())
+    assert caught.value.code == "submodule_invalid"
+
+
+def test_neither_hooks_nor_a_monitor_of_the_checkout_run(
+    tmp_path: Path, with_submodules: tuple[Path, str]
+) -> None:
+    origin, sha = with_submodules
+    checkout, mark = tmp_path / "checkout", tmp_path / "ran"
+    run(tmp_path, "clone", "--quiet", str(origin), str(checkout))
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {mark}\n")
+    program.chmod(0o755)
+    run(checkout, "config", "core.fsmonitor", str(program))
+    shutil.copy(program, checkout / ".git/hooks/post-checkout")
+    Checkout(str(checkout), me(), Access(str(origin))).move(sha, force=True)
+    assert not mark.exists()
+
+
+@needs_lfs
+def test_git_lfs_files_of_a_submodule_in_a_checkout_have_their_contents(tmp_path: Path) -> None:
+    lfs_repository(tmp_path / "lib")
+    repository(tmp_path / "app", app="app")
+    run(tmp_path / "app", "submodule", "--quiet", "add", "../lib", "lib")
+    commit(tmp_path / "app", app="app 2")
+    checkout = tmp_path / "checkout"
+    run(tmp_path, "clone", "--quiet", str(tmp_path / "app"), str(checkout))
+    git_submodules.update_checkout(Access(str(tmp_path / "app")), str(checkout), me())
+    assert (checkout / "lib/a.bin").read_text() == "large 1"
+    assert run(checkout, "-c", "filter.lfs.process=git-lfs filter-process", "status", "-s") == ""
+
+
+HIDDEN = '[lfs]\n\tx = "a\\nlfs.url={}"\n'
+
+
+@needs_lfs
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[lfs]\n\turl = ssh://-oProxyCommand=touch/x\n", "lfs_invalid"),
+        ("[lfs]\n\turl = ext::sh -c id\n", "lfs_invalid"),
+        ('[lfs]\n\turl = "https://git.example.com#@evil.example/x"\n', "lfs_invalid"),
+        ('[remote "origin"]\n\tlfsurl = file:///etc\n', "lfs_invalid"),
+        (HIDDEN.format("/etc"), "lfs_invalid"),
+        ('[lfs "url=/etc/#"]\n\tx = y\n', "lfs_invalid"),
+        ("[lfs]\n\tskipdownloaderrors = true\n", "lfs_failed"),
+    ],
+)
+def test_what_git_lfs_is_told_by_a_repository_is_checked(
+    tmp_path: Path, text: str, code: str
+) -> None:
+    origin = tmp_path / "app"
+    repository_with_pointer(origin, "*.bin filter=lfs -text\n")
+    sha = commit(origin, __lfsconfig=text)
+    here = mirror(tmp_path, origin)
+    here.fetch(sha)
+    here.detach(sha)
+    away = replace(here, access=Access("https://git.example.com/a/app.git"))
+    with pytest.raises(Failure) as caught:
+        git_lfs.fetch(away if code == "lfs_invalid" else here, sha)
+    assert caught.value.code == code
+
+
+@needs_lfs
+def test_git_lfs_reads_the_settings_of_the_commit_and_of_no_other_branch(tmp_path: Path) -> None:
+    sha = lfs_repository(tmp_path / "app")
+    run(tmp_path / "app", "branch", "other")
+    here = mirror(tmp_path, tmp_path / "app")
+    here.fetch(sha)
+    run(Path(here.path), "symbolic-ref", "HEAD", "refs/heads/other")
+    run(tmp_path / "app", "checkout", "--quiet", "other")
+    commit(tmp_path / "app", __lfsconfig="[lfs]\n\turl = https://127.0.0.1:1/nothing\n")
+    run(tmp_path / "app", "checkout", "--quiet", "main")
+    newer = commit(tmp_path / "app", a__bin="large 2")
+    assert unpacked(tmp_path, git_tree.fetch(here, newer))["a.bin"] == "large 2"
+
+
+@pytest.mark.parametrize(
+    ("server", "kept"), [("https://git.example.com/lfs", True), ("https://x.example/lfs", False)]
+)
+def test_a_git_lfs_server_elsewhere_gets_no_credentials(
+    server: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Scripted(Mirror):
+        def read(self, *arguments: str) -> str:
+            return f"lfs.url={server}\n" if "--blob" in arguments else ""
+
+        def run(self, *arguments: str, settings: object = None) -> Finished:
+            seen.append(self.access)
+            return Finished(0, "")
+
+    git_lfs.fetch(Scripted("/m", Access("https://git.example.com/a", token="t")), "1" * 40)
+    assert [access.token == "t" for access in seen] == [kept]
+    assert seen[0].repository == "https://git.example.com/a"

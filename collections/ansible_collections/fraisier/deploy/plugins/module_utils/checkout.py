@@ -16,7 +16,7 @@ from . import git_lfs, git_submodules
 from .commands import Finished, User, as_user, user_of
 from .failure import Failure, disk_full
 from .files import remove_file
-from .git import git, not_found
+from .git import git
 from .git_access import Access
 from .git_mirror import Mirror
 from .git_url import show
@@ -25,9 +25,6 @@ from .git_url import show
 KEPT = "refs/fraisier/releases/"
 #: Changes to files that a deployment which was cut short or bad had left.
 SAVED = "refs/fraisier/saved/"
-_FETCHED = (
-    "+refs/heads/*:refs/fraisier/fetched/heads/*", "+refs/tags/*:refs/fraisier/fetched/tags/*",
-)  # fmt: skip
 #: The tree without files, which every repository knows.
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=untracked")
@@ -101,11 +98,7 @@ class Checkout:
     def fetch(self, sha: str) -> bool:
         """Make sure the commit is here; True when anything was fetched. Raises Failure."""
         repository = self.repository
-        fetched = not repository.has(sha)
-        if fetched and self._fetch(sha).code != 0:
-            repository.must(self._fetch(*_FETCHED))
-        if not repository.has(sha):
-            raise not_found(sha, self.access.repository)
+        fetched = repository.bring(sha)
         if git_lfs.used(repository, sha):
             git_lfs.fetch(repository, sha)
         git_submodules.submodules(repository, sha)
@@ -166,10 +159,6 @@ class Checkout:
                 f"try it on the host as {self.owner.name}: git -C {self.path} status",
                 finished.output,
             )
-
-    def _fetch(self, *refs: str) -> Finished:
-        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-        return self.run("fetch", *quiet, "--force", "--", self.access.repository, *refs)
 
     def _unlock(self) -> None:
         """Remove what a git of ours that was killed has left."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from typing import Mapping
 
 from . import git_url
@@ -19,7 +20,12 @@ _PASSED_ON = (
     "SSH_AUTH_SOCK", "http_proxy", "https_proxy", "no_proxy", "GIT_SSL_CAINFO", "TMPDIR",
     "FRAISIER_RUN",  # by which a run of the control plane finds what it has started
 )  # fmt: skip
-OPTIONS = ("-c", "core.hooksPath=/dev/null", "-c", "gc.autoDetach=false")
+#: No program that a repository's own settings name runs beside git, and no submodule unasked.
+OPTIONS = (
+    "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=", "-c", "submodule.recurse=false",
+    "-c", "gc.autoDetach=false",
+)  # fmt: skip
+_BY_ENVIRONMENT = (2, 31)  # the first git that reads GIT_CONFIG_COUNT
 
 
 def environment(access: Access, user: User | None = None) -> dict[str, str]:
@@ -45,14 +51,41 @@ def git(
     cwd: str | None = None,
     user: User | None = None,
     timeout: float = TIMEOUT,
+    settings: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Run git, as `user` where one is named, with all that opens the repository of `access`."""
+    """Run git, as `user` where one is named, with all that opens the repository of `access`.
+
+    `settings` is configuration by key. Keys may hold what a repository says: no part of one can
+    become another key.
+    """
     access.require_usable()
-    argv = ["git", *OPTIONS, *access.options(), *arguments]
+    options, variables = _configure(settings or {})
+    argv = ["git", *OPTIONS, *access.options(), *options, *arguments]
     with access.key_opened(user) as key:
-        env = {**environment(access, user), **access.environment(key)}
+        env = {**environment(access, user), **access.environment(key), **variables}
         inherited = () if key is None else (key,)
         return run(argv, env=env, cwd=cwd, user=user, timeout=timeout, pass_fds=inherited)
+
+
+def _configure(settings: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return the options and the variables that give git these settings."""
+    if settings and _version() < _BY_ENVIRONMENT:
+        if "=" in "".join(settings):
+            raise ValueError(f"git would end one of these keys at its '=': {list(settings)}")
+        return [word for item in settings.items() for word in ("-c", "=".join(item))], {}
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))} if settings else {}
+    for number, (key, value) in enumerate(settings.items()):
+        variables[f"GIT_CONFIG_KEY_{number}"] = key
+        variables[f"GIT_CONFIG_VALUE_{number}"] = value
+    return [], variables
+
+
+@lru_cache(maxsize=None)
+def _version() -> tuple[int, int]:
+    """Return the version of git here; (0, 0) where it does not tell."""
+    path = {"PATH": os.environ.get("PATH", SYSTEM_PATH)}
+    found = re.search(r"(\d+)\.(\d+)", run(["git", "--version"], env=path, timeout=10).output)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def resolve(access: Access, version: str, timeout: float = 60.0) -> str:

@@ -8,12 +8,17 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
+from typing import Mapping
 
 from .commands import Finished, User, end_group, spawn
 from .failure import disk_full
 from .git import OPTIONS, environment, git, not_found, unreachable
 from .git_access import Access
 
+#: Where the branches and tags of a checkout's repository go: none of its owner's is moved.
+FETCHED = (
+    "+refs/heads/*:refs/fraisier/fetched/heads/*", "+refs/tags/*:refs/fraisier/fetched/tags/*",
+)  # fmt: skip
 _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -49,9 +54,26 @@ class Mirror:
             raise not_found(sha, self.access.repository)
         return True
 
-    def run(self, *arguments: str) -> Finished:
+    def bring(self, sha: str) -> bool:
+        """Fetch a commit into a checkout's repository unless it is there; True when it was not.
+
+        No branch of its owner is moved, and no remote of theirs is asked. Raises Failure.
+        """
+        if self.has(sha):
+            return False
+        if self._fetch("--force", refs=(sha,)).code != 0:
+            self.must(self._fetch("--force", refs=FETCHED))
+        if not self.has(sha):
+            raise not_found(sha, self.access.repository)
+        return True
+
+    def detach(self, sha: str) -> None:
+        """Make a commit the one that this bare repository is at: git-lfs reads its settings."""
+        self.must(self.run("update-ref", "--no-deref", "HEAD", sha))
+
+    def run(self, *arguments: str, settings: Mapping[str, str] | None = None) -> Finished:
         """Run git here; its output is bounded."""
-        return git(*arguments, access=self.access, cwd=self.path, user=self.user)
+        return git(*arguments, access=self.access, cwd=self.path, user=self.user, settings=settings)
 
     def read(self, *arguments: str) -> str:
         """Return all that git says of what is here; empty where it has nothing to say."""
@@ -71,5 +93,5 @@ class Mirror:
             raise disk_full(finished.output) or unreachable(self.access.repository, finished)
 
     def _fetch(self, *options: str, refs: tuple[str, ...]) -> Finished:
-        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", *options)
-        return self.run("fetch", *quiet, "--", self.access.repository, *refs)
+        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+        return self.run("fetch", *quiet, *options, "--", self.access.repository, *refs)

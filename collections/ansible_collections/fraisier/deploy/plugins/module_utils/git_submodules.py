@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from typing import Mapping
 
-from . import git_url
-from .commands import User
+from . import git_lfs, git_url
+from .commands import Finished, User
 from .failure import Failure
-from .git import git
 from .git_access import Access
 from .git_mirror import Mirror
 
 _MODE = "160000"
+_FILE = ".gitmodules"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -35,26 +38,47 @@ def submodules(mirror: Mirror, sha: str) -> list[Submodule]:
         mode, _tab, path = entry.partition("\t")
         if mode.startswith(_MODE):
             commits[path] = mode.split()[2]
-    written = _written(mirror, sha) if commits else {}
+    said = _said(mirror, "--blob", f"{sha}:{_FILE}") if commits else {}
     found = []
     for path, commit in commits.items():
-        name, url = written.get(path, (path, ""))
+        name, url = _section(said, path)
         url = submodule_url(mirror.access.repository, path, url)
         found.append(Submodule(name, path, url, commit))
     return found
 
 
-def _written(mirror: Mirror, sha: str) -> dict[str, tuple[str, str]]:
-    """Return what .gitmodules says: names and URLs by path."""
+def _said(mirror: Mirror, *source: str) -> dict[str, dict[str, set[str]]]:
+    """Return what a .gitmodules says: all values of `path` and `url` by the name of the section."""
     names = ("--get-regexp", r"^submodule\..*\.(path|url)$")
-    said = mirror.read("config", "--blob", f"{sha}:.gitmodules", "-z", *names)
-    values: dict[str, dict[str, str]] = {"path": {}, "url": {}}
-    for entry in said.split("\0"):
+    found: dict[str, dict[str, set[str]]] = {}
+    for entry in mirror.read("config", *source, "-z", *names).split("\0"):
         key, _newline, value = entry.partition("\n")
-        name, _dot, kind = key.rpartition(".")
-        if kind in values:
-            values[kind][name.partition(".")[2]] = value
-    return {path: (name, values["url"].get(name, "")) for name, path in values["path"].items()}
+        name, _dot, kind = key.partition(".")[2].rpartition(".")
+        if kind:
+            found.setdefault(name, {}).setdefault(kind, set()).add(value)
+    return found
+
+
+def _section(said: Mapping[str, Mapping[str, set[str]]], path: str) -> tuple[str, str]:
+    """Return the name and the URL of the submodule at a path; raises Failure.
+
+    Git and this must never take different sections for it: what is ambiguous is refused.
+    """
+    names = [name for name, values in said.items() if path in values.get("path", ())]
+    name = names[0] if names else path
+    urls = said[name].get("url", set()) if names else set()
+    if len(names) > 1 or len(urls) > 1 or (names and len(said[name]["path"]) > 1):
+        raise _refusal(path, f"has several sections in {_FILE}, which contradict each other")
+    if _CONTROL.search(path) or {"", ".", "..", ".git"} & set(path.lower().split("/")):
+        raise _refusal(path, "has a path that git must not be given")
+    if "=" in name or ".." in name or _CONTROL.search(name):
+        raise _refusal(path, f"has the name {name!r}: '=', '..' and line breaks must not be in it")
+    return name, urls.pop() if urls else ""
+
+
+def _refusal(path: str, problem: str) -> Failure:
+    hint = f"correct {_FILE}, and deploy the commit that does"
+    return Failure("submodule_invalid", f"submodule {path!r} {problem}", hint)
 
 
 def submodule_url(parent: str, path: str, url: str) -> str:
@@ -68,7 +92,7 @@ def submodule_url(parent: str, path: str, url: str) -> str:
         raise Failure(
             "submodule_invalid",
             f"submodule {path} ({git_url.show(url)}) {problem}",
-            "correct its url in .gitmodules, and deploy the commit that does",
+            f"correct its url in {_FILE}, and deploy the commit that does",
         )
     return url
 
@@ -94,10 +118,45 @@ def update_checkout(access: Access, checkout: str, owner: User) -> None:
     waiting = [Mirror(checkout, access, owner)]
     while waiting:
         here = waiting.pop()
-        for module in submodules(here, "HEAD"):
-            url = ("-c", f"submodule.{module.name}.url={module.url}")
-            update = ("submodule", "update", "--quiet", "--init", "--force", "--", module.path)
-            folder = os.path.join(here.path, module.path)
-            below = Mirror(folder, here.access.to(module.url), owner)
-            below.must(git(*url, *update, access=below.access, cwd=here.path, user=owner))
-            waiting.append(below)
+        found = submodules(here, "HEAD")
+        if found:
+            _require_same_file(here, found[0].path)
+        waiting += [_update(here, module, owner) for module in found]
+
+
+def _require_same_file(here: Mirror, path: str) -> None:
+    """Raise Failure where git would read something else than what was checked in the commit.
+
+    An attribute can have a file converted, and a file can be a link.
+    """
+    file = os.path.join(here.path, _FILE)
+    if os.path.lexists(file) and _said(here, "--blob", f"HEAD:{_FILE}") != _said(
+        here, "--file", _FILE
+    ):
+        raise _refusal(path, f"is in {file} not as in the commit's {_FILE}")
+
+
+def _update(here: Mirror, module: Submodule, owner: User) -> Mirror:
+    """Check out one submodule, and return its repository; raises Failure.
+
+    What a repository says of how git is to do it does not count, nor does the URL that an earlier
+    commit gave.
+    """
+    folder = os.path.join(here.path, module.path)
+    below = Mirror(folder, here.access.to(module.url), owner)
+    url = {f"submodule.{module.name}.url": module.url}
+    how = ("--quiet", "--init", "--force", "--checkout", "--no-fetch", "--", module.path)
+
+    def update() -> Finished:
+        at = replace(below, path=here.path)
+        return at.run(*git_lfs.POINTERS, "submodule", "update", *how, settings=url)
+
+    finished = update()
+    cloned = os.path.lexists(os.path.join(folder, ".git"))
+    if finished.code != 0 and cloned and below.bring(module.commit):
+        finished = update()
+    below.must(finished)
+    if not cloned:
+        raise _refusal(module.path, "was left empty by git")
+    git_lfs.fill_in(below, module.commit)
+    return below

@@ -69,6 +69,7 @@ def _fetch_part(mirror: Mirror, sha: str, folder: str) -> Part:
         fetched = mirror.fetch(sha)
         lfs = git_lfs.used(mirror, sha)
         if lfs:
+            mirror.detach(sha)
             git_lfs.fetch(mirror, sha)
         return Part(mirror, sha, folder, lfs, fetched)
     except Failure as failure:

@@ -14,6 +14,10 @@ SHA = re.compile(r"[0-9a-f]{40}\Z")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@#-]{0,199}\Z")
 _SCHEMES = ("https://", "http://", "ssh://")
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*:[^-:\s][^:\s]*\Z")
+# Neither '?', '#' nor '\\' may hide in it: git, curl and Python would see different servers there.
+_AUTHORITY = re.compile(
+    r"(?:[^-/?#\\\s][^/?#\\\s]*@|@)?(?:[A-Za-z0-9][\w.-]*|\[[\w:.%]+\])(?::\d*)?\Z"
+)
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 _THIS_MACHINE = re.compile(r"localhost|127(?:\.\d+){3}|::1")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
@@ -28,10 +32,8 @@ def check_repository(repository: str) -> str | None:
     if "::" in repository:
         return "must not name a transport helper ('::')"
     if repository.startswith(_SCHEMES):
-        rest = repository.split("://", 1)[1]
-        host = rest.split("/", 1)[0].rpartition("@")[2]
-        named = re.match(r"[A-Za-z0-9\[]", host) and not rest.startswith("-")
-        return _check_port(repository) if named else "must name a host"
+        authority = repository.split("://", 1)[1].split("/", 1)[0]
+        return _check_port(repository) if _AUTHORITY.match(authority) else "must name a host"
     if "://" in repository:
         return "must be an https, http or ssh URL, or a path written without file://"
     return None if _SCP_LIKE.match(repository) else "must be an https, http or ssh URL, or a path"
