@@ -6,8 +6,10 @@ what it builds itself is kept at once, as a run may end at any time.
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import os
+import pwd
 import shutil
 import stat
 import tempfile
@@ -43,6 +45,8 @@ def place(environ: Mapping[str, str], key: str) -> Path | None:
     ours = (root / "fraisier", root / "fraisier/modules", root / "fraisier/modules" / key)
     with suppress(OSError):  # no home, no room, another's: it is built anew then
         if next(path for path in ours[-1].parents if path.exists()).stat().st_uid != os.geteuid():
+            return None
+        if not all(_is_guarded(path) for path in ours[0].resolve().parents if path.exists()):
             return None
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in ours:
@@ -108,6 +112,29 @@ def _forget_old(kept: Path) -> None:
 
 def _age(path: Path) -> float:
     return time.time() - path.stat().st_mtime
+
+
+def _is_guarded(folder: Path) -> bool:
+    """Return whether nobody but this user and root can put another folder in the place of ours.
+
+    Said again here: a process that becomes Ansible must not import its collections before it.
+    """
+    found, me = folder.stat(), os.geteuid()
+    if found.st_uid not in (0, me):
+        return False
+    if found.st_mode & stat.S_ISVTX:
+        return True
+    by_group = found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid, me)
+    return not by_group and not found.st_mode & stat.S_IWOTH
+
+
+def _is_own_group(group: int, user: int) -> bool:
+    """Return whether nobody else is in a group, as many systems give each user one."""
+    try:
+        entry = pwd.getpwuid(user)
+        return entry.pw_gid == group and set(grp.getgrgid(group).gr_mem) <= {entry.pw_name}
+    except KeyError:
+        return False
 
 
 def _is_private(path: Path) -> bool:

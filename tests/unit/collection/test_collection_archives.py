@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.fraisier.deploy.plugins.module_utils import git_tree
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
 from ansible_collections.fraisier.deploy.plugins.module_utils.git_access import Access
+from ansible_collections.fraisier.deploy.plugins.module_utils.state_folders import make_own
 from ansible_collections.fraisier.deploy.plugins.plugin_utils import archives
 from ansible_collections.fraisier.deploy.plugins.plugin_utils.archives import Archives
 
@@ -108,3 +109,81 @@ def test_what_could_not_be_made_leaves_nothing_behind(
     monkeypatch.undo()
     assert not list((tmp_path / "cache").rglob("archives/*"))
     assert os.path.exists(Archives(str(tmp_path / "cache")).archive(Access(str(origin)), sha))
+
+
+def test_an_archive_that_another_account_may_have_put_there_is_made_anew(
+    tmp_path: Path, origin: Path
+) -> None:
+    cache, sha = Archives(str(tmp_path / "cache")), commit(origin, "one")
+    path = Path(cache.archive(Access(str(origin)), sha))
+    whole = path.read_bytes()
+    path.write_bytes(b"theirs")
+    path.chmod(0o666)
+    assert Path(cache.archive(Access(str(origin)), sha)).read_bytes() == whole
+    path.rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").write_bytes(b"theirs")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert Path(cache.archive(Access(str(origin)), sha)).read_bytes() == whole
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("theirs", ["", "*", "*/archives", "*/mirror"])
+def test_a_cache_folder_of_another_account_is_refused(
+    tmp_path: Path, origin: Path, theirs: str
+) -> None:
+    cache, sha = Archives(str(tmp_path / "cache")), commit(origin, "one")
+    cache.archive(Access(str(origin)), sha)
+    folder = tmp_path / "cache"
+    (found,) = [path for path in folder.glob(theirs) if path.is_dir()] if theirs else [folder]
+    os.chown(found, 12345, 12345)
+    with pytest.raises(Failure) as caught:
+        cache.archive(Access(str(origin)), sha)
+    assert caught.value.code == "state_unsafe"
+    assert str(found) in caught.value.message
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_an_archive_of_another_account_is_made_anew(tmp_path: Path, origin: Path) -> None:
+    cache, sha = Archives(str(tmp_path / "cache")), commit(origin, "one")
+    path = Path(cache.archive(Access(str(origin)), sha))
+    path.write_bytes(b"theirs")
+    os.chown(path, 12345, 12345)
+    assert Path(cache.archive(Access(str(origin)), sha)).read_bytes() != b"theirs"
+
+
+def test_a_folder_in_which_others_may_write_is_not_the_cache(tmp_path: Path) -> None:
+    environ, other = {"XDG_CACHE_HOME": str(tmp_path / "shared")}, str(tmp_path / "run")
+    folder = archives.cache_folder(environ)
+    assert archives.usable_folder(environ, other) == (folder, None)
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    found, problem = archives.usable_folder(environ, other)
+    assert found == other
+    assert str(tmp_path / "shared") in (problem or "")
+    (tmp_path / "shared").chmod(0o700)
+    os.makedirs(folder, 0o700)
+    assert archives.usable_folder(environ, other) == (folder, None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_in_the_home_of_another_does_not_use_their_cache(tmp_path: Path) -> None:
+    home = tmp_path / "alice"
+    (home / ".cache/fraisier").mkdir(parents=True, mode=0o700)
+    for path in (home, home / ".cache", home / ".cache/fraisier"):
+        os.chown(path, 12345, 12345)
+    folder, problem = archives.usable_folder({"HOME": str(home)}, "/run/of/mine")
+    assert (folder, bool(problem)) == ("/run/of/mine", True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_records_of_another_account_are_not_trusted(tmp_path: Path) -> None:
+    make_own(str(tmp_path / "state"), str(tmp_path / "state/releases"))
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "state").chmod(0o777)
+    make_own(str(tmp_path / "state"))
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    os.chown(tmp_path / "state/releases", 12345, 12345)
+    with pytest.raises(Failure) as caught:
+        make_own(str(tmp_path / "state"), str(tmp_path / "state/releases"))
+    assert caught.value.code == "state_unsafe"
+    assert "chown -R" in caught.value.hint

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,16 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of all state."""
     monkeypatch.setattr(compose_files, "state_home", lambda: str(tmp_path / "state"))
     return tmp_path / "state"
+
+
+def test_files_that_are_not_what_was_sent_are_not_installed(tmp_path: Path, state: Path) -> None:
+    first, other = sent(tmp_path, **{"a.txt": "1"}), sent(tmp_path, **{"a.txt": "theirs"})
+    for files in (first, other):
+        files.keep()
+    os.replace(other._kept(other.digest), first._kept(first.digest))
+    with pytest.raises(Failure) as caught:
+        first.install(first.digest)
+    assert caught.value.code == "files_damaged"
 
 
 def test_files_are_kept_laid_out_and_brought_back(tmp_path: Path, state: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -124,3 +126,17 @@ def test_what_was_built_for_versions_long_gone_goes(kept: Path, tmp_path: Path) 
     keep(tmp_path, kept)
     assert {path.name for path in kept.iterdir()} == {RELEASE, "written-part"}
     assert {path.name for path in kept.parent.iterdir()} == {"key", "other"}
+
+
+def test_below_a_folder_in_which_others_may_write_nothing_is_kept(tmp_path: Path) -> None:
+    """They could put another folder in the place of ours."""
+    environ = {"XDG_CACHE_HOME": str(tmp_path / "shared")}
+    assert place(environ, "key") is not None
+    (tmp_path / "shared").chmod(0o777)
+    assert place(environ, "key") is None
+
+
+def test_a_process_that_becomes_ansible_imports_no_collection_before_it() -> None:
+    """Python's own loader would find it, and Ansible could not play from it."""
+    script = "import sys, fraisier.runner.playbook; sys.exit('ansible_collections' in sys.modules)"
+    assert subprocess.run([sys.executable, "-P", "-c", script]).returncode == 0

@@ -75,6 +75,7 @@ class Files:
             return False
         with open(self._kept(digest), "rb") as file:
             data = file.read()
+        _require_digest(data, digest)
         os.makedirs(self.folder, 0o755, exist_ok=True)
         write_json(record, {"digest": "", "names": before.get("names", [])})
         names = _unpack(data, self.folder)
@@ -101,8 +102,7 @@ class Files:
 
     def _data(self) -> bytes:
         data = self._read()
-        if hashlib.sha256(data).hexdigest() != self.digest:
-            raise Failure("files_damaged", "the Compose file came damaged", "deploy again")
+        _require_digest(data, self.digest)
         return data
 
     def _read(self) -> bytes:
@@ -110,6 +110,11 @@ class Files:
             return base64.b64decode(self._options["content"])
         with open(self._options.get("archive") or self._kept(self.digest), "rb") as file:
             return file.read()
+
+
+def _require_digest(data: bytes, digest: str) -> None:
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise Failure("files_damaged", "the Compose file came damaged", "deploy again")
 
 
 def key_of(name: str) -> str:

@@ -26,6 +26,7 @@ from .front import Front
 from .ledger import Ledger
 from .releases import ID, IN_PLACE, Layout, Release, state_home
 from .report import Report
+from .state_folders import make_own
 
 PLACE = "place.json"
 LOCK = "up.lock"
@@ -86,8 +87,7 @@ class ComposeSite:
         with self.report.step("fence"):
             self.fence.require_its_time(self.claim)
             os.makedirs(os.path.dirname(self.layout.state), exist_ok=True)
-            for folder in (self.layout.state, self.layout.records):
-                os.makedirs(folder, 0o700, exist_ok=True)
+            make_own(self.layout.state, self.layout.records)
             write_json(
                 os.path.join(self.layout.state, PLACE),
                 {"file": self.service.file, "project": self.name, "at": time.time()},

@@ -24,6 +24,7 @@ from .ledger import Ledger
 from .releases import IN_PLACE, Layout, Release, new_id, state_home
 from .report import Report
 from .running import SHORTEST_SECRET
+from .state_folders import make_own
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ class CoolifySite:
         with self.report.step("fence"):
             self.fence.require_its_time(self.claim)
             os.makedirs(os.path.dirname(self.layout.state), exist_ok=True)
-            for folder in (self.layout.state, self.layout.records):
-                os.makedirs(folder, 0o700, exist_ok=True)
+            make_own(self.layout.state, self.layout.records)
             self.fence.acquire(self.claim)
             self.ledger.sweep(lambda release: self.removing("fence", release))
         return self.claim

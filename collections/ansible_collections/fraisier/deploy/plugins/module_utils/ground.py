@@ -13,7 +13,7 @@ import stat
 from typing import Sequence
 
 from . import systemd
-from .commands import User
+from .commands import User, user_of
 from .failure import Failure
 from .releases import layout_of
 from .service import Service
@@ -99,6 +99,23 @@ def require_own_folder(path: str, owner: User | None = None) -> None:
         if os.path.lexists(part):
             _require_owned(part, path, owner)
         part = os.path.dirname(part)
+
+
+def is_exchangeable(folder: str) -> str | None:
+    """Say why another account than this one and root could put files there; None where none can.
+
+    The folder need not be there yet; nor then may another account make it.
+    """
+    me = user_of(os.geteuid()) or User("", os.geteuid(), os.getegid(), "/")
+    try:
+        require_own_folder(os.path.realpath(folder), me)
+        if os.path.lexists(folder) and os.stat(folder).st_uid != os.geteuid():
+            return f"{folder} belongs to another account"
+    except Failure as failure:
+        return failure.message
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
+    return None
 
 
 def require_real_path(path: str) -> None:

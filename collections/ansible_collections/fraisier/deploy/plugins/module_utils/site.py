@@ -21,6 +21,7 @@ from .releases import ID, Release, layout_of
 from .report import Report
 from .service import Service
 from .source import Source
+from .state_folders import make_own
 
 
 class Site:
@@ -73,12 +74,10 @@ class Site:
         layout = self.layout
         own = layout.home if layout.in_place else layout.app_path
         os.makedirs(own, 0o755, exist_ok=True)
-        public = {} if layout.in_place else {layout.releases: 0o755}
-        modes = {**public, layout.state: 0o700, layout.records: 0o700}
-        for folder, mode in modes.items():
-            if not os.path.isdir(folder):
-                os.mkdir(folder)
-                os.chmod(folder, mode)
+        if not layout.in_place and not os.path.isdir(layout.releases):
+            os.mkdir(layout.releases)
+            os.chmod(layout.releases, 0o755)  # noqa: S103 - the service works below it
+        make_own(layout.state, layout.records)
         if not layout.in_place and not os.path.isdir(layout.shared):
             os.mkdir(layout.shared, 0o755)
             os.chown(layout.shared, user.uid, user.gid)

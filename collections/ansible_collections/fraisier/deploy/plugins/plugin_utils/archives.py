@@ -20,8 +20,11 @@ from ..module_utils import git_tree
 from ..module_utils.clean_up import remove_tree
 from ..module_utils.differences import of_commits
 from ..module_utils.failure import Failure
+from ..module_utils.files import remove_file
 from ..module_utils.git_access import Access
 from ..module_utils.git_mirror import Mirror
+from ..module_utils.ground import is_exchangeable
+from ..module_utils.state_folders import is_own_file, make_own
 
 KEPT = 3  # archives of a repository, beyond those used within the last hour
 HOUR = 3600.0
@@ -33,6 +36,16 @@ def cache_folder(environ: Mapping[str, str]) -> str:
     """Return where archives are kept: `$XDG_CACHE_HOME/fraisier`, else `~/.cache/fraisier`."""
     cache = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME", "/"), ".cache")
     return os.path.join(cache, "fraisier")
+
+
+def usable_folder(environ: Mapping[str, str], otherwise: str) -> tuple[str, str | None]:
+    """Return where archives are kept, and why not in the cache folder, if so: then `otherwise`.
+
+    What is there goes to hosts, so nobody else may be able to put a file there.
+    """
+    folder = cache_folder(environ)
+    problem = is_exchangeable(folder)
+    return (otherwise, problem) if problem else (folder, None)
 
 
 class Archives:
@@ -48,10 +61,12 @@ class Archives:
         """
         access.require_usable()
         place = self._place(access)
-        os.makedirs(self._folder, 0o700, exist_ok=True)
+        make_own(self._folder)
         with _locked(place + ".lock"):
             path = os.path.join(place, "archives", f"{sha}.tgz")
-            if not os.path.exists(path):
+            make_own(place, os.path.dirname(path), os.path.join(place, "mirror"))
+            if not is_own_file(path):
+                remove_file(path)
                 self._make(access, sha, place, path)
                 self._forget_unused()
             os.utime(path)
@@ -68,7 +83,6 @@ class Archives:
 
     def _make(self, access: Access, sha: str, place: str, path: str) -> None:
         folder = os.path.dirname(path)
-        os.makedirs(folder, 0o700, exist_ok=True)
         for name in os.listdir(folder):
             if not name.endswith(".tgz"):
                 _remove(os.path.join(folder, name))  # a run was killed while it wrote this

@@ -9,13 +9,14 @@ import os
 from contextlib import suppress
 from typing import Any, Mapping
 
+from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.failure import Failure
 from ..module_utils.report import Report
 from ..module_utils.source import checksum, from_options
-from .archives import Archives, cache_folder
+from .archives import Archives, usable_folder
 
 #: States that take what is on the host's disk already.
 _ON_THE_DISK = ("promoted", "restored")
@@ -57,7 +58,10 @@ class PushingAction(ActionBase):
         """Make the archive here, and put it on the host; returns what the module is told."""
         with report.step("archive"):
             _require_releases(options["service"])
-            path = _archives().archive(from_options(options).access, str(options["version"]))
+            folder, problem = _cache()
+            if problem:
+                report.say("archive", f"the archive is not kept: {problem}")
+            path = Archives(folder).archive(from_options(options).access, str(options["version"]))
         if not self.sends or self._task.check_mode:
             return {}
         with report.step("push") as step:
@@ -88,15 +92,16 @@ def _require_releases(service: Mapping[str, Any]) -> None:
         )
 
 
-def _archives() -> Archives:
-    return Archives(cache_folder(os.environ))
+def _cache() -> tuple[str, str | None]:
+    """Return the folder of archives: one of this run where the usual one is not ours alone."""
+    return usable_folder(os.environ, os.path.join(constants.DEFAULT_LOCAL_TMP, "fraisier"))
 
 
 def _difference(options: Mapping[str, Any], done: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return how the files would differ, which the host cannot tell in check mode."""
     before = (done.get("previous") or {}).get("version")
     access = from_options(options).access
-    return _archives().difference(access, before, str(options["version"]))
+    return Archives(_cache()[0]).difference(access, before, str(options["version"]))
 
 
 def _failed(failure: Failure) -> dict[str, Any]:
