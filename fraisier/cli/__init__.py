@@ -11,6 +11,7 @@ import click
 from fraisier import __version__
 from fraisier.cli.context import Context, here_only
 from fraisier.cli.exits import code_of
+from fraisier.cli.streams import attach, outlived
 from fraisier.domain.errors import FraisierError
 
 #: Command -> the module that holds it, under the same name (a trailing underscore is dropped).
@@ -112,12 +113,15 @@ def cli(
 
 def main() -> None:
     """Run the command line; every error that is ours ends as a sentence and an exit code."""
+    attach()
     try:
         cli(prog_name="fraisier")
     except FraisierError as error:
         if "--json" in sys.argv[1:]:
-            click.echo(json.dumps(error_json(error)))
-        click.echo(f"fraisier: {error}", err=True)
+            with outlived(sys.stdout):
+                click.echo(json.dumps(error_json(error)))
+        with outlived(sys.stderr):
+            click.echo(f"fraisier: {error}", err=True)
         sys.exit(code_of(error))
 
 

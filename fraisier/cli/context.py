@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fraisier.cli.streams import outlived
 from fraisier.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,13 +56,19 @@ class Context:
         """Print a result: `data` as JSON where that was asked for, else `text`."""
         click.echo(json.dumps(data, indent=2, default=str) if self.json else text)
 
+    def conclude(self, data: object, text: str) -> None:
+        """Print the result of work that was done, where somebody still reads it."""
+        with outlived(sys.stdout):
+            self.emit(data, text)
+
     def stream(self, data: object, text: str) -> None:
         """Print one of many results at once: a line of JSON where that was asked for."""
         click.echo(json.dumps(data, default=str) if self.json else text)
 
     def say(self, text: str) -> None:
-        """Print progress, away from the result."""
-        click.echo(text, file=sys.stderr, color=self.color or None)
+        """Print progress, away from the result; the work goes on where nobody reads it."""
+        with outlived(sys.stderr):
+            click.echo(text, file=sys.stderr, color=self.color or None)
 
     def style(self, text: str, **style: Any) -> str:
         """Return text with colours, where this terminal may have them."""

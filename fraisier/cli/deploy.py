@@ -126,13 +126,13 @@ def stay(
     said = "stopping: what was changed goes back first" if alone else "no longer waiting"
     with Stopping(lambda: context.say(said), timeout) as stopping:
         now = context.control.carry_out(deployment["id"], live, stopping.wanted)
-    context.emit(now, live.verdict(now))
+    context.conclude(now, live.verdict(now))
     sys.exit(_code(context, now, stopping.timed_out))
 
 
 def _accepted(context: Context, deployment: dict[str, Any], live: Live) -> int:
     told = f"follow it with: fraisier logs {deployment['id']} --follow"
-    context.emit(deployment, f"{deployment['id']}  {live.verdict(deployment)}\n  {told}")
+    context.conclude(deployment, f"{deployment['id']}  {live.verdict(deployment)}\n  {told}")
     return STATUSES[Status(deployment["status"])]
 
 

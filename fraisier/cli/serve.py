@@ -50,8 +50,8 @@ def serve(
 ) -> None:
     """Serve the control API and work on its queue until stopped.
 
-    SIGTERM or Ctrl-C stops it: nothing more is begun, what runs may end; after --drain seconds, or
-    at the second signal, it is cancelled and goes back first.
+    SIGTERM, SIGQUIT or Ctrl-C stops it: nothing more is begun, what runs may end; after --drain
+    seconds, or at the second signal, it is cancelled and goes back first.
     """
     host, port = _parse(bind)
     log_to_stderr()

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and `--timeout` become one question that is asked on the way: shall I stop?"""
+"""Signals and `--timeout` become one question that is asked on the way: shall I stop?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,21 @@ import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+Handlers = dict[signal.Signals, Any]
+
+#: Ctrl-C, `kill`, a terminal that is closed, and Ctrl-\\: each asks for a clean stop.
+ALWAYS = (signal.SIGINT, signal.SIGTERM)
+UNLESS_IGNORED = (signal.SIGHUP, signal.SIGQUIT)
+
+
+def catch(handler: Callable[[int, FrameType | None], None], *numbers: signal.Signals) -> Handlers:
+    """Let a handler take signals; return the handlers before.
+
+    Where `nohup` or a shell had SIGHUP or SIGQUIT ignored, that stays so.
+    """
+    heard = [n for n in numbers if n in ALWAYS or signal.getsignal(n) != signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heard}
 
 
 class Stopping:
@@ -19,7 +34,7 @@ class Stopping:
         self._tell = asked
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._asked = False
-        self._before: dict[signal.Signals, Any] = {}
+        self._before: Handlers = {}
         self.timed_out = False
 
     def wanted(self) -> bool:
@@ -29,8 +44,7 @@ class Stopping:
         return self._asked or self.timed_out
 
     def __enter__(self) -> Stopping:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
+        self._before = catch(self._ask, *ALWAYS, *UNLESS_IGNORED)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -26,8 +26,8 @@ def worker(
 ) -> None:
     """Work on the queue until stopped; the API is served by another process.
 
-    SIGTERM or Ctrl-C stops it: nothing more is begun, what runs may end; after --drain seconds, or
-    at the second signal, it is cancelled and goes back first.
+    SIGTERM, SIGQUIT or Ctrl-C stops it: nothing more is begun, what runs may end; after --drain
+    seconds, or at the second signal, it is cancelled and goes back first.
     """
     log_to_stderr()
     stop, application = Stop(), context.application

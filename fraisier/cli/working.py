@@ -13,6 +13,8 @@ from typing import Any
 import click
 
 from fraisier.cli.context import Context
+from fraisier.cli.stopping import ALWAYS, catch
+from fraisier.cli.streams import LogHandler
 from fraisier.config.labels import labels_of
 from fraisier.config.settings import Settings
 from fraisier.domain.worker import NewWorker
@@ -59,12 +61,14 @@ def described(worker: NewWorker) -> str:
 
 def log_to_stderr() -> None:
     """Send what the parts of a server say to standard error."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=[LogHandler()]
+    )
     logging.getLogger("fraisier").setLevel(logging.INFO)
 
 
 def stop_on_signals(stop: Stop, context: Context) -> None:
-    """Let SIGTERM and Ctrl-C drain, and the second of them cancel what still runs."""
+    """Let SIGTERM, SIGQUIT and Ctrl-C drain, and the second of them cancel what still runs."""
 
     def ask(*_: Any) -> None:
         if stop.drain.is_set():
@@ -74,8 +78,7 @@ def stop_on_signals(stop: Stop, context: Context) -> None:
             context.say("stopping: what runs may end; the same signal again cancels it")
             stop.drain.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
+    catch(ask, *ALWAYS, signal.SIGQUIT)
 
 
 @contextmanager

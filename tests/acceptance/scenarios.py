@@ -5,6 +5,14 @@ They are functions so that a mutation test can run them against a Fraisier with 
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import subprocess
+import termios
+from collections.abc import Callable
+from contextlib import suppress
+
 from support import starting_state
 from support.target import APP_PATH, Target, until, watched
 
@@ -80,22 +88,51 @@ def check_held_by_another_installation(target: Target) -> None:
     assert target.served(target.hosts[0]) == newer
 
 
-def check_cancelled_by_ctrl_c(target: Target) -> None:
-    """Ctrl-C in the middle of a build: nothing goes on, the old release serves."""
-    import signal
-
+def check_cancelled_at_terminal(target: Target, stop: Callable[[int], None]) -> None:
+    """A deployment is stopped in the middle of a build: nothing goes on, the old release serves."""
     good = first_deployment(target)
     host = target.hosts[0]
     target.configure(build=["touch /tmp/building; sleep 300; touch /tmp/built"])
     target.repository.commit("good", {"note": "slow to build"})
-    process = target.fraisier.execute("deploy", "my_api", "production")
+    window, terminal = pty.openpty()
+    process = on_terminal(target, terminal)
     until(lambda: target.inside(host, "test -e /tmp/building && echo yes || true") == "yes", 60)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 9, out + err
+    stop(window)
+    assert process.wait(60) == 9, target.last()
     assert target.last()["status"] == "cancelled"
     assert target.inside(host, "pgrep -f '[s]leep 300' || true") == ""
     assert target.inside(host, "ls /tmp/built 2>/dev/null || true") == ""
     assert target.served(host) == good
     assert len(target.releases(host)) == 1
     target.inside(host, "rm -f /tmp/building")
+
+
+def on_terminal(target: Target, terminal: int) -> subprocess.Popen[bytes]:
+    """Start a deployment in a session of its own on a terminal, which is closed here."""
+
+    def take_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    try:
+        return subprocess.Popen(
+            target.fraisier.argv("deploy", "my_api", "production"),
+            cwd=target.fraisier.folder, env=target.fraisier.environ({}),
+            stdin=terminal, stdout=terminal, stderr=terminal, preexec_fn=take_terminal,
+        )  # fmt: skip
+    finally:
+        os.close(terminal)
+
+
+def press_ctrl_c(window: int) -> None:
+    """Type Ctrl-C in the terminal's window, and read what is printed to the end."""
+    os.write(window, b"\x03")
+    with suppress(OSError):  # EIO: the process has ended
+        while os.read(window, 1 << 16):
+            pass
+    os.close(window)
+
+
+def close_terminal(window: int) -> None:
+    """Close the terminal's window: its processes get SIGHUP, and can print no more."""
+    os.close(window)

@@ -115,7 +115,11 @@ def test_another_installation_that_works_on_a_host_is_respected(target: Target) 
 
 
 def test_ctrl_c_stops_everything_and_the_old_release_serves(target: Target) -> None:
-    scenarios.check_cancelled_by_ctrl_c(target)
+    scenarios.check_cancelled_at_terminal(target, scenarios.press_ctrl_c)
+
+
+def test_a_closed_terminal_stops_everything_and_the_old_release_serves(target: Target) -> None:
+    scenarios.check_cancelled_at_terminal(target, scenarios.close_terminal)
 
 
 def test_a_command_that_is_killed_leaves_a_true_record_and_nothing_running(

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -283,17 +283,22 @@ def test_alone_ctrl_c_and_a_timeout_cancel_and_change_nothing(
 ) -> None:
     front = alone(Project.create(tmp_path / "project", repository))
     good = deployed(front)
-    for options, code in (((), 9), (("--timeout", "0.05"), 7)):
-        repository.commit("good", {"note": f"newer {code}"})
-        front.project.hosts.before_step = _interrupt if code == 9 else _outlast
+    signals = [signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
+    rounds = [(_interrupt(number), (), 9) for number in signals]
+    for number, (before, options, code) in enumerate([*rounds, (_outlast, _SHORT, 7)]):
+        repository.commit("good", {"note": f"newer {number}"})
+        front.project.hosts.before_step = before
         result = front.deploy(*options)
         assert result.code == code, result.said
         assert newest(front)["status"] == "cancelled"
         assert front.project.serves == good
 
 
-def _interrupt(_work: Work) -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+_SHORT = ("--timeout", "0.05")
+
+
+def _interrupt(number: signal.Signals) -> Callable[[Work], None]:
+    return lambda _work: os.kill(os.getpid(), number)
 
 
 def _outlast(_work: Work) -> None:
