@@ -251,6 +251,23 @@ def test_a_command_that_is_killed_while_a_container_is_replaced_leaves_nothing_d
     assert list(project.containers()) == [f"{project.name}-api-1"]
 
 
+def test_a_name_that_is_taken_is_refused_and_the_service_goes_on(project: Project) -> None:
+    project.good()
+    before, taken = project.containers(), f"{project.name}-taken"
+    docker("run", "--detach", "--name", taken, project.base, "sleep", "infinity")
+    try:
+        project.compose(container_name=taken)
+        refused = project.deploy()
+    finally:
+        docker("rm", "--force", taken)
+    assert refused.code == 5, refused.said
+    assert "[container_name_taken]" in refused.said
+    assert project.last()["status"] == "failed"
+    assert project.containers() == before
+    project.good()
+    assert list(project.containers()) == [taken]
+
+
 def test_a_tag_is_pulled_recorded_by_its_content_and_seen_when_it_moves(
     project: Project, registry: Registry
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support.client import asking
 from support.compose_hosts import BASE, PORT, STATE, Hosts, give_proxy, leased
@@ -96,6 +97,40 @@ def test_a_project_is_sent_built_upgraded_and_taken_back_with_its_files(alone: H
     assert "first" in alone.inside(host, READ)
     status = alone.run("status", "my_api", "production")
     assert status.code == 0, status.said
+
+
+def test_changed_configs_and_what_the_service_needs_reach_the_host(alone: Hosts) -> None:
+    (host,), folder = alone.hosts, alone.folder
+    (folder / "back").mkdir()
+    (folder / "back/Dockerfile").write_text(f"FROM {BASE}\nCOPY what /what\n")
+
+    def write(config: str, what: str) -> None:
+        (folder / "back/what").write_text(what)
+        alone.compose(configs=[{"source": "text", "target": "/text"}])
+        document = yaml.safe_load((folder / "docker-compose.yml").read_text())
+        document["configs"] = {"text": {"content": config}}
+        document["services"]["db"].pop("image")
+        document["services"]["db"]["build"] = "./back"
+        (folder / "docker-compose.yml").write_text(yaml.safe_dump(document))
+
+    def found() -> tuple[str, str]:
+        files = (("api", "/text"), ("db", "/what"))
+        said = [alone.inside(host, f"docker exec shop-{name}-1 cat {path}") for name, path in files]
+        return said[0], said[1]
+
+    write("one", "1")
+    alone.good()
+    write("two", "1")
+    alone.good()
+    assert found() == ("two", "1")
+    write("two", "2")
+    alone.good()
+    assert found() == ("two", "2")
+    before = alone.containers(host)
+    alone.good()
+    assert alone.containers(host) == before
+    assert alone.run("rollback", "my_api", "production").code == 0
+    assert found() == ("two", "1")
 
 
 def test_the_service_itself_is_seen_restarted_and_stopped(alone: Hosts) -> None:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from support.client import Story, asking
 from support.colours_lab import weights
-from support.compose_hosts import Hosts, give_proxy, leased
+from support.compose_hosts import BASE, Hosts, give_proxy, leased
 from support.host_pool import HostPool
 from support.server import serving
 from support.target import until
@@ -197,6 +198,42 @@ def test_a_server_killed_midway_leaves_the_live_colour_all_traffic(
     third = coloured.new_version()
     coloured.good()
     assert coloured.served(80) == [third]
+
+
+@pytest.mark.slow
+@pytest.mark.cpu_seconds(60, reason="four deployments to slots, each with an image beside")
+def test_a_bad_release_in_a_slot_takes_back_what_it_needs(coloured: Hosts) -> None:
+    host, folder = coloured.hosts[0], coloured.folder
+    (folder / "back").mkdir()
+    (folder / "back/Dockerfile").write_text(f"FROM {BASE}\nCOPY what /what\n")
+    (folder / "back/what").write_text("1")
+    document = yaml.safe_load((folder / "docker-compose.yml").read_text())
+    document["services"]["db"].pop("image")
+    document["services"]["db"]["build"] = "./back"
+    document["services"]["api"]["configs"] = [{"source": "text", "target": "/text"}]
+    document["configs"] = {"text": {"content": "one"}}
+    before = (folder / "docker-compose.yml").read_text()
+    (folder / "docker-compose.yml").write_text(yaml.safe_dump(document))
+
+    def found() -> list[str]:
+        live = coloured.colours(host)["live"]
+        files = ((f"api-{live}", "/text"), ("db", "/what"))
+        return [coloured.inside(host, f"docker exec shop-{n}-1 cat {path}") for n, path in files]
+
+    good = coloured.new_version()
+    coloured.good()
+    assert (found(), coloured.served(80)) == (["one", "1"], [good])
+    document["configs"]["text"]["content"] = "two"
+    (folder / "docker-compose.yml").write_text(yaml.safe_dump(document))
+    coloured.good()
+    assert found() == ["two", "1"]
+    (folder / "back/what").write_text("2")
+    coloured.new_version("http500")
+    bad = coloured.deploy()
+    assert bad.code == 5, bad.said
+    assert coloured.last()["status"] == "rolled_back"
+    assert (found(), coloured.served(80)) == (["two", "1"], [good])
+    (folder / "docker-compose.yml").write_text(before)
 
 
 def other(colour: str) -> str:

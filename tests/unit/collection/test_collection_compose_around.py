@@ -195,11 +195,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for module in (compose_deploy, compose_restore):
         monkeypatch.setattr(module, "healthy", healthy)
         monkeypatch.setattr(module, "containers", seen)
+    monkeypatch.setattr(compose_deploy, "obtain", lambda _site, v: Image(id_of(v), f"api:{v}"))
+    monkeypatch.setattr(compose_deploy, "obtain_others", lambda _site, _image: {})
+    monkeypatch.setattr(compose_deploy, "keep", lambda _site, image: image)
     for module in (compose_deploy, compose_stage):
-        monkeypatch.setattr(module, "obtain", lambda _site, v: Image(id_of(v), f"api:{v}"))
-        monkeypatch.setattr(module, "obtain_others", lambda _site: None)
-        monkeypatch.setattr(module, "keep", lambda _site, image: image)
         monkeypatch.setattr(module, "check_machine", lambda _site: None)
+    for module in (compose_deploy, compose_stage, compose_restore):
+        monkeypatch.setattr(module, "require_no_conflicts", lambda *_a: None)
     monkeypatch.setattr(compose_deploy, "forget", lambda *_a: None)
     for module in (compose_back, compose_restore):
         monkeypatch.setattr(module, "bring_back", lambda *_a: None)

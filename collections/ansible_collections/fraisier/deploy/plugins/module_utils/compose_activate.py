@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any, Collection, Mapping, Sequence
 
 from . import compose_around, gate
-from .compose_containers import Container, containers, half_replaced
+from .commands import Finished
+from .compose_containers import Container, containers, half_replaced, names_taken
 from .compose_engine import STOP_SECONDS, Docker, compose, last_line, output_of
 from .compose_gate import require_healthy
-from .compose_project import image_of
+from .compose_images import name_again
+from .compose_project import image_of, replicas
 from .compose_site import ComposeSite, content_of
 from .failure import Failure
 from .judge import mark_of, unhealthy
@@ -34,7 +36,8 @@ def activate(site: ComposeSite, release: Release, went_live: bool = True) -> Rel
     with site.report.step("switch") as step:
         release = _switch(site, release, step, went_live)
     try:
-        release = bring_up(site, release)
+        if went_live or not runs(site, release):  # going back may find it as it was
+            release = bring_up(site, release)
         healthy(site, fresh=True)
         if went_live:
             compose_around.smoke(site, release)
@@ -64,24 +67,45 @@ def bring_up(site: ComposeSite, release: Release) -> Release:
     """Bring the service and what it needs up, from the record of the release alone."""
     service = site.service.service
     run_up(site, release, service, site.layout.file_of(release.id))
-    found = containers(site.docker, site.name, service)
-    spec = {**release.spec, "hash": found[0].hash if found else ""}
-    return site.ledger.write(replace(release, spec=spec))
+    return record_hashes(site, release, plain=True)
+
+
+def record_hashes(site: ComposeSite, release: Release, plain: bool) -> Release:
+    """Record the configuration hashes of the containers that were brought up for a release.
+
+    `hash` is that of its service, where it runs without colours (`plain`); `needs` has those of
+    the services that it needs.
+    """
+    found, own = containers(site.docker, site.name), site.service.service
+    names = set(site.stored(release.id)[0]["services"])
+    hashes = {c.service: c.hash for c in found if c.service in names}
+    mine = hashes.pop(own, "")
+    release.spec.update({"hash": mine} if plain else {})
+    release.spec["needs"] = hashes
+    return site.ledger.write(release)
 
 
 def run_up(site: ComposeSite, release: Release, service: str, file: str) -> None:
     """Bring a service up, and what it needs, as a resolved file says; raises Failure."""
-    docker, folder = Docker(site.stored(release.id)[1]["variables"]), site.layout.state
-    words = ["up", "--detach", "--no-build", "--pull", "never", "--", service]
+    project, environment = site.stored(release.id)
+    docker, folder = Docker(environment["variables"]), site.layout.state
+    words = ["--no-build", "--pull", "never", "--"]
+    plain = {site.service.service} - {service}  # as a colour it is called otherwise
     with site.report.step("up") as step:
         limit = site.service.check.deadline + STOP_SECONDS
-        begin = [*compose(file, folder, site.name), "--env-file", os.devnull]
+        begin = [*compose(file, folder, site.name), "--env-file", os.devnull, "up"]
         with site.alone(limit):
             if site.fence.holder is not None:  # else the caller keeps deployments out
                 site.fence.check()
+                name_again(site, release, project)
             step["changed"] = True
-            _tidy(site)
-            finished = docker.do(*begin, *words, timeout=limit)
+            finished = Finished(0, "")
+            broken = _tidy(site, {service, *project["services"]} - plain)
+            if broken:
+                anew = ["--no-start", "--no-deps", "--force-recreate"]
+                finished = docker.do(*begin, *anew, *words, *broken, timeout=limit)
+            if finished.code == 0:
+                finished = docker.do(*begin, "--detach", *words, service, timeout=limit)
         if finished.code != 0:
             why = f"it took longer than {limit:g} s"
             why = why if finished.timed_out else last_line(finished.output)
@@ -91,23 +115,24 @@ def run_up(site: ComposeSite, release: Release, service: str, file: str) -> None
                 "read the log; a port may be taken, or the image's command may be wrong",
                 finished.output + logs(site, service),
             )
-        site.report.say("up", output_of(["compose", *words], finished))
+        site.report.say("up", output_of(["compose", "up", "--detach", *words, service], finished))
 
 
-def _tidy(site: ComposeSite) -> None:
-    """Put right what an earlier run left that was killed while Compose replaced a container."""
-    for container, name in half_replaced(containers(site.docker, site.name)):
-        words = ["rename", container.id, name] if name else ["rm", "--", container.id]
+def _tidy(site: ComposeSite, services: Collection[str]) -> list[str]:
+    """Put right what was left where Compose broke off while it made or replaced containers.
+
+    Returns the services that have containers which never ran: these may lack their configs and
+    secrets, so they are to be made anew.
+    """
+    found = containers(site.docker, site.name)
+    broken = half_replaced(found, lambda: names_taken(site.docker))
+    for container, name in broken:
+        words = ["rename", container.id, name] if name else ["rm", "--force", "--", container.id]
         finished = site.docker.do(*words, timeout=STOP_SECONDS)
-        if finished.code != 0:
-            why = last_line(finished.output)
-            raise Failure(
-                "start_failed",
-                f"{container.name}, left by a run that was killed, is in the way: {why}",
-                f"remove it by hand: docker rm {container.name}",
-                finished.output,
-            )
-        site.report.say("up", f"put right {container.name}, left by a run that was killed")
+        why = "" if finished.code == 0 else f" could not be put right: {last_line(finished.output)}"
+        site.report.say("up", f"{container.name}, left where Compose broke off{why}")
+    left = containers(site.docker, site.name) if broken else found
+    return sorted({c.service for c in left if c.state == "created" and c.service in services})
 
 
 def healthy(
@@ -142,24 +167,41 @@ def logs(site: ComposeSite, name: str | None = None) -> str:
 
 
 def runs(site: ComposeSite, release: Release) -> bool:
-    """True when the release's containers are up, and so is all that they need."""
+    """True when the release's containers are up as `docker compose up` would leave them.
+
+    So is all that they need.
+    """
     project, _environment = site.stored(release.id)
     own, found = site.service.service, containers(site.docker, site.name)
     mine = [container for container in found if container.service == own]
     wanted = [c.running and c.image_id == content_of(release) for c in mine]
     same = [c.hash == release.spec.get("hash") for c in mine]
-    needed = all(_stands(project, name, found) for name in project["services"] if name != own)
-    return bool(mine) and all(wanted) and all(same) and needed
+    many = len(mine) == replicas(project, own)
+    return bool(mine) and many and all(wanted) and all(same) and needed_run(site, release, found)
 
 
-def _stands(project: Mapping[str, Any], name: str, found: list[Container]) -> bool:
+def needed_run(site: ComposeSite, release: Release, found: Sequence[Container]) -> bool:
+    """True when all that a release's service needs runs as the release was brought up with it."""
+    project, _environment = site.stored(release.id)
+    names = set(project["services"]) - {site.service.service}
+    return all(_stands(release, project, name, found) for name in names)
+
+
+def _stands(
+    release: Release, project: Mapping[str, Any], name: str, found: Sequence[Container]
+) -> bool:
     """True when a service that another needs runs, or ended well where it was to end."""
     mine = [container for container in found if container.service == name]
     uses = (service.get("depends_on") or {} for service in project["services"].values())
     conditions = {use[name].get("condition") for use in uses if name in use}
     ends = conditions == {"service_completed_successfully"}
     called = image_of(project, name)
-    return bool(mine) and all(
-        (c.running or (ends and c.state == "exited" and c.exit_code == 0)) and c.image == called
+    content = (release.spec.get("images") or {}).get(name)
+    hash = (release.spec.get("needs") or {}).get(name)
+    return len(mine) == replicas(project, name) and all(
+        (c.running or (ends and c.state == "exited" and c.exit_code == 0))
+        and c.image == called
+        and content in (None, c.image_id)
+        and hash in (None, c.hash)
         for c in mine
     )

@@ -9,7 +9,7 @@ from . import compose_around
 from .compose_activate import healthy, runs
 from .compose_images import bring_back
 from .compose_pair import ComposePair, open_pair
-from .compose_restore import chosen
+from .compose_restore import chosen, require_startable, take_back_inputs
 from .compose_retire import forget
 from .compose_site import ComposeSite
 from .compose_stage import give_traffic, leave, start
@@ -35,10 +35,14 @@ def restore(site: ComposeSite, wanted: Wanted) -> None:
     with site.report.step("choose"):
         release = chosen(site, wanted)
     bring_back(site, release)
+    colour = pair.record.colour_of(release.id)
+    if colour is None or not pair.runs(colour, release):
+        require_startable(site, release)
     _abandon(pair, release, wanted)
     _take_back(pair, release)
     compose_around.take_back(site)  # in the files of the release that is left
     site.install_files(release.spec.get("files"))
+    take_back_inputs(site, release)
     current = site.previous.id if site.previous else None
     if release.good and current == release.id and _serves(pair, release):
         return

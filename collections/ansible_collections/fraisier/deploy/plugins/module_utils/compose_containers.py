@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Collection, Mapping, Sequence
 
 from .compose_engine import Docker
 
@@ -15,7 +15,7 @@ PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 HASH_LABEL = "com.docker.compose.config-hash"
 ONCE_LABEL = "com.docker.compose.oneoff"
-PASSING = re.compile(r"[0-9a-f]{12}_(.+)")
+PASSING = re.compile(r"([0-9a-f]{12})_(.+)")
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,34 @@ def containers(docker: Docker, project: str, service: str | None = None) -> list
     return inspect(docker, ids)
 
 
-def half_replaced(found: Sequence[Container]) -> list[tuple[Container, str | None]]:
-    """Return what a Compose that was killed left under a passing name, with what to do about it.
+def names_taken(docker: Docker) -> set[str]:
+    """Return the names of all containers of this engine."""
+    return set(docker.ask("ps", "--all", "--format", "{{.Names}}").out.replace(",", "\n").split())
 
-    Compose makes a container's successor as `<id>_<name>`, removes the old one and renames. With a
-    name: nobody has that any more, so it is to be renamed; None: the old one is there, so it is to
-    be removed.
+
+def half_replaced(
+    found: Sequence[Container], taken: Callable[[], Collection[str]] = tuple
+) -> list[tuple[Container, str | None]]:
+    """Return what a Compose that broke off left in a project, with what to do about it.
+
+    Compose makes a container's successor as `<id>_<name>`, after the one that it replaces, removes
+    that and renames. With a name: the old one is gone, so it is to be renamed; None: the old one
+    is there, so it is to be removed. Where somebody else has the name by now (`taken` returns those
+    of the engine), it stays: Compose replaces it under another name. A dead container cannot start
+    any more, so it is to be removed.
     """
     names = {container.name for container in found}
-    passing = [(container, PASSING.fullmatch(container.name)) for container in found]
-    return [
-        (container, None if match[1] in names else match[1])
-        for container, match in passing
-        if match and not container.running
-    ]
+    left: list[tuple[Container, str | None]] = []
+    for container in found:
+        match = PASSING.fullmatch(container.name)
+        if container.state == "dead":
+            left.append((container, None))
+        elif match and not container.running:
+            others = [c for c in found if c is not container]
+            old_is_there = match[2] in names or any(c.id.startswith(match[1]) for c in others)
+            if old_is_there or match[2] not in taken():
+                left.append((container, None if old_is_there else match[2]))
+    return left
 
 
 def inspect(docker: Docker, ids: Sequence[str]) -> list[Container]:

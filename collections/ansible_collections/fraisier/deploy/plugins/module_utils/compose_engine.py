@@ -51,6 +51,8 @@ class Docker:
             "PATH": SYSTEM_PATH,
             **passed,
             "COMPOSE_IGNORE_ORPHANS": "true",
+            # their time would give what is built of unchanged sources another id each time
+            "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
             "LANG": "C.UTF-8",
         }
 

@@ -21,9 +21,6 @@ from .failure import Failure
 from .files import read_json, remove_file, write_json
 from .releases import state_home
 
-#: In the resolved file, a label by which a container is made anew when files it uses changed.
-LABEL = "fraisier.files"
-
 
 class Files:
     """What was sent of one Compose file; `home` holds it, and `folder` is its folder there."""
@@ -129,16 +126,6 @@ def moved(value: Any, before: str, after: str) -> Any:
     if isinstance(value, list):
         return [moved(item, before, after) for item in value]
     return value.replace(before, after) if isinstance(value, str) else value
-
-
-def with_label(project: dict[str, Any], service: str, folder: str, digest: str) -> dict[str, Any]:
-    """Return a project whose service is made anew with other files, where it uses any."""
-    own = project["services"][service]
-    binds = [str(v.get("source", "")) for v in own.get("volumes") or () if v.get("type") == "bind"]
-    uses = own.get("configs") or own.get("secrets")
-    if uses or any(source.startswith(folder + os.sep) for source in binds):
-        own["labels"] = {**(own.get("labels") or {}), LABEL: digest[:12]}
-    return project
 
 
 def _unpack(data: bytes, folder: str) -> list[str]:

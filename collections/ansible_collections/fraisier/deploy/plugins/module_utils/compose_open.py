@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from .compose_engine import Docker
-from .compose_files import Files, moved, with_label
+from .compose_files import Files, moved
+from .compose_inputs import with_labels
 from .compose_project import dependents, resolve
 from .compose_service import ComposeService
-from .compose_site import PLACE, ComposeSite
+from .compose_site import PLACE, ComposeSite, key_of
 from .failure import Failure
 from .fence_rules import Claim
 from .files import read_text
@@ -45,31 +46,38 @@ def open_site(
     if name is not None:
         site = ComposeSite(service, claim, docker, name, None, files)
     else:
-        project, around = _resolved(docker, service, files, front)
+        project, around, key = _resolved(docker, service, files, front)
         site = ComposeSite(service, claim, docker, str(project["name"]), project, files)
-        site.dependents = around
+        site.dependents, site.key = around, key
     site.front = front
     return site
 
 
 def _resolved(
     docker: Docker, service: ComposeService, files: Files | None, front: Front | None
-) -> tuple[dict[str, Any], list[str]]:
-    """Return the project, and the services that need this one where that is of interest."""
+) -> tuple[dict[str, Any], list[str], bytes]:
+    """Return the project, and the services that need this one where that is of interest.
+
+    And the key with which the labels of its services were made.
+    """
     ask = bool(front and front.colours)
     if files is None or not files.digest:
-        return resolve(docker, service), dependents(docker, service) if ask else []
+        project, folder = resolve(docker, service), os.path.dirname(service.file)
+        key = key_of(str(project["name"]), service.service)
+        project = with_labels(project, folder, docker.environment, key, sent=False)
+        return project, dependents(docker, service) if ask else [], key
     with files.laid_out() as file:
         folder, laid = os.path.dirname(file), replace(service, file=file)
         try:
-            project: dict[str, Any] = resolve(docker, laid)
+            project = resolve(docker, laid)
             around = dependents(docker, laid) if ask else []
         except Failure as failure:
             failure.message = failure.message.replace(folder, files.sent_from)
             failure.text = failure.text.replace(folder, files.sent_from)
             raise
-    project = moved(project, folder, files.folder)
-    return with_label(project, service.service, files.folder, files.digest), around
+        key = key_of(str(project["name"]), service.service)
+        project = with_labels(project, folder, docker.environment, key, sent=True)
+    return moved(project, folder, files.folder), around, key
 
 
 def remembered_name(service: ComposeService) -> str | None:

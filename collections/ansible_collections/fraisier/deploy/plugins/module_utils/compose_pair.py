@@ -11,7 +11,7 @@ from typing import Any, cast
 from .colour_ground import options, recorded, straighten, traffic
 from .colour_pair import Pair, Traffic
 from .colours import COLOURS, Colours
-from .compose_activate import healthy, run_up
+from .compose_activate import healthy, needed_run, record_hashes, run_up
 from .compose_colours import coloured, inner_port
 from .compose_containers import containers
 from .compose_engine import STOP_SECONDS, last_line
@@ -43,6 +43,7 @@ class ComposePair(Pair):
         file = self.file(colour)
         write_atomic(file, self.text(colour, release), 0o600)
         run_up(self.ground, release, self.name(colour), file)
+        record_hashes(self.ground, release, plain=False)
 
     def pass_gate(self, colour: str, fresh: bool) -> None:
         """Pass the gate on the colour's own port; raises Failure."""
@@ -63,8 +64,10 @@ class ComposePair(Pair):
         """True when a colour is up with this release, as it would be started now."""
         if read_text(self.file(colour)) != self.text(colour, release):
             return False
-        found = containers(self.ground.docker, self.ground.name, self.name(colour))
-        return bool(found) and all(c.running and c.image_id == content_of(release) for c in found)
+        found = containers(self.ground.docker, self.ground.name)
+        mine = [c for c in found if c.service == self.name(colour)]
+        up = bool(mine) and all(c.running and c.image_id == content_of(release) for c in mine)
+        return up and needed_run(self.ground, release, found)
 
     def stop(self, colour: str) -> None:
         """Stop a colour and remove its containers; the record says first that it has no release."""

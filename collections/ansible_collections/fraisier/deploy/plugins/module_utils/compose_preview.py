@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from . import colours
-from .compose_deploy import pinned, unchanged
-from .compose_images import kept_name, predicted
+from .compose_conflicts import require_no_conflicts
+from .compose_deploy import Candidate, pinned, unchanged
+from .compose_images import builds_others, kept_name, predicted
 from .compose_project import hidden, image_of
 from .compose_restore import chosen
 from .compose_service import check_version
@@ -27,16 +28,18 @@ def preview(site: ComposeSite, version: str) -> dict[str, Any]:
     if site.coloured:
         check_colours(site)
     site.previous = site.remembered()
+    require_no_conflicts(site, site.project)
     image = predicted(site, version)
-    if image is None:
+    if image is None or builds_others(site):
         project = dict(site.project)
         site.changed = True
         why = "which content the image has is known when it was built or pulled"
         unknown = [{"step": "image", "why": why}, START]
     else:
         project = pinned(site, kept_name(site, image.id))
-        before, env = site.previous, site.environment(version)
-        site.changed = not (before and unchanged(site, before, image.id, project, env))
+        before = site.previous
+        candidate = Candidate(image, image.id, project, site.environment(version))
+        site.changed = not (before and unchanged(site, before, candidate))
         unknown = [START] if site.changed else []
     after = hidden(project, site.service.secrets.values())
     called = image_of(project, site.service.service)

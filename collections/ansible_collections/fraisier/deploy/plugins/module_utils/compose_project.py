@@ -104,6 +104,21 @@ def is_built(project: Mapping[str, Any], service: str) -> bool:
     return bool(project["services"][service].get("build"))
 
 
+def has_sources(project: Mapping[str, Any], service: str) -> bool:
+    """True unless the folder that a service's image is built from is missing."""
+    context = str((project["services"][service].get("build") or {}).get("context") or "")
+    return not os.path.isabs(context) or os.path.isdir(context)
+
+
+def replicas(project: Mapping[str, Any], service: str) -> int:
+    """Return how many containers of a service are wanted."""
+    own = project["services"][service]
+    for number in (own.get("scale"), (own.get("deploy") or {}).get("replicas")):
+        if number is not None:
+            return int(number)
+    return 1
+
+
 def others(project: Mapping[str, Any], service: str) -> list[str]:
     """Return the services that a service needs."""
     return sorted(name for name in project["services"] if name != service)

@@ -8,9 +8,12 @@ from __future__ import annotations
 from . import compose_around
 from .compose_activate import activate, healthy, runs
 from .compose_balancer import out_of_balancer
+from .compose_conflicts import require_no_conflicts
 from .compose_containers import containers
-from .compose_engine import STOP_SECONDS, last_line
+from .compose_engine import STOP_SECONDS, Docker, last_line
 from .compose_images import bring_back
+from .compose_inputs import with_kept
+from .compose_project import text_of
 from .compose_retire import retire
 from .compose_site import ComposeSite
 from .failure import Failure
@@ -32,9 +35,12 @@ def restore(site: ComposeSite, wanted: Wanted) -> None:
     with site.report.step("choose"):
         release = chosen(site, wanted)
     bring_back(site, release)
+    if not runs(site, release):
+        require_startable(site, release)
     _abandon(site, release, wanted)
     compose_around.take_back(site)  # in the files of the release that is left
     site.install_files(release.spec.get("files"))
+    take_back_inputs(site, release)
     current = site.previous.id if site.previous else None
     if release.good and current == release.id and runs(site, release):
         healthy(site)
@@ -50,6 +56,28 @@ def chosen(site: ComposeSite, wanted: Wanted) -> Release:
     """Return the release to go back to, or raise Failure."""
     current = site.previous.id if site.previous else None
     return choose(site.ledger.all(), current, wanted.to, wanted.version)
+
+
+def require_startable(site: ComposeSite, release: Release) -> None:
+    """Raise Failure where a recorded release cannot be brought up."""
+    project, environment = site.stored(release.id)
+    require_no_conflicts(site, project, Docker(environment["variables"]).environment)
+
+
+def take_back_inputs(site: ComposeSite, release: Release) -> None:
+    """Let a release have the mounted files that it had, where they have changed since."""
+    kept = release.spec.get("inputs") or {}
+    project, environment = site.stored(release.id)
+    before = text_of(project)
+    gone = with_kept(project, kept)
+    if text_of(project) != before:
+        site.fence.check()
+        site.write(release.id, project, environment)
+        site.report.say("files", "mounted files have changed since: the release has its own copies")
+    if gone:
+        text = f"as they are now, since no copy was kept: {', '.join(gone)}"
+        site.around["warnings"].append(text)
+        site.report.say("files", text)
 
 
 def _remove_service(site: ComposeSite) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from .compose_service import ComposeService
 from .failure import Failure
 from .fence import Fence, try_lock
 from .fence_rules import Claim
-from .files import read_json, write_atomic, write_json
+from .files import read_json, read_text, write_atomic, write_json
 from .front import Front
 from .ledger import Ledger
 from .releases import ID, IN_PLACE, Layout, Release, state_home
@@ -30,6 +31,7 @@ from .state_folders import make_own
 
 PLACE = "place.json"
 LOCK = "up.lock"
+KEY = "inputs.key"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class ComposeSite:
         self.files = files
         self.front: Front | None = None
         self.dependents: list[str] = []
+        self.key = b""
         self.layout = ComposeLayout(state_folder(name, service.service))
         self.ledger = Ledger(self.layout)
         self.fence = Fence(self.layout.state)
@@ -93,6 +96,8 @@ class ComposeSite:
                 {"file": self.service.file, "project": self.name, "at": time.time()},
             )
             self.fence.acquire(self.claim)
+            if self.key:
+                _keep_key(os.path.join(os.path.dirname(self.layout.state), KEY), self.key)
             with self.removing("fence", "the login of an earlier run"):
                 forget_login(self.layout.state)
             if self.files is not None:
@@ -222,6 +227,22 @@ class ComposeSite:
 def state_folder(project: str, service: str) -> str:
     """Return the folder of a service's state, which only its user can read."""
     return os.path.join(state_home(), "compose", project, service)
+
+
+def key_of(project: str, service: str) -> bytes:
+    """Return the key of a project's labels: the one that it has, else a new one.
+
+    `ComposeSite.enter` keeps it.
+    """
+    path = os.path.join(os.path.dirname(state_folder(project, service)), KEY)
+    text = read_text(path)
+    return bytes.fromhex(text) if text else secrets.token_bytes(32)
+
+
+def _keep_key(path: str, key: bytes) -> None:
+    """Keep a new key; one that another service of the project has kept meanwhile stays."""
+    if not os.path.exists(path):
+        write_atomic(path, key.hex(), 0o600)
 
 
 def content_of(release: Release) -> str:

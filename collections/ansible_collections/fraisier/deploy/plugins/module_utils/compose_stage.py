@@ -12,8 +12,16 @@ from . import colours as book
 from . import compose_around
 from .compose_activate import GUILTY
 from .compose_colours import require_suitable, shared_volumes
-from .compose_deploy import before_now, check_machine, pinned, prune, recorded_or_reused, same
-from .compose_images import keep, obtain, obtain_others
+from .compose_conflicts import require_no_conflicts
+from .compose_deploy import (
+    before_now,
+    check_machine,
+    obtained,
+    prune,
+    recorded_or_reused,
+    same,
+    say_what_was_not_compared,
+)
 from .compose_pair import ComposePair, open_pair
 from .compose_service import check_version
 from .compose_site import ComposeSite
@@ -147,25 +155,22 @@ def _begin(site: ComposeSite, version: str) -> ComposePair:
     site.sweep()
     pair = open_pair(site)
     site.previous = before_now(site)
-    site.install_files(site.files.digest if site.files else None)
+    require_no_conflicts(site, site.project)
     return pair
 
 
 def _stage(pair: ComposePair, version: str) -> Release | None:
     """Return the release that is staged now; None where the live one is what is asked for."""
     site, live = pair.ground, pair.record.live
-    image = obtain(site, version)
-    obtain_others(site)
-    project, environment = pinned(site, keep(site, image.id)), site.environment(version)
-    now = pair.release(live)
-    asked = now and same(site, now, image.id, project, environment)
-    if live and now and asked and pair.runs(live, now):
+    candidate, now = obtained(site, version), pair.release(live)
+    if live and now and same(site, now, candidate) and pair.runs(live, now):
         pair.all_to_live()
         if pair.record.staged:
             pair.stop(pair.record.staged)
         pair.pass_gate(live, fresh=False)
+        say_what_was_not_compared(site)
         return None
-    release = recorded_or_reused(site, image, project, environment)
+    release = recorded_or_reused(site, candidate)
     try:
         compose_around.before(site, release)
         start(pair, pair.record.idle, release, smoke=True)

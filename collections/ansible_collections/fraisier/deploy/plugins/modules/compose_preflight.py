@@ -12,8 +12,9 @@ short_description: Check a machine before a deployment of a service in container
 version_added: 0.1.0
 description:
   - Checks that the engine and Compose 2 are there, that the Compose file is good and has the
-    service, that O(version) can mean an image, and that the disk has room; and takes or renews the
-    fence.
+    service, that O(version) can mean an image, that the names, ports, addresses, external networks
+    and external volumes that it needs can be had, and that the disk has room; and takes or renews
+    the fence.
   - Touches no container and no image.
 options:
   version:
@@ -112,6 +113,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.colour_ground import traffic
+from ..module_utils.compose_conflicts import require_no_conflicts
 from ..module_utils.compose_deploy import check_machine
 from ..module_utils.compose_images import predicted
 from ..module_utils.compose_open import open_site
@@ -153,6 +155,7 @@ def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
     if site.coloured:
         check_colours(site)
         traffic().require()
+    require_no_conflicts(site, site.project)
     predicted(site, check_version(module.params["version"]))
     if not module.check_mode:
         site.enter()
