@@ -122,14 +122,25 @@ class Store(KeyStore, Protocol):
     def repeated(self, by: str, key: str, fingerprint: str) -> Deployment | None:
         """Return what `by` asked for with this key before; raise KeyReused if that was another."""
 
-    def claim(self, deployment_id: str, worker_id: str) -> Deployment | None:
+    def claim(
+        self,
+        deployment_id: str,
+        worker_id: str,
+        patient: Callable[[], bool] = lambda: False,
+    ) -> Deployment | None:
         """Start the deployment if it is its turn, and return it as it is now held.
 
-        None where it is not, or where another was faster. Raises LeaseLost where the worker is no
+        None where it is not, or where another was faster. Where the database goes away meanwhile
+        it is tried again as long as `patient()` says so. Raises LeaseLost where the worker is no
         longer counted among the living.
         """
 
-    def claim_next(self, worker_id: str, takes: Callable[[Target], bool]) -> Deployment | None:
+    def claim_next(
+        self,
+        worker_id: str,
+        takes: Callable[[Target], bool],
+        patient: Callable[[], bool] = lambda: False,
+    ) -> Deployment | None:
         """Claim the queued deployment accepted first among those whose turn it is."""
 
     def take_over(self, worker_id: str) -> Deployment | None:

@@ -14,6 +14,9 @@ from fraisier.domain.errors import StoreError
 from fraisier.domain.ports import Store
 from fraisier.domain.worker import BEAT, LEASE_SECONDS, SELF_FENCE, NewWorker
 
+#: How soon a renewal that failed is tried again: the database may answer at any moment.
+RETRY_SECONDS = 0.5
+
 log = logging.getLogger("fraisier.worker")
 
 
@@ -26,8 +29,9 @@ class Membership:
     """One worker's lease. A thread renews it; `valid()` is what its holder may act upon.
 
     The holder trusts its own clock for two thirds of a lease since the last renewal began, so that
-    it has stopped by itself before anybody can take its work over. `configuration()` gives the
-    identity of the one that it works with, told at each renewal.
+    it has stopped by itself before anybody can take its work over. A lease that was not renewed by
+    then is lost for good, also where the database would still renew it: what it held was stopped.
+    `configuration()` gives the identity of the one that it works with, told at each renewal.
     """
 
     def __init__(
@@ -41,7 +45,8 @@ class Membership:
         self._store = store
         self._lease = lease
         self._configuration = configuration
-        self._until = 0.0
+        self._renewed = self._until = 0.0
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.id = ""
@@ -63,7 +68,7 @@ class Membership:
     def keep(self) -> None:
         """Join, and renew the lease until `leave`; raise StoreError."""
         self.join()
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
         self._thread.start()
 
     def leave(self) -> None:
@@ -75,14 +80,39 @@ class Membership:
             self._store.leave(self.id)
 
     def join(self) -> None:
-        """Take a place under a new id: the first, or the next one after a lease was lost."""
+        """Take a place under a new id: the first, or the next one after a lease was lost.
+
+        What was held under the id before is then for others to take over.
+        """
+        if self.id:
+            self._store.leave(self.id)
         began = clock()
         self.id = self._store.join(self._described(), self._lease)
-        self._until = began + self._lease * SELF_FENCE
+        with self._lock:
+            self._trust(began)
 
     def valid(self) -> bool:
-        """Return whether this process may go on with what it holds."""
-        return clock() < self._until
+        """Return whether this process may go on with what it holds; once False, it stays so."""
+        with self._lock:
+            if clock() >= self._until:
+                self._until = 0.0
+            return self._until > 0.0
+
+    def renew(self) -> None:
+        """Renew the lease now; raise StoreError where that cannot be recorded."""
+        began, mine = clock(), self.id
+        renewed = self._store.beat(mine, self._lease, self._configuration())
+        with self._lock:
+            if mine == self.id:
+                if renewed and clock() < self._until:
+                    self._trust(began)
+                else:
+                    self._until = 0.0
+
+    def renew_if_late(self) -> None:
+        """Renew the lease where the thread could not in time, as the database was away."""
+        if clock() - self._renewed > 2 * self._lease * BEAT:
+            self.renew()
 
     def until(self) -> float:
         """Return until when that is so if the lease is not renewed, in seconds of `clock`."""
@@ -91,15 +121,16 @@ class Membership:
     def _described(self) -> NewWorker:
         return replace(self.worker, configuration=self._configuration())
 
-    def _renew(self) -> None:
-        while not self._stop.wait(self._lease * BEAT):
-            began, mine = clock(), self.id
+    def _trust(self, since: float) -> None:
+        self._renewed, self._until = since, since + self._lease * SELF_FENCE
+
+    def _keep_renewing(self) -> None:
+        pause = usual = self._lease * BEAT
+        while not self._stop.wait(pause):
             try:
-                renewed = self._store.beat(mine, self._lease, self._configuration())
+                self.renew()
+                pause = usual
             except StoreError as error:
-                log.warning("the lease could not be renewed: %s", error.message)
-                continue
-            if renewed:
-                self._until = began + self._lease * SELF_FENCE
-            elif mine == self.id:
-                self._until = 0.0
+                if pause == usual:
+                    log.warning("the lease could not be renewed: %s", error.message)
+                pause = min(RETRY_SECONDS, usual)

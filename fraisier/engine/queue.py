@@ -126,15 +126,17 @@ class QueueWorker:
                 return
 
     def _look(self, stop: Stop) -> None:
+        goes_on = lambda: self._member.valid() and not stop.drain.is_set()  # noqa: E731
         try:
             if not self._member.valid():
                 self._join_again()
                 return
+            self._member.renew_if_late()
             self._sweep(stop)
             for chore in self._chores:
                 chore.when_due()
             while self._busy() < self._member.worker.at_once:
-                deployment = self._store.claim_next(self._member.id, self._takes)
+                deployment = self._store.claim_next(self._member.id, self._takes, goes_on)
                 if deployment is None:
                     break
                 self._begin(deployment, self._carry_out, stop)

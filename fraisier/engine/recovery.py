@@ -17,6 +17,7 @@ from fraisier.domain.plan import Work
 from fraisier.domain.ports import Runner, Store
 from fraisier.engine.ledger import settled, stopped
 from fraisier.engine.membership import Membership
+from fraisier.engine.patience import patiently
 from fraisier.engine.request import request_for, turn
 from fraisier.engine.steps import Listener
 from fraisier.engine.undrain import undrain_all
@@ -79,10 +80,12 @@ def settle(
     names = [host.name for host in deployment.target.hosts]
     step = Fact("deployment.step", None, {"verb": "probe", "hosts": names})
     tell(store.record(deployment, [step], patient=valid))
-    installation = store.installation()
+    installation = patiently(store.installation, valid)
     outcomes = _look(deployment, catalogue, installation, runner, valid)
-    before = {record.host: record for record in store.host_records(deployment.id)}
-    placed = store.placements(deployment.target.fraise, deployment.target.environment)
+    target = deployment.target
+    records = patiently(lambda: store.host_records(deployment.id), valid)
+    before = {record.host: record for record in records}
+    placed = patiently(lambda: store.placements(target.fraise, target.environment), valid)
     hosts = [_record(deployment, name, outcomes.get(name), before.get(name)) for name in names]
     found = [_placement(name, outcomes.get(name), placed.get(name), installation) for name in names]
     tell(store.record(deployment, [], hosts, found, patient=valid))

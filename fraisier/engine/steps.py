@@ -15,6 +15,7 @@ from fraisier.domain.plan import Step, Work
 from fraisier.domain.ports import Runner, Store
 from fraisier.engine.kept import kept_for
 from fraisier.engine.ledger import CHANGING, HostState, first_state
+from fraisier.engine.patience import patiently
 from fraisier.engine.request import request_for, turn
 from fraisier.engine.traffic import (
     OF_PROXIES,
@@ -59,8 +60,9 @@ class Steps:
         self._tell = tell
         self._valid = valid
         self._count = 0
-        self.installation = store.installation()
-        placed = store.placements(self._target.fraise, self._target.environment)
+        self.installation = patiently(store.installation, valid)
+        name = (self._target.fraise, self._target.environment)
+        placed = patiently(lambda: store.placements(*name), valid)
         self.hosts = {
             host.name: first_state(host.name, placed.get(host.name)) for host in self._target.hosts
         }

@@ -10,6 +10,7 @@ from fraisier.domain.catalogue import Catalogue, Host, Provider
 from fraisier.domain.deployment import Deployment
 from fraisier.domain.plan import Step, Work
 from fraisier.domain.ports import Runner, Store
+from fraisier.engine.patience import patiently
 from fraisier.engine.request import request_for, turn
 from fraisier.engine.steps import Listener
 from fraisier.engine.traffic import begun, proxy_become, undrain
@@ -48,7 +49,8 @@ def undrain_all(
         {"servers": [host.name for host in target.hosts]},
     )
     tell(store.record(deployment, [begun(step)], patient=valid))
-    installation, deadline, again = store.installation(), time.monotonic() + SECONDS, False
+    installation = patiently(store.installation, valid)
+    deadline, again = time.monotonic() + SECONDS, False
     while left and valid() and (seconds := deadline - time.monotonic()) > SHORTEST_SECONDS:
         time.sleep(PAUSE_SECONDS if again else 0)
         again = True

@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.deployment import Deployment, Status
-from fraisier.domain.errors import Refused
+from fraisier.domain.errors import Refused, StoreUnavailable
+from fraisier.domain.event import Event
 from fraisier.domain.ports import Runner, Store
 from fraisier.domain.worker import Waiting
 from fraisier.engine.attempt import Listener
 from fraisier.engine.execution import execute
 from fraisier.engine.membership import Membership
+from fraisier.engine.patience import patiently
 
 POLL_SECONDS = 0.2
+
+
+class _Turn:
+    """What was told of a deployment so far."""
+
+    def __init__(
+        self, deployment: Deployment, tell: Listener, waiting: Callable[[Waiting], None]
+    ) -> None:
+        self.deployment = deployment
+        self.tell = tell
+        self.seen = 0
+        self.begun = False
+        self._waiting = waiting
+        self._reason: str | None = None
+
+    def hear(self, events: Sequence[Event]) -> None:
+        """Tell further events."""
+        self.seen += len(events)
+        self.tell(events)
+
+    def hear_why(self, waits: Waiting | None) -> None:
+        """Tell why it waits, where that has changed."""
+        if waits is not None and waits.reason != self._reason:
+            self._reason = waits.reason
+            self._waiting(waits)
 
 
 class Worker:
@@ -47,31 +74,47 @@ class Worker:
         Where another process has begun it already, its end is waited for. Raises Refused, with the
         deployment cancelled, where its target has become held: that can last for days.
         """
-        seen = 0
-        told: Waiting | None = None
+        turn = _Turn(deployment, tell, waiting)
         while True:
-            self._recover()
-            mine = self._store.claim(deployment.id, self._member.id)
-            events = self._store.events(deployment.id, after=seen)
-            seen += len(events)
-            tell(events)
-            if mine is not None:
-                self._execute(mine, tell, cancelled)
-            now = self._store.deployment(deployment.id)
-            if now.status.terminal or (cancelled() and now.status is not Status.PENDING):
-                return now
-            if cancelled():
-                with suppress(Refused):  # somebody else was faster
-                    self._store.cancel(deployment.id, deployment.triggered_by)
-                continue
-            blocker = self._store.blocker(deployment.id)
-            if blocker is not None and blocker.status.terminal:
-                raise self._given_up(deployment, blocker)
-            waits = self._store.waiting(deployment.id)
-            if waits is not None and waits.reason != (told and told.reason):
-                told = waits
-                waiting(waits)
+            ended = self._patient_turn(turn, cancelled)
+            if ended is not None:
+                return ended
             time.sleep(POLL_SECONDS)
+
+    def _patient_turn(self, turn: _Turn, cancelled: Callable[[], bool]) -> Deployment | None:
+        """Take a turn; while the database is away nothing happens, as long as the lease lasts.
+
+        To end here would cancel what waits.
+        """
+        try:
+            return self._turn(turn, cancelled)
+        except StoreUnavailable:
+            if turn.begun or cancelled() or not self._member.valid():
+                raise
+            return None
+
+    def _turn(self, turn: _Turn, cancelled: Callable[[], bool]) -> Deployment | None:
+        """Carry it out if it can begin; return it as it then stands, None while it waits."""
+        name, valid = turn.deployment.id, self._member.valid
+        self._recover()
+        self._member.renew_if_late()
+        mine = self._store.claim(name, self._member.id, valid)
+        turn.begun = mine is not None
+        turn.hear(patiently(lambda: self._store.events(name, after=turn.seen), valid))
+        if mine is not None:
+            self._execute(mine, turn.tell, cancelled)
+        now = patiently(lambda: self._store.deployment(name), valid)
+        if now.status.terminal or (cancelled() and now.status is not Status.PENDING):
+            return now
+        if cancelled():
+            with suppress(Refused):  # somebody else was faster
+                self._store.cancel(name, now.triggered_by)
+            return None
+        blocker = self._store.blocker(name)
+        if blocker is not None and blocker.status.terminal:
+            raise self._given_up(now, blocker)
+        turn.hear_why(self._store.waiting(name))
+        return None
 
     def _execute(self, mine: Deployment, tell: Listener, cancelled: Callable[[], bool]) -> None:
         valid = self._member.valid

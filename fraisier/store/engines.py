@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 
+from fraisier.store.faults import is_read_only
 from fraisier.store.urls import kind
 from fraisier.store.words import to_json
 
@@ -33,6 +34,8 @@ class Patience:
 
 #: What a request, a claim or a heartbeat can wait for.
 USUAL = Patience()
+#: What the renewal of a lease can wait for: a connection that hangs is left for another.
+HASTY = Patience(connect=3, lock=4, statement=4, answer=5)
 #: What migrations, backups and restores need.
 LONG = Patience(connect=10, lock=60, statement=0, answer=3600)
 SQLITE_LOCK_SECONDS = 20
@@ -40,7 +43,15 @@ SQLITE_LOCK_SECONDS = 20
 
 def new_engine(url: URL, pool: int = CONNECTIONS, patience: Patience = USUAL) -> Engine:
     """Return an engine with at most `pool` connections; nothing is opened yet."""
-    return _MAKERS[kind(url)](url, pool, patience)
+    engine = _MAKERS[kind(url)](url, pool, patience)
+    event.listen(engine, "handle_error", _leave_read_only)
+    return engine
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """Keep no connection to a server that was the primary: the next one finds who is it now."""
+    if is_read_only(context.original_exception):
+        context.is_disconnect = True
 
 
 def _sqlite(url: URL, pool: int, patience: Patience) -> Engine:

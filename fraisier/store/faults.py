@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.exc import TimeoutError
 
 from fraisier.domain.errors import StoreError, StoreUnavailable
 
+_LOST, _BUSY = "the connection was lost", "the server has no connection left"
+_SLOW, _LOCKED = "the statement took too long", "others held the records for too long"
+_CHANGED, _DEADLOCK = "others changed the same records", "others waited for the same records"
+_READ_ONLY, _STOPPING = "the server does not take changes now", "the server is stopping or starting"
+_FULL, _SHORT = "there is no space left", "the server is short of memory"
+_STORAGE = "its storage failed"
+
 #: PostgreSQL's SQLSTATE by its first letters; the longest that fits counts.
 _STATES = {
-    "08": "the connection was lost",
-    "57P": "the server is stopping or starting",
-    "57014": "the statement took too long",
-    "40001": "others changed the same records",
-    "40P01": "others waited for the same records",
-    "55P03": "others held the records for too long",
-    "53300": "the server has no connection left",
-    "53400": "the server has no connection left",
-    "25006": "the server does not take changes now",
+    "08": _LOST,
+    "25P03": _LOST,
+    "25P04": _LOST,
+    "57P": _STOPPING,
+    "57014": _SLOW,
+    "40": _CHANGED,
+    "40P01": _DEADLOCK,
+    "55P03": _LOCKED,
+    "53": _SHORT,
+    "53100": _FULL,
+    "53300": _BUSY,
+    "53400": _BUSY,
+    "25006": _READ_ONLY,
+    "58": _STORAGE,
 }
-#: MySQL's and MariaDB's numbers.
+#: MySQL's and MariaDB's numbers, with those of Galera and of group replication.
 _NUMBERS = {
-    **dict.fromkeys((0, 2002, 2003, 2005, 2006, 2013, 2055, 1053, 1927), "there is no connection"),
-    **dict.fromkeys((1040, 1203, 1226), "the server has no connection left"),
-    **dict.fromkeys((1205, 1020), "others held the records for too long"),
-    **dict.fromkeys((1213,), "others waited for the same records"),
-    **dict.fromkeys((1317, 1969, 3024), "the statement took too long"),
-    **dict.fromkeys((1290, 1836), "the server does not take changes now"),
+    **dict.fromkeys((0, 2002, 2003, 2005, 2006, 2012, 2013, 2055, 1927, 3169, 4031), _LOST),
+    **dict.fromkeys((1042, 1043, 1152, 1158, 1159, 1160, 1161, 1184), _LOST),
+    **dict.fromkeys((1053, 1077, 1079, 1080, 1047, 3032, 3168), _STOPPING),
+    **dict.fromkeys((1040, 1135, 1203, 1226), _BUSY),
+    **dict.fromkeys((1205, 1206, 1020, 1637), _LOCKED),
+    **dict.fromkeys((1213, 1614, 3058), _DEADLOCK),
+    **dict.fromkeys((1180, 3100, 3101), _CHANGED),
+    **dict.fromkeys((1317, 1969, 3024), _SLOW),
+    **dict.fromkeys((1036, 1223, 1290, 1792, 1836), _READ_ONLY),
+    **dict.fromkeys((1037, 1038, 1041), _SHORT),
+    **dict.fromkeys((1021, 1114), _FULL),
+    **dict.fromkeys((1024, 1026, 1030), _STORAGE),
+}
+#: SQLite's result codes by their first letters. It cannot open a file either where no space or no
+#: file descriptor is left.
+_RESULTS = {
+    "SQLITE_BUSY": _LOCKED,
+    "SQLITE_LOCKED": _LOCKED,
+    "SQLITE_PROTOCOL": _LOCKED,
+    "SQLITE_INTERRUPT": _SLOW,
+    "SQLITE_FULL": _FULL,
+    "SQLITE_NOMEM": "this process is short of memory",
+    "SQLITE_IOERR": _STORAGE,
+    "SQLITE_CANTOPEN": "",
 }
 #: Words of messages that no later attempt makes go away, and what does.
 _HINTS = {
@@ -48,31 +78,31 @@ _HINTS = {
     "disk": "free some space on its disk",
     "full": "free some space on its disk",
     "no space": "free some space on its disk",
+    "is blocked": "let an administrator run: mysqladmin flush-hosts",
 }
-#: Words of connections that failed before the server could give a number for it.
-_LOST = (
-    "could not connect",
-    "connection refused",
-    "connection to server",
-    "server closed",
-    "connection already closed",
-    "no answer within",
-    "timeout expired",
-    "starting up",
-    "not yet accepting connections",
-    "in recovery mode",
-    "shutting down",
-    "too many clients",
-    "connection slots",
-    "database is locked",
-    "database is busy",
-    "could not receive",
-    "could not send",
-    "connection reset",
-    "ssl connection has been closed",
-    "terminating connection",
-    "could not translate host name",
+#: Words of a server that refuses a connection for good. PostgreSQL's driver tells no SQLSTATE of a
+#: connection that it does not get, and any other words may be of a server that starts, recovers,
+#: stops or changes its place, or of a proxy before it.
+_REFUSED = (
+    "password",
+    "authentication failed",
+    "authentication method",
+    "pg_hba.conf",
+    "does not exist",
+    "permission denied",
+    "not permitted",
+    "must be owner",
+    "certificate",
+    "does not support ssl",
+    "unknown ca",
+    "sslmode",
+    "private key",
+    "unrecognized configuration parameter",
+    "unsupported frontend protocol",
+    *(f"invalid {what}" for what in ("connection", "integer", "port", "uri", "value")),
 )
+#: What drivers raise, without a code, where a connection fails.
+_UNTOLD = ("OperationalError", "InterfaceError", "InternalError", "DatabaseError")
 _LATER = "it may work a moment later; see: fraisier db status"
 
 
@@ -84,13 +114,22 @@ def store_error(error: Exception, where: str = "the database") -> StoreError:
     driver = getattr(error, "orig", None) or error
     said = " ".join(_words(driver).split())
     passing = _passing(driver, said.lower())
-    if passing is not None:
-        return StoreUnavailable(f"{where}: {passing}: {said}" if passing else f"{where}: {said}",
-                                _LATER)  # fmt: skip
+    if passing is None and getattr(error, "connection_invalidated", False):
+        passing = _LOST
     hint = next((text for word, text in _HINTS.items() if word in said.lower()), "")
-    if getattr(error, "connection_invalidated", False):
-        return StoreUnavailable(f"{where}: the connection was lost: {said}", _LATER)
-    return StoreError(f"{where}: {said}", hint)
+    if passing is None:
+        return StoreError(f"{where}: {said}", hint)
+    return StoreUnavailable(": ".join(filter(None, (where, passing, said))), _of(passing, hint))
+
+
+def is_read_only(driver: Any) -> bool:
+    """Return whether a server has refused a change since it is not, or no longer, the primary."""
+    return _passing(driver, str(driver).lower()) == _READ_ONLY
+
+
+def _of(passing: str, hint: str) -> str:
+    """Return what to do about trouble that may pass: a hint only where somebody can mend it."""
+    return hint if hint and passing in ("", _FULL, _STORAGE) else _LATER
 
 
 def _words(driver: Any) -> str:
@@ -108,11 +147,18 @@ def _passing(driver: Any, said: str) -> str | None:
     """Return why a later attempt may succeed, empty where `said` says it; None where it cannot."""
     state = getattr(driver, "pgcode", None)
     if state:
-        fits = [text for start, text in _STATES.items() if state.startswith(start)]
-        return fits[-1] if fits else None
+        return _longest(_STATES, state)
+    result = getattr(driver, "sqlite_errorname", None)
+    if result:
+        return _longest(_RESULTS, result)
     number = next(iter(getattr(driver, "args", ())), None)
     if isinstance(number, int):
         return _NUMBERS.get(number)
-    if any(word in said for word in ("password authentication", "pg_hba.conf", "does not exist")):
-        return None
-    return "" if any(word in said for word in _LOST) else None
+    untold = type(driver).__name__ in _UNTOLD
+    return "" if untold and not any(word in said for word in _REFUSED) else None
+
+
+def _longest(among: Mapping[str, str], code: str) -> str | None:
+    """Return what the longest beginning of a code stands for."""
+    fits = [start for start in among if code.startswith(start)]
+    return among[max(fits, key=len)] if fits else None

@@ -27,10 +27,17 @@ from fraisier.store.transactions import never
 class Queue(Requests):
     """Deployments from their claim on, and from a dead worker to a living one."""
 
-    def claim(self, deployment_id: str, worker_id: str) -> Deployment | None:
+    def claim(
+        self,
+        deployment_id: str,
+        worker_id: str,
+        patient: Callable[[], bool] = lambda: False,
+    ) -> Deployment | None:
         """Start the deployment if it is its turn; None where it is not, or another was faster.
 
-        Raises LeaseLost where the worker is no longer counted among the living.
+        Where the database goes away meanwhile it is tried again as long as `patient()` says so:
+        what was claimed without anybody knowing would end as interrupted. Raises LeaseLost where
+        the worker is no longer counted among the living.
         """
         with self._transaction(reading=True) as connection:
             self._row(connection, deployment_id)
@@ -47,7 +54,7 @@ class Queue(Requests):
             began = log.marked(connection, mark, 1)
             return self._deployment(connection, deployment_id) if began else None
 
-        found = self._write(change, done)
+        found = self._write(change, done, patient)
         if found is not None:
             failpoint("claim.after_commit")
         return found
@@ -90,13 +97,18 @@ class Queue(Requests):
         connection.execute(update(targets).where(mine).values(fence=fence))
         return fence
 
-    def claim_next(self, worker_id: str, takes: Callable[[Target], bool]) -> Deployment | None:
+    def claim_next(
+        self,
+        worker_id: str,
+        takes: Callable[[Target], bool],
+        patient: Callable[[], bool] = lambda: False,
+    ) -> Deployment | None:
         """Start the queued deployment accepted first among those whose turn it is."""
         with self._transaction(reading=True) as connection:
             waiting = self._ready(connection)
         for row in waiting:
             if takes(Target.from_json(row.target)):
-                found = self.claim(row.id, worker_id)
+                found = self.claim(row.id, worker_id, patient)
                 if found is not None:
                     return found
         return None

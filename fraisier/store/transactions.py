@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError
 
 from fraisier.domain.errors import StoreError, StoreUnavailable
 from fraisier.store.database import store_error
+from fraisier.store.engines import HASTY, new_engine
 
 T = TypeVar("T")
 
@@ -30,11 +32,19 @@ class Transactions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @cached_property
+    def _hasty(self) -> Engine:
+        """Return what a lease is renewed by: one connection, which is given up after seconds."""
+        of = self._engine
+        return of if of.dialect.name == "sqlite" else new_engine(of.url, 1, HASTY)
+
     @contextmanager
-    def _transaction(self, *, reading: bool = False) -> Iterator[Connection]:
+    def _transaction(
+        self, engine: Engine | None = None, *, reading: bool = False
+    ) -> Iterator[Connection]:
         try:
             with (
-                self._engine.connect().execution_options(reading=reading) as connection,
+                (engine or self._engine).connect().execution_options(reading=reading) as connection,
                 connection.begin(),
             ):
                 yield connection

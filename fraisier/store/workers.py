@@ -53,19 +53,17 @@ class Workers(Freezes):
     def beat(self, worker_id: str, lease: float, configuration: str = "") -> bool:
         """Renew a worker's lease, and tell what it now works with.
 
-        False where the lease has run out: then it is lost for good.
+        False where the lease has run out: then it is lost for good. It is tried once, without long
+        patience: whoever calls tries again.
         """
-
-        def change(connection: Connection) -> bool:
+        with self._transaction(self._hasty) as connection:
             at = lease_now(connection)
             living = and_(workers.c.id == worker_id, workers.c.lease_until >= at)
             until = at + int(lease * MICROSECONDS)
             values = {"lease_until": until, "configuration": configuration}
             renewed = connection.execute(update(workers).where(living).values(**values))
             failpoint("beat.before_commit")
-            return renewed.rowcount == 1
-
-        return self._write(change, never)
+        return renewed.rowcount == 1
 
     def leave(self, worker_id: str) -> None:
         """Forget a worker; what it still holds is then for others to take over."""

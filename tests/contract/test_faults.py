@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +18,13 @@ from sqlalchemy.engine import make_url
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import StoreError, StoreUnavailable
 from fraisier.domain.event import Fact
+from fraisier.domain.outcome import Outcome
+from fraisier.domain.plan import Work
 from fraisier.domain.ports import Filter, NewDeployment
 from fraisier.domain.worker import NewWorker
+from fraisier.engine.bell import Bell
+from fraisier.engine.membership import Membership
+from fraisier.engine.queue import QueueWorker, Stop
 from fraisier.store import SqlStore, engines
 from fraisier.store.database import HEAD, connect, open_database
 from fraisier.store.engines import Patience, new_engine
@@ -25,7 +32,7 @@ from fraisier.store.migrate import migrate
 from fraisier.store.status import look
 from fraisier.store.urls import parse, shown
 from support.databases import PASSWORD, MariadbServer, PostgresServer
-from support.fakes import make_target
+from support.fakes import ScriptedRunner, make_catalogue, make_target
 from support.target import until
 
 SERVERS = ("postgresql", "mysql")
@@ -123,6 +130,112 @@ def test_a_server_that_stalls_is_given_up_in_time(
     assert store.deployment(asked).id == asked
 
 
+class Waiting(ScriptedRunner):
+    """A runner whose deploy goes on until the hall is open, or it is cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.open = threading.Event(), threading.Event()
+
+    def run(
+        self,
+        work: Work,
+        on_facts: Callable[[Sequence[Fact]], None],
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
+        """Wait inside a deploy."""
+        if work.verb == "deploy":
+            self.inside.set()
+            while not self.open.wait(0.05) and not cancelled():
+                continue
+        return super().run(work, on_facts, cancelled)
+
+
+@contextmanager
+def at_work(store: SqlStore, runner: Waiting, lease: float) -> Iterator[QueueWorker]:
+    """Let a worker serve the queue in a thread."""
+    member = Membership(store, NewWorker("me", "serve", {}, 1), lease)
+    catalogue = make_catalogue(make_target())
+    worker = QueueWorker(catalogue, store, lambda: runner, Bell(), member, 5.0)
+    stop = Stop()
+    thread = threading.Thread(target=worker.serve, args=[stop])
+    thread.start()
+    try:
+        yield worker
+    finally:
+        runner.open.set()
+        stop.drain.set()
+        thread.join()
+
+
+def test_a_server_that_is_killed_and_comes_back_later_stops_no_deployment(
+    server: PostgresServer | MariadbServer, url: str
+) -> None:
+    # three quarters of the time that a lease is trusted, as 15 s of the usual 20 s
+    store, runner, lease = SqlStore(open_database(url)), Waiting(), 24.0
+    asked = ask(store)
+    with at_work(store, runner, lease) as worker:
+        assert runner.inside.wait(60)
+        first = worker.id
+        server.kill()
+        threading.Event().wait(lease / 2)
+        server.start()
+        until(lambda: worker.trouble is None, 60)
+        runner.open.set()
+        until(lambda: store.deployment(asked).status.terminal, 60)
+        assert (store.deployment(asked).status, worker.id) == (Status.SUCCESS, first)
+    kinds = [event.type for event in store.events(asked)]
+    assert kinds.count("deployment.step") == 1
+
+
+def test_what_a_server_says_while_it_recovers_stops_and_changes_places_is_for_the_moment(
+    postgres_server: PostgresServer,
+) -> None:
+    url = postgres_server.migrated_database()
+    heard: list[str] = []
+    postgres_server.stop()
+    signal_file = postgres_server.folder / "data" / "standby.signal"
+    settings = postgres_server.folder / "data" / "postgresql.auto.conf"
+    before = settings.read_text()
+    try:
+        for hot in ("on", "off"):  # a standby that takes reads alone, and one that takes nobody
+            signal_file.touch()
+            settings.write_text(f"hot_standby = {hot}\nrestore_command = 'sleep 0.2; false'\n")
+            postgres_server._spawn(postgres_server.port)
+            until(lambda: says(url, heard) in ("read-only", "Hot standby"), 60)
+            postgres_server._end(signal.SIGINT)
+    finally:
+        signal_file.unlink()
+        settings.write_text(before)
+        postgres_server.start()
+    SqlStore(open_database(url)).deployments(Filter())
+    assert heard
+
+
+def says(url: str, heard: list[str]) -> str:
+    """Ask for a deployment and return in one word what stands against it."""
+    with pytest.raises(StoreUnavailable) as caught:
+        ask(SqlStore(open_database(url)))
+    heard.append(caught.value.message)
+    words = ("read-only", "Hot standby", "not accepting connections")
+    found = next((word for word in words if word in caught.value.message), "")
+    return "Hot standby" if found == words[2] else found
+
+
+def test_a_connection_to_a_server_that_takes_no_changes_is_left_for_another(
+    postgres_server: PostgresServer,
+) -> None:
+    # after a failover the old primary may still answer; its name leads to the new one
+    url = postgres_server.migrated_database()
+    name = make_url(url).database
+    postgres_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    store = SqlStore(open_database(url))
+    with pytest.raises(StoreUnavailable):
+        ask(store)
+    postgres_server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    ask(store)  # by a new connection: the setting is one of those that began before
+
+
 def test_locks_held_by_others_are_waited_for_a_bounded_time(
     server: PostgresServer | MariadbServer, url: str
 ) -> None:
@@ -179,6 +292,28 @@ def test_a_sqlite_file_that_is_locked_for_long_is_unavailable(
         assert 0.8 < time.monotonic() - begun < 8
         assert store.deployments(Filter()) == [], "reading goes on"
     ask(store)
+
+
+def test_a_sqlite_file_on_a_full_disk_is_unavailable_until_there_is_space(tmp_path: Path) -> None:
+    path = tmp_path / "records.db"
+    migrate(f"sqlite:///{path}")
+    store = SqlStore(open_database(f"sqlite:///{path}"))
+    with store._transaction() as connection:
+        pages = connection.scalar(text("PRAGMA page_count"))
+        connection.execute(text(f"PRAGMA max_page_count = {pages + 1}"))
+    with pytest.raises(StoreUnavailable) as full:
+        asks_for_ever(store)
+    assert "free some space" in full.value.hint
+    assert store.deployments(Filter(limit=1)), "reading goes on"
+    with store._transaction(reading=True) as connection:
+        connection.execute(text("PRAGMA max_page_count = 99999"))
+    ask(store)
+
+
+def asks_for_ever(store: SqlStore) -> None:
+    """Record requests until that fails."""
+    while True:
+        ask(store)
 
 
 def test_a_process_without_a_free_connection_says_so(url: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from fraisier.domain.catalogue import Catalogue, Fraise
 from fraisier.domain.deployment import Deployment, Status
-from fraisier.domain.errors import StoreError
+from fraisier.domain.errors import StoreError, StoreUnavailable
 from fraisier.domain.event import Fact
 from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Work
@@ -24,6 +24,7 @@ from fraisier.engine.bell import Bell
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.membership import Membership
 from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.store import transactions
 from support.fakes import PROVIDER, Inventories, Repositories, ScriptedRunner, make_target
 from support.records import open_records
 from support.target import until
@@ -400,6 +401,64 @@ def test_who_loses_its_lease_stops_writes_nothing_and_goes_on_as_another(
     assert [event.type for event in told] == [
         "deployment.step", "deployment.interrupted", "metrics.deployment", "deployment.completed",
     ]  # fmt: skip
+
+
+def test_a_lease_that_lapsed_for_a_moment_does_not_end_as_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the database comes back after the worker has stopped its run, and before its lease is over
+    server = Server(tmp_path)
+    asked = server.ask("a")
+    moment = [0.0]
+
+    class Inside(list[str]):
+        def remove(self, one: str) -> None:
+            super().remove(one)
+            moment[0] = 0.0  # the run was stopped, and nobody has looked at the lease since
+
+    server.hall.inside = Inside()
+    monkeypatch.setattr(membership, "clock", lambda: time.monotonic() + moment[0])
+    with server.running():
+        until(lambda: server.hall.inside)
+        first, moment[0] = server.worker.id, 21.0
+        until(lambda: server.status(asked) is Status.INTERRUPTED)
+        assert server.worker.id != first
+
+
+def test_a_claim_whose_commit_is_not_answered_goes_on_once_the_database_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(tmp_path)
+    monkeypatch.setattr(transactions, "PAUSES", (0.001,))
+    monkeypatch.setattr(transactions, "PATIENT_SECONDS", 0.001)
+    away, real = iter(range(20)), server.store._transaction
+
+    @contextmanager
+    def cut(*arguments: Any, **options: Any) -> Iterator[Any]:
+        if threading.current_thread() is server.thread and claimed and next(away, None):
+            raise StoreUnavailable("the database is in recovery mode")
+        with real(*arguments, **options) as connection:
+            yield connection
+        if threading.current_thread() is server.thread and not claimed and inside:
+            claimed.append(True)
+            raise StoreUnavailable("the connection was lost at COMMIT")
+
+    claimed: list[bool] = []
+    inside: list[bool] = []
+    claim = server.store._claim
+
+    def claims(*arguments: Any) -> Any:
+        inside.append(True)
+        return claim(*arguments)
+
+    monkeypatch.setattr(server.store, "_claim", claims)
+    monkeypatch.setattr(server.store, "_transaction", cut)
+    asked = server.ask("a")
+    server.hall.open.set()
+    with server.running():
+        until(lambda: server.status(asked).terminal)
+    assert claimed
+    assert server.status(asked) is Status.SUCCESS
 
 
 def test_a_bell_makes_the_queue_be_looked_at(

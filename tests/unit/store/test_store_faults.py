@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -30,25 +33,50 @@ def wrapped(error: Exception) -> OperationalError:
     return OperationalError("SELECT secret", {"a": "secret"}, error)
 
 
+#: What PostgreSQL, libpq and proxies say where no connection comes about: without a SQLSTATE.
+WHILE_AWAY = (
+    "FATAL:  the database system is not accepting connections\nDETAIL:  Hot standby is disabled.",
+    'FATAL:  database "x" is not currently accepting connections',
+    'FATAL:  too many connections for database "x"',
+    'FATAL:  too many connections for role "fraisier"',
+    "FATAL:  sorry, too many clients already",
+    "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+    "FATAL:  canceling authentication due to timeout",
+    "FATAL:  terminating connection due to administrator command",
+    "FATAL:  das Datenbanksystem startet gerade",
+    "FATAL:  server login has been failing, try again later (server_login_retry)",
+    "FATAL:  query_wait_timeout",
+    "could not fork new process for connection: Resource temporarily unavailable",
+    "SSL SYSCALL error: EOF detected",
+    "SSL connection has been closed unexpectedly",
+    "received invalid response to SSL negotiation: E",
+    "session is read-only",
+    "server is in hot standby mode",
+    'could not translate host name "db" to address: Temporary failure in name resolution',
+)
 PASSING: list[Exception] = [
     *(Coded(state) for state in ("08006", "57P01", "57P03", "57014", "40001", "40P01", "55P03")),
-    *(Coded(state) for state in ("53300", "25006")),
+    *(Coded(state) for state in ("53300", "25006", "53100", "53200", "25P03", "57P05", "58030")),
     *(pymysql.OperationalError(number, "said") for number in (2003, 2006, 2013, 1205, 1213, 1040)),
     *(pymysql.OperationalError(number, "said") for number in (1927, 1969, 1053, 1290, 3024)),
+    *(pymysql.OperationalError(number, "said") for number in (1036, 1047, 1836, 3032, 3100, 4031)),
+    pymysql.OperationalError(1114, "The table 'events' is full"),
     pymysql.InterfaceError(0, ""),
+    pymysql.InternalError("Packet sequence number wrong - got 1 expected 2"),
     psycopg2.OperationalError("no answer within 20 s"),
     psycopg2.OperationalError("FATAL:  the database system is starting up"),
     psycopg2.OperationalError("FATAL:  the database system is not yet accepting connections"),
     psycopg2.OperationalError("FATAL:  the database system is in recovery mode"),
     psycopg2.OperationalError("server closed the connection unexpectedly"),
     psycopg2.OperationalError('connection to server at "db" , port 5432 failed: timed out'),
+    *(psycopg2.OperationalError(said) for said in WHILE_AWAY),
 ]
 LASTING: list[tuple[Exception, str]] = [
     (Coded("42501"), ""),
     (Coded("23505"), ""),
     (pymysql.OperationalError(1045, "Access denied for user 'me'@'x'"), "password"),
     (pymysql.OperationalError(1049, "Unknown database 'x'"), "create it"),
-    (pymysql.OperationalError(1114, "The table 'events' is full"), "free some space"),
+    (pymysql.OperationalError(4151, "Access denied, this account is locked"), "administrator"),
     (
         psycopg2.OperationalError(
             'connection to server at "db", port 5432 failed: FATAL:  password authentication failed'
@@ -61,7 +89,14 @@ LASTING: list[tuple[Exception, str]] = [
         ),
         "create it",
     ),
-    (psycopg2.errors.DiskFull("could not extend file: No space left on device"), "free some space"),
+    (psycopg2.OperationalError('FATAL:  role "me" is not permitted to log in'), ""),
+    (psycopg2.OperationalError('FATAL:  permission denied for database "x"'), "owner"),
+    (
+        psycopg2.OperationalError("server does not support SSL, but SSL was required"),
+        "options for TLS",
+    ),
+    (psycopg2.OperationalError("SSL error: certificate verify failed"), "options for TLS"),
+    (psycopg2.OperationalError("fe_sendauth: no password supplied"), "password"),
 ]
 
 
@@ -85,6 +120,33 @@ def test_a_connection_that_was_lost_in_any_way_may_come_back() -> None:
     assert not isinstance(store_error(error), StoreUnavailable)
     error.connection_invalidated = True
     assert isinstance(store_error(error), StoreUnavailable)
+
+
+def test_sqlite_says_by_its_result_codes_what_may_pass(tmp_path: Path) -> None:
+    for name in (
+        "SQLITE_BUSY_SNAPSHOT",
+        "SQLITE_LOCKED",
+        "SQLITE_PROTOCOL",
+        "SQLITE_IOERR_SHMSIZE",
+    ):
+        assert isinstance(store_error(wrapped(of_sqlite(name))), StoreUnavailable)
+    for name in ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_ERROR"):
+        assert not isinstance(store_error(wrapped(of_sqlite(name))), StoreUnavailable)
+    with closing(sqlite3.connect(tmp_path / "records.db")) as connection:
+        connection.execute("CREATE TABLE a (b)")
+        connection.execute("PRAGMA max_page_count = 3")
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            connection.execute("INSERT INTO a VALUES (zeroblob(100000))")
+    told = store_error(wrapped(caught.value))
+    assert isinstance(told, StoreUnavailable)
+    assert "free some space" in told.hint
+
+
+def of_sqlite(name: str) -> sqlite3.OperationalError:
+    """Return an error of SQLite with this result code."""
+    error = sqlite3.OperationalError("it says so")
+    error.sqlite_errorname = name
+    return error
 
 
 def test_a_full_pool_names_its_setting() -> None:
