@@ -90,6 +90,7 @@ class Deployment:
     that was seen. `accepted` is its place among the requests for its target; `worker_id` holds it,
     with a `fence` that rises each time the target's work changes hands. `paused_at`: since then it
     waits, in the middle of its roll-out, for a person; `resume_requested_by` wished it to go on.
+    `settle_failures` counts the workers that took it over from a dead one and could not end it.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Deployment:
     paused_at: int | None = None
     resume_requested_at: int | None = None
     resume_requested_by: str | None = None
+    settle_failures: int = 0
 
     @property
     def paused(self) -> bool:

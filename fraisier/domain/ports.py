@@ -146,7 +146,15 @@ class Store(KeyStore, Protocol):
     def take_over(self, worker_id: str) -> Deployment | None:
         """Return one running deployment of a dead worker, which is now held by this one.
 
-        What waited for a dead command is cancelled on the way.
+        What waited for a dead command is cancelled on the way; what others gave up is left until it
+        is due.
+        """
+
+    def give_up(self, deployment: Deployment, worker_id: str) -> float:
+        """Leave to others what this worker took over and could not end.
+
+        Returns after how many seconds another one may take it over; after twice as many, the same.
+        They grow with each failure.
         """
 
     def abandoned(self) -> bool:

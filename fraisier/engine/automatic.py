@@ -128,13 +128,21 @@ class Promotions:
         for target in self._catalogue.now.targets():
             if target.promote != "automatic":
                 continue
-            found = candidate(self._store, target)
-            if found is None or found.blocked:
-                continue
-            key = f"{found.deployment.id}:{target.environment}"
-            if self._clock() < self._not_before.get(key, 0.0):
-                continue
-            self._ask(target, found.deployment, key)
+            try:
+                self._look(target)
+            except StoreError:
+                raise
+            except Exception:  # it keeps no other target waiting
+                log.exception("%s %s could not be promoted", target.fraise, target.environment)
+
+    def _look(self, target: Target) -> None:
+        found = candidate(self._store, target)
+        if found is None or found.blocked:
+            return
+        key = f"{found.deployment.id}:{target.environment}"
+        if self._clock() < self._not_before.get(key, 0.0):
+            return
+        self._ask(target, found.deployment, key)
 
     def _ask(self, target: Target, found: Deployment, key: str) -> None:
         name = f"{short(found.version)} of {target.fraise} {target.after}"
@@ -152,6 +160,9 @@ class Promotions:
         except FraisierError as error:
             self._wait(key, AGAIN_SECONDS)
             log.warning("%s could not go on to %s: %s", name, target.environment, error.message)
+        except Exception:
+            self._wait(key, AGAIN_SECONDS)
+            raise
         else:
             if asked is not None:
                 self._wait(key, math.inf)

@@ -62,9 +62,18 @@ class Pushes:
     def tidy(self) -> None:
         """Deal with what a process left that died, and remove what is old; raise StoreError."""
         for left in self._store.unsettled(now() - LEFT_SECONDS * _SECOND):
-            self._dealt_with(left)
+            self._try_again(left)
         while self._store.prune_incoming(now() - KEPT_DAYS * 86_400 * _SECOND):
             pass
+
+    def _try_again(self, left: Incoming) -> None:
+        """Deal with a delivery; one that cannot be dealt with keeps no other one waiting."""
+        try:
+            self._dealt_with(left)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("%s %s could not be dealt with", left.provider, left.delivery_id)
 
     def deliveries(self, wanted: IncomingFilter) -> tuple[list[dict[str, Any]], int]:
         """Return a page of the log, newest first, and how many there are."""

@@ -18,7 +18,7 @@ from fraisier.engine.bell import Bell
 from fraisier.engine.beside import Beside
 from fraisier.engine.execution import execute
 from fraisier.engine.membership import Membership
-from fraisier.engine.recovery import BROKE_OFF, DIED, settle
+from fraisier.engine.recovery import BROKE_OFF, DIED, settle_or_give_up
 
 #: How often it is looked whether to stop, and at the queue where nothing else is said.
 LOOK_SECONDS = 0.2
@@ -180,9 +180,11 @@ class QueueWorker:
             self._settle(taken, DIED, stop)
 
     def _settle(self, deployment: Deployment, why: str, stop: Stop) -> None:
+        mine, valid = self._member.id, self._validity()
+
         def work(left: Deployment, _stop: Stop) -> None:
             with self._runner(left) as runner:
-                settle(left, self._catalogue.now, self._store, runner, self._validity(), why)
+                settle_or_give_up(left, self._catalogue.now, self._store, runner, valid, why, mine)
 
         self._settling.add(deployment.id)
         self._begin(deployment, work, stop)
@@ -212,7 +214,8 @@ class QueueWorker:
         try:
             yield runner
             ended = self._store.deployment(deployment.id)
-            log.info("%s is %s: %s", ended.id, ended.status.value, ended.reason or "it serves")
+            if ended.status.terminal:
+                log.info("%s is %s: %s", ended.id, ended.status.value, ended.reason or "it serves")
         except LeaseLost as error:
             log.warning("%s is left to others: %s", deployment.id, error.message)
         except Exception:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fraisier.domain.catalogue import Catalogue, Host, Provider
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
+from fraisier.domain.errors import LeaseLost
 from fraisier.domain.event import Fact
 from fraisier.domain.ids import now
 from fraisier.domain.outcome import HostOutcome
@@ -29,6 +30,8 @@ PROBE_SECONDS = 22.0
 SHORTEST_PROBE_SECONDS, PAUSE_SECONDS = 3.0, 1.0
 #: The step of the last look: after every step that the attempt itself can have made.
 LAST_STEP = 999_999
+#: So many settlements may fail by what the hosts say.
+BELIEVED = 3
 DIED = "its worker died"
 BROKE_OFF = "the attempt broke off and could not say so"
 
@@ -58,9 +61,31 @@ class Recovery:
         while (taken := self._store.take_over(member.id)) is not None:
             runner = self._new_runner()
             try:
-                settle(taken, self._catalogue(), self._store, runner, member.valid, DIED)
+                settle_or_give_up(
+                    taken, self._catalogue(), self._store, runner, member.valid, DIED, member.id
+                )
             finally:
                 runner.close()
+
+
+def settle_or_give_up(
+    deployment: Deployment,
+    catalogue: Catalogue,
+    store: Store,
+    runner: Runner,
+    valid: Callable[[], bool],
+    why: str,
+    worker_id: str,
+) -> None:
+    """End a deployment as `settle` does; where that fails, leave it to others, and later to all."""
+    try:
+        settle(deployment, catalogue, store, runner, valid, why)
+    except LeaseLost:
+        raise
+    except Exception:
+        log.exception("%s could not be ended", deployment.id)
+        pause = store.give_up(deployment, worker_id)
+        log.warning("%s is left to another worker, in %g s", deployment.id, pause)
 
 
 def settle(
@@ -74,14 +99,19 @@ def settle(
 ) -> None:
     """End a deployment whose attempt is over without an end: `interrupted`, after a bounded look.
 
-    What still runs on a host is stopped there first, and what may still arrive will be refused.
+    What still runs on a host is stopped there first, and what may still arrive will be refused. The
+    log tells of it once, however often that fails. Where it has failed BELIEVED times, what the
+    hosts say is taken for unknown.
     """
     failpoint("settle.before_probe")
     names = [host.name for host in deployment.target.hosts]
-    step = Fact("deployment.step", None, {"verb": "probe", "hosts": names})
-    tell(store.record(deployment, [step], patient=valid))
+    if deployment.settle_failures == 0:
+        step = Fact("deployment.step", None, {"verb": "probe", "hosts": names})
+        tell(store.record(deployment, [step], patient=valid))
     installation = patiently(store.installation, valid)
     outcomes = _look(deployment, catalogue, installation, runner, valid)
+    if deployment.settle_failures >= BELIEVED:
+        outcomes = {}
     target = deployment.target
     records = patiently(lambda: store.host_records(deployment.id), valid)
     before = {record.host: record for record in records}

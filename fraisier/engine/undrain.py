@@ -48,7 +48,8 @@ def undrain_all(
         True,
         {"servers": [host.name for host in target.hosts]},
     )
-    tell(store.record(deployment, [begun(step)], patient=valid))
+    if deployment.settle_failures == 0:
+        tell(store.record(deployment, [begun(step)], patient=valid))
     installation = patiently(store.installation, valid)
     deadline, again = time.monotonic() + SECONDS, False
     while left and valid() and (seconds := deadline - time.monotonic()) > SHORTEST_SECONDS:

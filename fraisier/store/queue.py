@@ -15,6 +15,7 @@ from fraisier.domain.ids import new_id, now
 from fraisier.failpoints import failpoint
 from fraisier.store import log
 from fraisier.store.audit import note
+from fraisier.store.clock import lease_now
 from fraisier.store.ending import end
 from fraisier.store.freezes import Gate
 from fraisier.store.reading import LIVE, blocks
@@ -22,6 +23,10 @@ from fraisier.store.requests import Requests
 from fraisier.store.rows import deployment_from
 from fraisier.store.tables import deployments, pauses, targets
 from fraisier.store.transactions import never
+from fraisier.store.workers import MICROSECONDS
+
+#: After so many seconds, at the longest, another worker tries to end what one could not.
+LONGEST_PAUSE = 300.0
 
 
 class Queue(Requests):
@@ -139,7 +144,7 @@ class Queue(Requests):
         What waited for a dead command is cancelled on the way.
         """
         with self._transaction(reading=True) as connection:
-            left = self._left_by_the_dead(connection)
+            left = self._left_by_the_dead(connection, worker_id)
         for row in left:
             mark = new_id("evt")
 
@@ -164,6 +169,8 @@ class Queue(Requests):
         row = self._row(connection, deployment_id, lock=True)
         if row.status not in LIVE or row.worker_id == worker_id or self._lives(connection, row):
             return None
+        if not _is_due(row, worker_id, lease_now(connection)):
+            return None
         if row.status == Status.PENDING.value:
             reason = "its command ended before it began"
             end(connection, deployment_from(row), Status.CANCELLED, reason, mark)
@@ -174,8 +181,23 @@ class Queue(Requests):
         connection.execute(update(deployments).where(one).values(**values))
         return self._deployment(connection, deployment_id)
 
+    def give_up(self, deployment: Deployment, worker_id: str) -> float:
+        """Leave to others what this worker took over and could not end; return after how long."""
+        failures = deployment.settle_failures + 1
+        pause = _pause(failures)
+        held = and_(deployments.c.id == deployment.id, deployments.c.fence == deployment.fence)
+
+        def change(connection: Connection) -> None:
+            at = lease_now(connection) + int(pause * MICROSECONDS)
+            left = {"worker_id": None, "settle_failures": failures, "settle_after": at}
+            values = {**left, "settle_failed_by": worker_id}
+            connection.execute(update(deployments).where(held).values(**values))
+
+        self._write(change, never)
+        return pause
+
     def abandoned(self) -> bool:
-        """Return whether a dead worker has left anything."""
+        """Return whether a dead worker has left anything that is due."""
         with self._transaction(reading=True) as connection:
             return bool(self._left_by_the_dead(connection))
 
@@ -186,18 +208,41 @@ class Queue(Requests):
         with self._transaction(reading=True) as connection:
             return [deployment_from(row) for row in connection.execute(query)]
 
-    def _left_by_the_dead(self, connection: Connection) -> list[Any]:
+    def _left_by_the_dead(self, connection: Connection, worker_id: str = "") -> list[Any]:
         running = deployments.c.status == Status.IN_PROGRESS.value
         owned = and_(
             deployments.c.status == Status.PENDING.value, deployments.c.worker_id.is_not(None)
         )
-        query = select(deployments.c.id, deployments.c.worker_id).where(running | owned)
-        ordered = query.order_by(deployments.c.created_at)
-        return [row for row in connection.execute(ordered) if not self._lives(connection, row)]
+        settled = (deployments.c.settle_after, deployments.c.settle_failed_by)
+        failed = (deployments.c.settle_failures, *settled)
+        query = select(deployments.c.id, deployments.c.worker_id, *failed).where(running | owned)
+        rows = connection.execute(query.order_by(deployments.c.created_at)).all()
+        at = lease_now(connection)
+        return [
+            row for row in rows if _is_due(row, worker_id, at) and not self._lives(connection, row)
+        ]
 
 
 def _is_wanted(row: Any, one: str | None) -> bool:
     return row.worker_id is None if one is None else bool(row.id == one)
+
+
+def _pause(failures: int) -> float:
+    """Return how many seconds others leave what could not be ended so often: 1, 2, 4 and so on."""
+    return min(2.0 ** (failures - 1), LONGEST_PAUSE)
+
+
+def _is_due(row: Any, worker_id: str, at: int) -> bool:
+    """Return whether a worker may take over what others gave up; who failed last comes last.
+
+    With SQLite the clock begins anew with each boot: what is far ahead is of an earlier one.
+    """
+    if row.settle_after is None:
+        return True
+    mine = row.settle_failed_by == worker_id
+    more = _pause(row.settle_failures) if mine else 0.0
+    left = row.settle_after - at + int(more * MICROSECONDS)
+    return bool(left <= 0 or left > 2 * LONGEST_PAUSE * MICROSECONDS)
 
 
 def require_held(row: Any, deployment: Deployment) -> None:

@@ -39,6 +39,7 @@ def deployment_from(row: Row) -> Deployment:
         paused_at=row.paused_at,
         resume_requested_at=row.resume_requested_at,
         resume_requested_by=row.resume_requested_by,
+        settle_failures=row.settle_failures,
     )
 
 

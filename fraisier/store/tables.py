@@ -109,6 +109,9 @@ deployments = Table(
     Column("paused_at", BigInteger),
     Column("resume_requested_at", BigInteger),
     Column("resume_requested_by", Words(255)),
+    Column("settle_failures", Integer, nullable=False, server_default="0"),
+    Column("settle_after", BigInteger),
+    Column("settle_failed_by", Words(40)),
     Column(
         "live_target", Words(40), Computed("CASE WHEN status = 'in_progress' THEN target_id END")
     ),

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ from fraisier.domain.errors import (
 from fraisier.domain.event import Fact, Head
 from fraisier.domain.ports import DURATIONS, Filter
 from fraisier.domain.worker import NewWorker
-from fraisier.store import SqlStore, process
+from fraisier.store import SqlStore, process, queue
 from fraisier.store.database import open_database
 from fraisier.store.tables import metadata
 from support.fakes import make_target
@@ -50,6 +51,37 @@ def store(url: str) -> Iterator[Working]:
     opened = Working(open_database(url))
     yield opened
     opened._engine.dispose()
+
+
+def test_what_could_not_be_ended_is_left_to_others_first_and_for_longer_each_time(
+    store: Working, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, moved = begin(store), [0]
+    real = queue.lease_now
+    monkeypatch.setattr(queue, "lease_now", lambda c: real(c) + moved[0] * 1_000_000)
+    first, second = [store.join(NewWorker(n, "serve", {}, 4), 30) for n in ("first", "second")]
+    store.leave(store.me)
+    taken = store.take_over(first)
+    assert taken is not None
+    assert store.give_up(taken, first) == 1.0
+    assert (store.abandoned(), store.take_over(second)) == (False, None)
+    moved[0] += 1
+    assert store.abandoned()
+    assert store.take_over(first) is None, "others first"
+    again = store.take_over(second)
+    assert again is not None
+    assert (again.fence, again.settle_failures) == (taken.fence + 1, 1)
+    store.give_up(taken, first)  # late: it is the other one's now
+    assert [each.id for each in store.held_by(second)] == [begun.id]
+    assert store.give_up(again, second) == 2.0
+    moved[0] += 4
+    alone = store.take_over(second)
+    assert alone is not None
+    for failures in range(2, 20):
+        pause = store.give_up(replace(alone, settle_failures=failures), second)
+        assert pause == min(2.0**failures, 300.0)
+    moved[0] -= 100_000  # the clock of leases has begun anew, with the machine
+    assert store.take_over(second) is not None
 
 
 def test_a_version_is_recorded_once_it_is_known(store: Working) -> None:

@@ -350,6 +350,25 @@ def test_what_a_dead_process_left_is_dealt_with(
     assert (found.id, found.status) == (left.id, IncomingStatus.TRIGGERED)
 
 
+def test_one_delivery_that_cannot_be_dealt_with_keeps_no_other_waiting(
+    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = ("https://github.com/my-org/my-api",)
+    push = Push("my-org/my-api", urls, "branch", "main", SHA)
+    for number in ("1", "2"):
+        new = NewIncoming("github", number, "0" * 64, "push", f"trace_{number}", (push,))
+        hooked.store.receive(new)
+    deploy = hooked.pushes._deployments.deploy
+
+    def broken(wish: Any, trace_id: str) -> Any:
+        return 1 // (trace_id != "trace_1") and deploy(wish, trace_id=trace_id)
+
+    monkeypatch.setattr(hooked.pushes._deployments, "deploy", broken)
+    monkeypatch.setattr(engine, "now", lambda: now() + 61_000_000)
+    hooked.pushes.tidy()
+    assert [made.trace_id for made in hooked.deployments()] == ["trace_2"]
+
+
 def test_old_deliveries_are_removed(hooked: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
     hooked.push("github", "refs/heads/other")
     later = now() + 31 * 86_400_000_000

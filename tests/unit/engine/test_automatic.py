@@ -299,6 +299,25 @@ def test_a_request_that_cannot_be_made_is_tried_again_later(
     assert len(line.there("production")) == 1
 
 
+def test_a_defect_with_one_target_keeps_no_other_waiting(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.succeeded("staging", "v1")
+    line.succeeded("dev", "v2")
+    go_on, tries = line.deployments.go_on_from, []
+
+    def broken(found: Deployment, wish: Wish, *more: Any) -> Any:
+        tries.append(wish.environment)
+        return 1 // (wish.environment != "production") and go_on(found, wish, *more)
+
+    monkeypatch.setattr(line.deployments, "go_on_from", broken)
+    promotions = line.promotions()
+    promotions()
+    promotions()
+    assert tries == ["production", "staging"], "and it is tried again later"
+    assert [each.version for each in line.there("staging")] == ["v2", "v1"]
+
+
 def test_what_came_between_is_seen(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     line.succeeded("staging", "v1")
 

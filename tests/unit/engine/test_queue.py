@@ -24,6 +24,7 @@ from fraisier.engine.bell import Bell
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.membership import Membership
 from fraisier.engine.queue import QueueWorker, Stop
+from fraisier.store import queue as of_queue
 from fraisier.store import transactions
 from support.fakes import PROVIDER, Inventories, Repositories, ScriptedRunner, make_target
 from support.records import open_records
@@ -279,6 +280,48 @@ def test_an_end_that_could_not_be_recorded_is_recorded_later(
         until(lambda: server.status(asked).terminal)
     assert server.status(asked) is Status.INTERRUPTED
     assert not failures
+
+
+class Garbled(ScriptedRunner):
+    """A runner whose hosts answer a look with something else than they should."""
+
+    def run(self, work: Work, *_: Any) -> Outcome:
+        """Answer."""
+        seen = {h.name: HostOutcome(h.name, "ok", {"release": "text"}) for h in work.hosts}
+        return Outcome("done", seen)
+
+
+def test_a_settlement_that_fails_is_left_to_others_and_told_of_once(tmp_path: Path) -> None:
+    failing, healthy = Server(tmp_path), Server(tmp_path)
+    asked = failing.ask("a")
+    dead = failing.store.join(NewWorker("dead", "serve", {}, 4), 30)
+    assert failing.store.claim(asked.id, dead)
+    failing.store.leave(dead)
+    failing.worker._new_runner = Garbled
+    with failing.running():
+        until(lambda: failing.store.deployment(asked.id).settle_failures)
+        with healthy.running():
+            until(lambda: failing.status(asked) is Status.INTERRUPTED)
+    kinds = [event.type for event in failing.store.events(asked.id)]
+    assert kinds.count("deployment.step") == 1
+    assert failing.store.deployment(asked.id).settle_failures == 1
+
+
+def test_hosts_that_cannot_be_understood_do_not_keep_a_deployment_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_queue, "LONGEST_PAUSE", 0.01)
+    server = Server(tmp_path)
+    asked = server.ask("a")
+    dead = server.store.join(NewWorker("dead", "serve", {}, 4), 30)
+    assert server.store.claim(asked.id, dead)
+    server.store.leave(dead)
+    server.worker._new_runner = Garbled
+    with server.running():
+        until(lambda: server.status(asked) is Status.INTERRUPTED)
+    ended = server.store.deployment(asked.id)
+    assert "what web-1 serves is unknown" in ended.reason
+    assert ended.settle_failures == recovery.BELIEVED
 
 
 def test_records_that_cannot_be_reached_are_told_and_waited_for(
