@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +41,7 @@ HASTY = Patience(connect=3, lock=4, statement=4, answer=5)
 #: What migrations, backups and restores need.
 LONG = Patience(connect=10, lock=60, statement=0, answer=3600)
 SQLITE_LOCK_SECONDS = 20
+SQLITE_PAUSE_SECONDS = 0.01
 
 
 def new_engine(url: URL, pool: int = CONNECTIONS, patience: Patience = USUAL) -> Engine:
@@ -69,8 +72,22 @@ def _sqlite(url: URL, pool: int, patience: Patience) -> Engine:
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by us, below
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _write_ahead(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Let a file be written ahead; where others just made it, SQLite itself does not wait."""
+    deadline = time.monotonic() + SQLITE_LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(SQLITE_PAUSE_SECONDS)
 
 
 def _begin_sqlite(connection: Connection) -> None:

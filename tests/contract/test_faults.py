@@ -294,6 +294,50 @@ def test_a_sqlite_file_that_is_locked_for_long_is_unavailable(
     ask(store)
 
 
+def test_a_new_sqlite_file_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    # whoever makes it first turns on the write-ahead log; SQLite does not wait for that by itself
+    barrier, failed = threading.Barrier(4), []
+
+    def opened() -> None:
+        for number in range(50):
+            barrier.wait()
+            engine = connect(f"sqlite:///{tmp_path}/{number}.db")
+            try:
+                engine.connect().close()
+            except Exception as error:
+                failed.append(error)
+            engine.dispose()
+
+    threads = [threading.Thread(target=opened) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_a_sqlite_file_that_others_are_making_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engines, "SQLITE_PAUSE_SECONDS", 0)
+    tried: list[str] = []
+
+    class Busy:
+        def execute(self, statement: str) -> None:
+            tried.append(statement)
+            if len(tried) < 3:
+                error = sqlite3.OperationalError("database is locked")
+                error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise error
+
+    engines._set_up_sqlite(Busy(), None)
+    assert len(tried) == 5
+    monkeypatch.setattr(engines, "SQLITE_LOCK_SECONDS", -1)
+    tried.clear()
+    with pytest.raises(sqlite3.OperationalError):
+        engines._set_up_sqlite(Busy(), None)
+
+
 def test_a_sqlite_file_on_a_full_disk_is_unavailable_until_there_is_space(tmp_path: Path) -> None:
     path = tmp_path / "records.db"
     migrate(f"sqlite:///{path}")
