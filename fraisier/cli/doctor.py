@@ -18,6 +18,7 @@ import click
 from fraisier.cli.arguments import optional_target
 from fraisier.cli.context import Context
 from fraisier.cli.proxy_health import proxy_health
+from fraisier.cli.push_routes import push_routes
 from fraisier.cli.symptoms import symptoms
 from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import FraisierError
@@ -73,8 +74,10 @@ def _checks(
         yield from _durability(application)
     if application.nats is not None:
         yield _nats(application)
+    chosen = _chosen(application, fraise, environment)
+    yield from _pushes(application, chosen, recorded=database.ok)
     if database.ok:
-        yield from _targets(application, _chosen(application, fraise, environment))
+        yield from _targets(application, chosen)
 
 
 def _chosen(
@@ -134,6 +137,14 @@ def _nats(application: Application) -> Check:
         said, known = application.nats_trouble()
     told = ": ".join(filter(None, (said, known)))
     return Check("nats", not said, told or "it answers", fix)
+
+
+def _pushes(application: Application, targets: Sequence[Target], recorded: bool) -> Iterator[Check]:
+    """Say which git host's pushes deploy each target; without records, not which did before."""
+    store = application.store if recorded else None
+    for target in targets:
+        for ok, detail, fix in push_routes(application.catalogue, store, target):
+            yield Check(f"{target.fraise} {target.environment} pushes", ok, detail, fix)
 
 
 def _targets(application: Application, targets: Sequence[Target]) -> Iterator[Check]:

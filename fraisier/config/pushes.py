@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from fraisier.config.pushes_schema import GIT_HOSTS
 from fraisier.config.receivers import plain
 from fraisier.config.report import Path, Report, without_extensions
 from fraisier.config.service_checks import reference_problem
-from fraisier.domain.catalogue import Json
+from fraisier.domain.catalogue import Json, Target
 from fraisier.domain.push import DeployOn, GitHost, Listening
+from fraisier.domain.repository_urls import PUBLIC_HOSTS, RepositoryUrl
 from fraisier.domain.secret import SecretReference
 
 Values = Mapping[str, Any]
@@ -24,20 +25,39 @@ _HINT = "no git host may tell of pushes: write git: {github: {webhook_secret: {e
 
 
 def listening_of(
-    name: str, environment: str, values: Json, branch: str, source: str
+    name: str, environment: str, fraise: Values, target: Target, configured: Collection[str]
 ) -> list[Listening]:
-    """Return what an environment's `deploy_on` comes to, nothing where it has none."""
+    """Return what an environment's `deploy_on` comes to, nothing where it has none.
+
+    `fraise` is what the file says of the whole fraise, `configured` are the git hosts that may send
+    webhooks.
+    """
+    values = fraise["environments"][environment]
     if "deploy_on" not in values:
         return []
     given = without_extensions(values["deploy_on"])
-    usual = None if "tag" in given else branch
+    usual = None if "tag" in given else target.branch
     on = DeployOn(
         branch=given.get("branch", usual),
         tag=given.get("tag"),
         paths=tuple(given.get("paths", ())),
         repository=given.get("repository", ""),
     )
-    return [Listening(name, environment, source, on)]
+    named = given.get("provider") or _git_host(fraise.get("git_provider"))
+    provider = named or _provider(on.repository or target.repository, configured)
+    return [Listening(name, environment, target.repository, on, provider, bool(named))]
+
+
+def _git_host(git_provider: str | None) -> str:
+    """Return the git host that a `git_provider` names; `git` names none."""
+    return git_provider if git_provider in GIT_HOSTS else ""
+
+
+def _provider(source: str, configured: Collection[str]) -> str:
+    """Return the git host that nobody names: a public one, or the only one that is configured."""
+    host = RepositoryUrl.parse(source).host
+    public = next((name for name, known in PUBLIC_HOSTS.items() if known == host), "")
+    return public or (next(iter(configured)) if len(configured) == 1 else "")
 
 
 def git_hosts_of(data: Json) -> Mapping[str, GitHost]:
@@ -63,13 +83,17 @@ def check_deploy_on(
 ) -> None:
     """Add to the report where pushes are waited for that nobody may or can tell of."""
     hosts = data.get("git") if isinstance(data, Mapping) else None
-    known = isinstance(hosts, Mapping) and set(hosts) & set(GIT_HOSTS)
+    known = set(hosts) & set(GIT_HOSTS) if isinstance(hosts, Mapping) else set()
     on, source = environment.get("deploy_on"), fraise.get("git_repo")
     local = isinstance(source, str) and source.startswith(_LOCAL)
     if "deploy_on" in environment and not known:
         report.add((*path, "deploy_on"), _HINT)
     elif isinstance(on, Mapping) and local and "repository" not in on:
         report.add((*path, "deploy_on"), _NAMELESS)
+    elif isinstance(on, Mapping) and known and on.get("provider") in set(GIT_HOSTS) - known:
+        name = on["provider"]
+        message = f"git has no {name}: write git: {{{name}: {{webhook_secret: {{env: …}}}}}}"
+        report.add((*path, "deploy_on", "provider"), message)
     if isinstance(on, Mapping) and "paths" in on and "tag" in on and "branch" not in on:
         report.add((*path, "deploy_on", "paths"), "are for branches: a tag is of a whole commit")
 

@@ -35,9 +35,14 @@ DEPLOY_ON: Json = mapping_of(
             "items": _glob("A file, or a pattern of them."),
             "minItems": 1,
         },
+        "provider": {
+            "description": "The git host whose webhooks deploy here. Without it: git_provider where"
+            " that names a git host, else the public host of git_repo, else the only one in `git`.",
+            "enum": list(GIT_HOSTS),
+        },
         "repository": {
             "description": "The repository's full name on the git host, such as my-org/my-api, "
-            "where git_repo is fetched from elsewhere.",
+            "or its URL there, where git_repo is fetched from elsewhere.",
             "type": "string",
             "pattern": r"^[^\x00-\x20\x7f]+$",
             "patternErrorMessage": "a full name such as my-org/my-api",

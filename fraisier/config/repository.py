@@ -13,8 +13,8 @@ from ansible_collections.fraisier.deploy.plugins.module_utils.git_url import (
     check_token_use,
     server,
 )
+from fraisier.domain.repository_urls import PUBLIC_HOSTS
 
-FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
 SCHEMES = ("https", "http", "ssh")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -98,11 +98,11 @@ def _check_url(url: str, scheme: str) -> None:
 def _on_forge(name: str, git_provider: str | None) -> str:
     if git_provider is None:
         raise BadRepository(
-            f"needs a git_provider ({', '.join(FORGES)}) beside it; or write a whole URL, "
+            f"needs a git_provider ({', '.join(PUBLIC_HOSTS)}) beside it; or write a whole URL, "
             "or ./ before a path"
         )
-    if git_provider not in FORGES:
+    if git_provider not in PUBLIC_HOSTS:
         raise BadRepository(f"with git_provider {git_provider}, write the whole URL or a path")
     if name.count("/") > 1 and git_provider != "gitlab":
         raise BadRepository(f"on {git_provider} a repository is owner/name, with one slash")
-    return f"https://{FORGES[git_provider]}/{name.removesuffix('.git')}.git"
+    return f"https://{PUBLIC_HOSTS[git_provider]}/{name.removesuffix('.git')}.git"

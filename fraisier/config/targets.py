@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from fraisier.config.defaults import fill
@@ -42,17 +42,19 @@ def build(data: Json, providers: Mapping[str, Provider], file: Path) -> Catalogu
         for name, values in without_extensions(data["fraises"]).items()
     }
     retention = Retention(**without_extensions(data.get("retention") or {}))
-    listening = tuple(_listening(data, fraises))
     hosts = git_hosts_of(data)
+    listening = tuple(_listening(data, fraises, hosts))
     return Catalogue(str(file), fraises, providers, retention, receivers_of(data), listening, hosts)
 
 
-def _listening(data: Json, fraises: Mapping[str, Fraise]) -> Iterator[Listening]:
+def _listening(
+    data: Json, fraises: Mapping[str, Fraise], hosts: Collection[str]
+) -> Iterator[Listening]:
     """Yield the targets that pushes deploy."""
     for name, values in without_extensions(data["fraises"]).items():
-        for environment, inner in without_extensions(values["environments"]).items():
+        for environment in without_extensions(values["environments"]):
             target = fraises[name].targets[environment]
-            yield from listening_of(name, environment, inner, target.branch, target.repository)
+            yield from listening_of(name, environment, values, target, hosts)
 
 
 def _fraise(name: str, values: Json, providers: Mapping[str, Provider], base: Path) -> Fraise:

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from fraisier.domain.globs import matches
+from fraisier.domain.repository_urls import (
+    PUBLIC_HOSTS,
+    SCM,
+    RepositoryUrl,
+    contradiction,
+    one_of,
+    place_of,
+)
 from fraisier.domain.secret import SecretReference
+
+__all__ = ["DeployOn", "GitHost", "Listening", "Push", "Received", "place_of", "ref_of"]
 
 BRANCH, TAG = "branch", "tag"
 #: The largest delivery of a git host that is read where no setting says else; little is needed.
@@ -16,10 +26,6 @@ MOST_BYTES = 2 << 20
 #: Words in the message of the newest commit of a push that let it pass without a deployment.
 SKIP = re.compile(r"\[(skip deploy|deploy skip)\]", re.IGNORECASE)
 _REFS = {"refs/heads/": BRANCH, "refs/tags/": TAG}
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_SCP = re.compile(r"(?:[^@/\s]+@)?(\[[^\]]+\]|[^:/\s]+):(.+)")
-#: What Bitbucket Data Center puts before the path of a repository in its HTTP URLs.
-_SCM = "scm/"
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Push:
     message: str = ""
     paths: tuple[str, ...] | None = None
 
+    @property
+    def contradiction(self) -> str:
+        """Return why its name and URLs are not of one repository; empty where they are."""
+        return contradiction(self.repository, self.urls)
+
     def as_json(self) -> dict[str, Any]:
         """Return it as records keep it."""
         paths = None if self.paths is None else list(self.paths)
@@ -58,7 +69,7 @@ class DeployOn:
     """Which pushes deploy: of branches or tags that match a glob, if a path matches one of `paths`.
 
     In globs `*` stands for anything but a slash, `**` for anything. `repository` is the full name
-    by which the git host calls it; empty means that git_repo says it.
+    by which the git host calls it, or its URL there; empty means that git_repo says it.
     """
 
     branch: str | None = None
@@ -87,22 +98,52 @@ class DeployOn:
 
 @dataclass(frozen=True)
 class Listening:
-    """A target that pushes deploy: `source` is the URL or path of its git_repo."""
+    """A target that pushes deploy: `source` is the URL or path of its git_repo.
+
+    `provider` is the git host whose deliveries reach it, empty where it is not known which.
+    `named`: the configuration names that host; else it follows from `source`, or no other is
+    configured.
+    """
 
     fraise: str
     environment: str
     source: str
     on: DeployOn
+    provider: str = ""
+    named: bool = False
 
     def is_of(self, push: Push) -> bool:
         """Return whether a push is to this target's repository."""
         if self.on.repository:
-            return self.on.repository.casefold() == push.repository.casefold()
-        mine = place_of(self.source)
+            return self._is_called(push)
         if push.urls:
-            return any(place_of(url) == mine for url in push.urls)
-        path = mine.partition("/")[2].removeprefix(_SCM)
-        return bool(path) and path == push.repository.casefold()
+            return one_of(self.source, push.urls)
+        mine = RepositoryUrl.parse(self.source)
+        path = mine.path.removeprefix(SCM)
+        return bool(mine.host and path) and path == push.repository.casefold()
+
+    def why_not_from(self, provider: str, push: Push) -> str:
+        """Return why a push to its repository does not reach it from a git host; empty if it does.
+
+        The secret of one git host must not deploy what another one keeps.
+        """
+        if not self.provider:
+            return "several git hosts are configured, and deploy_on names no provider"
+        if provider != self.provider:
+            return f"pushes of {self.provider} deploy it, not those of {provider}"
+        if push.urls or self.on.repository:
+            return ""
+        if not self.named:
+            return "the push has no URL, and deploy_on names no provider"
+        public = RepositoryUrl.parse(self.source).host in PUBLIC_HOSTS.values()
+        return "the push has no URL, which its git host always sends" if public else ""
+
+    def _is_called(self, push: Push) -> bool:
+        """Return whether a push is to the repository that `deploy_on` names, by URL or by name."""
+        wanted = self.on.repository
+        if "://" in wanted:
+            return one_of(wanted, push.urls)
+        return wanted.casefold() == push.repository.casefold()
 
 
 @dataclass(frozen=True)
@@ -132,23 +173,6 @@ def ref_of(ref: str) -> tuple[str, str]:
         if ref.startswith(prefix) and len(ref) > len(prefix):
             return kind, ref.removeprefix(prefix)
     return "", ref
-
-
-def place_of(url: str) -> str:
-    """Return what is the same for all URLs of one repository: its host and path, in lower case.
-
-    The scheme, user, port, `.git` and slashes at the end are not part of it. A local path is
-    returned as it is.
-    """
-    scheme = _SCHEME.match(url)
-    if scheme:
-        host, _, path = url[scheme.end() :].partition("/")
-        host = re.sub(r":\d*$", "", host.rpartition("@")[2])
-    elif not url.startswith(("/", ".")) and (found := _SCP.fullmatch(url)):
-        host, path = found[1], found[2]
-    else:
-        return url.rstrip("/")
-    return f"{host}/{path.strip('/').removesuffix('.git')}".casefold()
 
 
 def _any_of(globs: Iterable[str], paths: Iterable[str]) -> bool:

@@ -111,7 +111,10 @@ class Pushes:
         mine = [] if why else [each for each in self._catalogue.listening if each.is_of(push)]
         if not mine:
             reasons.append(why or f"no environment deploys on pushes to {push.repository}")
-        others = [(each, each.on.why_not(push)) for each in mine]
+        others = [
+            (each, each.why_not_from(found.provider, push) or each.on.why_not(push))
+            for each in mine
+        ]
         reasons += [f"{each.fraise} {each.environment}: {no}" for each, no in others if no]
         for each, no in others:
             if not no:
@@ -172,4 +175,4 @@ def _ignored(push: Push) -> str:
         return f"the {push.kind} {push.name} was deleted"
     if SKIP.search(push.message):
         return "the newest commit says [skip deploy]"
-    return ""
+    return push.contradiction

@@ -80,7 +80,7 @@ def plant(target: Target, planted: Planted, receiver: Listening) -> list[Any]:
             files[-1].chmod(0o600)
             variables[name] = {"file": files[-1].name}
     hooks = {"post_deployment": [{"command": "env; false", "on_failure": "warn"}]}
-    on = {"branch": "main", "repository": "my-org/my-api"}
+    on = {"branch": "main", "repository": "my-org/my-api", "provider": "github"}
     target.configure({"deploy_on": on, "hooks": hooks}, env_vars=variables)
     write(target, {"git": git_hosts(planted), **receivers(planted, receiver)})
     return files

@@ -92,7 +92,9 @@ def test_many_copies_at_once_are_one_deployment(store: SqlStore) -> None:
         catalogue.fraise("api"), targets={target.environment: target for target in targets}
     )
     source = "https://github.com/my-org/my-api"
-    listening = [Listening("api", each.environment, source, DeployOn("main")) for each in targets]
+    listening = [
+        Listening("api", each.environment, source, DeployOn("main"), "github") for each in targets
+    ]
     catalogue = replace(catalogue, fraises={"api": fraise}, listening=tuple(listening))
     deployments = Deployments(catalogue, store, Repositories(), Inventories())
     pushes = Pushes(catalogue, store, deployments)

@@ -16,6 +16,7 @@ from ansible_collections.fraisier.deploy.plugins.plugin_utils.targets import (
     ConfigurationError,
     read_targets,
 )
+from fraisier.config.repository import repository
 
 PROJECT = Path(__file__).parents[2]
 PROVIDER = "collections/ansible_collections/fraisier/deploy/providers/bare_metal/provider.yml"
@@ -249,6 +250,34 @@ def test_a_value_of_ansibles_own_vault_is_a_secret(tmp_path: Path) -> None:
     seen, said = _seen(tmp_path, text, ANSIBLE_VAULT_PASSWORD_FILE=str(tmp_path / "password"))
     assert seen.get("secrets") == {"A": "hidden text"}, said
     assert seen["env_vars"] == {}
+
+
+@pytest.mark.parametrize(
+    ("git_provider", "git_repo"),
+    [
+        ("github", "my-org/my-api"),
+        ("github", "my-org/my-api.git"),
+        ("bitbucket", "my-org/my-api"),
+        ("gitlab", "group/my-api"),
+        ("gitlab", "group/sub/my-api"),
+        ("github", "./mirror"),
+        ("gitlab", "../mirrors/my-api"),
+        ("gitea", "https://git.example.com/team/app"),
+        ("git", "ssh://git@git.example.com:2222/team/app.git"),
+        (None, "git@git.example.com:team/app.git"),
+        (None, "/srv/git/my-api.git"),
+    ],
+)
+def test_a_repository_is_the_one_that_fraisier_deploys(
+    tmp_path: Path, git_provider: str | None, git_repo: str
+) -> None:
+    data = _file()
+    data["fraises"]["my-api"].update(git_repo=git_repo, git_provider=git_provider or "git")
+    environment = data["fraises"]["my-api"]["environments"]["staging-1"]
+    environment["deploy_on"] = {"provider": "gogs", "repository": "team/app"}
+    (found,) = read_targets(data, SCHEMA, str(tmp_path), {})
+    expected = repository(git_repo, git_provider, tmp_path)
+    assert found.value["service"]["repository"] == expected
 
 
 def test_what_opens_the_repository_stays_a_reference(tmp_path: Path) -> None:

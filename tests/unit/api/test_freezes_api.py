@@ -161,7 +161,7 @@ def test_a_push_to_a_frozen_target_is_refused_with_the_freeze_as_its_reason(serv
     source = "https://git.example/my-api"
     catalogue = replace(
         make_catalogue(make_target()),
-        listening=(Listening("api", "production", source, DeployOn("main")),),
+        listening=(Listening("api", "production", source, DeployOn("main"), "gitea"),),
         git_hosts={"gitea": GitHost((SecretReference("env", "X"),))},
     )
     deployments = Deployments(catalogue, server.store, Repositories(), Inventories())

@@ -46,11 +46,11 @@ class Hooked:
         self.server, self.store = server, server.store
         self.listen("https://github.com/my-org/my-api", DeployOn("main", "v*"))
 
-    def listen(self, source: str, on: DeployOn, **target: Any) -> None:
-        """Configure what is listened to."""
+    def listen(self, source: str, on: DeployOn, provider: str = "github", **target: Any) -> None:
+        """Configure what is listened to, and whose pushes deploy it."""
         catalogue = make_catalogue(make_target(**target))
         hosts = {name: GitHost((REFERENCE,)) for name in HOSTS if name != "gogs"}
-        listening = (Listening("api", "production", source, on),)
+        listening = (Listening("api", "production", source, on, provider, named=True),)
         catalogue = replace(catalogue, listening=listening, git_hosts=hosts)
         deployments = Deployments(catalogue, self.store, Repositories(), Inventories())
         self.pushes = Pushes(catalogue, self.store, deployments)
@@ -89,7 +89,7 @@ def hooked(server: Any) -> Iterator[Hooked]:
 
 @pytest.mark.parametrize("host", [each for each in SAMPLES if each != "gogs"])
 def test_a_push_is_a_deployment_of_its_commit(hooked: Hooked, host: str) -> None:
-    hooked.listen(SAMPLES[host][1], DeployOn("main"))
+    hooked.listen(SAMPLES[host][1], DeployOn("main"), route(host))
     body, shown = delivery(host)
     answer = hooked.post(host, body, shown)
     assert answer.status_code == 202
@@ -159,6 +159,77 @@ def test_another_repository_deploys_nothing(hooked: Hooked) -> None:
     assert "no environment deploys on pushes to evil/my-api" in said["reason"]
 
 
+def at(host: str, name: str = "my-org/my-api") -> dict[str, str]:
+    """Return the URLs of a repository as GitHub, Gitea and Gogs write them."""
+    return {
+        "full_name": name,
+        "html_url": f"https://{host}/{name}",
+        "clone_url": f"https://{host}/{name}.git",
+        "ssh_url": f"git@{host}:{name}.git",
+    }
+
+
+@pytest.mark.parametrize("sender", ["gitea", "forgejo", "gitlab", "bitbucket", "data_center"])
+def test_no_other_git_host_deploys_what_is_on_github(hooked: Hooked, sender: str) -> None:
+    """Each has a secret of its own here, and its payload names the repository on GitHub."""
+    payload = SAMPLES[sender][0]()
+    if "repository" in payload and "full_name" in payload["repository"]:
+        payload["repository"].update(at("github.com"))
+    if sender == "gitlab":
+        payload["project"].update(
+            web_url="https://github.com/my-org/my-api",
+            git_http_url="https://github.com/my-org/my-api.git",
+            git_ssh_url="git@github.com:my-org/my-api.git",
+        )
+    if sender == "bitbucket":
+        payload["repository"]["links"]["html"]["href"] = "https://github.com/my-org/my-api"
+    body = json.dumps(payload).encode()
+    said = hooked.post(sender, body, headers(sender, body)).get_json()
+    assert (said["status"], hooked.deployments()) == ("ignored", [])
+    assert "api production: pushes of github deploy it" in said["reason"]
+
+
+@pytest.mark.parametrize("key", ["clone_url", "ssh_url", "html_url", "full_name"])
+@pytest.mark.parametrize("other", [at("git.example.org"), at("git.example.com", "my-org/other")])
+def test_one_url_that_fits_is_not_enough(hooked: Hooked, key: str, other: dict[str, str]) -> None:
+    hooked.listen("https://git.example.com/my-org/my-api", DeployOn("main"), "gitea")
+    payload = SAMPLES["gitea"][0]()
+    payload["repository"].update(at("git.example.com"))
+    mixed = {**payload, "repository": {**payload["repository"], key: other[key]}}
+    body = json.dumps(mixed).encode()
+    said = hooked.post("gitea", body, headers("gitea", body, "1")).get_json()
+    expected = "deployment_triggered" if mixed == payload else "ignored"
+    assert (said["status"], len(hooked.deployments())) == (expected, int(mixed == payload))
+    body = json.dumps(payload).encode()
+    said = hooked.post("gitea", body, headers("gitea", body, "2")).get_json()
+    assert said["status"] == "deployment_triggered"
+
+
+@pytest.mark.parametrize("host", ["github", "gitlab", "gitea", "bitbucket"])
+def test_without_urls_the_name_of_a_repository_on_a_public_host_deploys_nothing(
+    hooked: Hooked, host: str
+) -> None:
+    payload = SAMPLES[host][0]()
+    for part in ("repository", "project"):
+        for key in [*payload.get(part, {})]:
+            if "url" in key or key == "links":
+                del payload[part][key]
+    body = json.dumps(payload).encode()
+    said = hooked.post(host, body, headers(host, body)).get_json()
+    assert (said["status"], hooked.deployments()) == ("ignored", [])
+
+
+def test_what_a_git_host_may_not_deploy_can_be_redelivered_when_it_may(hooked: Hooked) -> None:
+    hooked.listen(SAMPLES["gitea"][1], DeployOn("main"), "")
+    ignored = hooked.push("gitea")
+    assert "deploy_on names no provider" in ignored["reason"]
+    hooked.listen(SAMPLES["gitea"][1], DeployOn("main"), "gitea")
+    path = f"/webhooks/deliveries/{ignored['delivery']}/redeliver"
+    assert hooked.ask("POST", path, Scope.DEPLOY).status_code == 202
+    (made,) = hooked.deployments()
+    assert made.triggered_by == "webhook:gitea"
+
+
 def test_a_test_is_answered_and_other_events_are_ignored(hooked: Hooked) -> None:
     body = b'{"zen": "Anything added dilutes everything else.", "hook_id": 1}'
     for event, status in (("ping", "pong"), ("issues", "ignored")):
@@ -186,7 +257,7 @@ def test_a_refused_target_hinders_no_other(hooked: Hooked) -> None:
         catalogue.fraise("api"), targets={target.environment: target for target in targets}
     )
     source, on = "https://github.com/my-org/my-api", DeployOn("main")
-    listening = tuple(Listening("api", name, source, on) for name in ("a", "gone", "b"))
+    listening = tuple(Listening("api", name, source, on, "github") for name in ("a", "gone", "b"))
     catalogue = replace(catalogue, fraises={"api": fraise}, listening=listening)
     deployments = Deployments(catalogue, hooked.store, Repositories(), Inventories())
     busy = deployments.deploy(Wish("api", "a", "cli:me", version=SHA))
@@ -281,7 +352,7 @@ def different_readings(host: str) -> dict[Received | str, bytes]:
 @pytest.mark.parametrize("host", ["github", "gitlab", "gitea", "bitbucket", "data_center"])
 def test_no_payload_makes_the_server_fail(hooked: Hooked, host: str) -> None:
     """What cannot be read is 422; what can be read deploys the pushed commit or nothing."""
-    hooked.listen(SAMPLES[host][1], DeployOn("main"))
+    hooked.listen(SAMPLES[host][1], DeployOn("main"), route(host))
     readings = different_readings(host)
     for number, (said, body) in enumerate(readings.items()):
         answer = hooked.post(host, body, headers(host, body, str(number)))

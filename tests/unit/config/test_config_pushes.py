@@ -32,6 +32,7 @@ def loaded(
     deploy_on: Any,
     git: Any,
     git_repo: str = "https://git.example.com/my-org/my-api",
+    git_provider: str | None = None,
 ) -> Catalogue:
     """Return the catalogue of a file with these keys."""
     provider = {"app_path": "/opt/my-api", "service_name": "my-api", "service_user": "app",
@@ -41,6 +42,8 @@ def loaded(
         production["deploy_on"] = deploy_on
     fraise = {"git_repo": git_repo, "git_branch": "trunk",
               "environments": {"production": production}}  # fmt: skip
+    if git_provider is not None:
+        fraise["git_provider"] = git_provider
     document = {"fraises": {"my_api": fraise}, **({"git": git} if git is not None else {})}
     return load(str(files.write(yaml.safe_dump(document, sort_keys=False))))
 
@@ -75,6 +78,44 @@ def test_without_deploy_on_no_push_deploys(files: Files) -> None:
     assert found.listening == ()
 
 
+OWN = "https://git.example.com/my-org/my-api"
+
+
+@pytest.mark.parametrize(
+    ("git_provider", "git_repo", "deploy_on", "configured", "found"),
+    [
+        ("github", "my-org/my-api", {}, "github gitea", ("github", True)),
+        ("github", "my-org/my-api", {}, "gitea", ("github", True)),
+        ("gitea", OWN, {}, "github gitea", ("gitea", True)),
+        ("gitea", "https://github.com/my-org/my-api", {}, "github gitea", ("gitea", True)),
+        ("forgejo", OWN, {"provider": "gitea"}, "forgejo gitea", ("gitea", True)),
+        ("gitlab", "group/sub/my-api", {}, "github gitlab", ("gitlab", True)),
+        ("git", OWN, {"provider": "gogs"}, "github gogs", ("gogs", True)),
+        ("git", OWN, {}, "github gitea", ("", False)),
+        (None, OWN, {}, "github gitea", ("", False)),
+        (None, OWN, {}, "gitea", ("gitea", False)),
+        (None, OWN, {"repository": "a/b"}, "github gitea", ("", False)),
+        (None, "https://github.com/my-org/my-api", {}, "github gitea", ("github", False)),
+        ("git", "git@GitLab.com:g/s/my-api.git", {}, "github gitlab", ("gitlab", False)),
+        ("git", "git@bitbucket.org:my-org/my-api", {}, "gitea", ("bitbucket", False)),
+        (None, "https://github.com/m/mirror", {"repository": "a/b"}, "gitea", ("gitea", False)),
+        (None, "/srv/mirror", {"repository": "https://github.com/a/b"}, "github gitea",
+         ("github", False)),
+    ],
+)  # fmt: skip
+def test_one_git_host_reaches_a_target_or_none(
+    files: Files,
+    git_provider: str | None,
+    git_repo: str,
+    deploy_on: Any,
+    configured: str,
+    found: tuple[str, bool],
+) -> None:
+    git = {name: {"webhook_secret": SECRET} for name in configured.split()}
+    (listening,) = loaded(files, deploy_on, git, git_repo, git_provider).listening
+    assert (listening.provider, listening.named) == found
+
+
 def test_a_host_has_its_secrets_the_newest_first(files: Files) -> None:
     old = {"file": "old"}
     given = {
@@ -98,6 +139,8 @@ def test_a_host_has_its_secrets_the_newest_first(files: Files) -> None:
         ({"paths": ["/api"]}, {"github": {"webhook_secret": SECRET}}, f"{PLACE}.paths[0]: "),
         ({"tag": "v*", "paths": ["a"]}, {"github": {"webhook_secret": SECRET}}, "are for branches"),
         ({"branches": "x"}, {"github": {"webhook_secret": SECRET}}, 'did you mean "branch"?'),
+        ({"provider": "git"}, {"github": {"webhook_secret": SECRET}}, f"{PLACE}.provider: "),
+        ({"provider": "gitea"}, {"github": {"webhook_secret": SECRET}}, "git has no gitea"),
         (None, {"github": {}}, 'git.github: "webhook_secret" is missing'),
         (None, {"gitlab": {}}, "git.gitlab: "),
         (None, {"github": {"webhook_secret": "hunter2"}}, "git.github.webhook_secret: "),

@@ -91,6 +91,39 @@ def test_without_urls_the_full_name_decides() -> None:
     assert not Listening("api", "production", "/srv/git/x", on).is_of(push(repository="", urls=()))
 
 
+def test_only_the_git_host_of_a_target_reaches_it() -> None:
+    github = "https://github.com/my-org/my-api"
+    found = Listening("api", "production", github, DeployOn("main"), "github")
+    assert found.why_not_from("github", push()) == ""
+    assert "pushes of github" in found.why_not_from("gitea", push())
+    nobody = Listening("api", "production", github, DeployOn("main"))
+    for provider in ("github", "gitea", ""):
+        assert "names no provider" in nobody.why_not_from(provider, push())
+
+
+def test_without_urls_a_name_needs_a_git_host_that_is_named() -> None:
+    bare = push(repository="TEAM/app", urls=())
+
+    def why(source: str, named: bool, repository: str = "") -> str:
+        on = DeployOn("main", repository=repository)
+        found = Listening("api", "production", source, on, "bitbucket", named)
+        return found.why_not_from("bitbucket", bare)
+
+    own = "https://bb.example/scm/team/app.git"
+    assert why(own, named=True) == ""
+    assert "no URL" in why(own, named=False)
+    assert why(own, named=False, repository="team/app") == ""
+    assert "no URL" in why("https://bitbucket.org/team/app", named=True), "of Bitbucket Cloud"
+
+
+def test_a_repository_can_be_named_by_its_url() -> None:
+    on = DeployOn("main", repository="https://git-b.example.com/team/app")
+    found = Listening("api", "production", "/srv/mirror", on, "gitea")
+    for host, mine in (("git-a", False), ("git-b", True)):
+        urls = (f"https://{host}.example.com/team/app.git",)
+        assert found.is_of(push(repository="team/app", urls=urls)) is mine
+
+
 def test_a_push_survives_the_records() -> None:
     for paths in (None, ("a", "b")):
         found = push(paths=paths)

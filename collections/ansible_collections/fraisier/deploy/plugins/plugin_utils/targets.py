@@ -21,6 +21,8 @@ BECOME = "fraisier_become"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\Z")
 _VARIABLE = re.compile(r"\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
+#: owner/name, and on GitLab groups in groups.
+_SHORT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+\Z")
 #: Keys of an environment for what is done around a release.
 _AROUND = ("hooks", "backup", "migrate", "smoke")
 _REFERENCES = ("env", "file", "vault")
@@ -240,7 +242,7 @@ def _become(config: Mapping[str, Any], folder: str) -> dict[str, Any] | None:
 def _repository(fraise: Mapping[str, Any], folder: str) -> str:
     written = str(fraise["git_repo"])
     forge = _FORGES.get(fraise.get("git_provider", ""))
-    if forge and re.match(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+\Z", written):
+    if forge and _SHORT.match(written) and (forge == _FORGES["gitlab"] or written.count("/") == 1):
         return f"https://{forge}/{written[:-4] if written.endswith('.git') else written}.git"
     local = written.startswith((".", "~", "/"))
     repository = _path(written, folder) if local else written
