@@ -9,6 +9,7 @@ import click
 
 from fraisier.cli.context import Context
 from fraisier.domain.errors import Refused
+from fraisier.engine.redacted import config_json
 
 
 @click.group()
@@ -29,8 +30,11 @@ def validate(context: Context) -> None:
 @config.command()
 @click.pass_obj
 def show(context: Context) -> None:
-    """Print the configuration as it is understood: defaults filled in, secrets as references."""
-    shown = [target.as_json() for target in context.application.catalogue.targets()]
+    """Print the configuration as it is understood: defaults filled in, secrets as references.
+
+    What may be a secret and is written out, such as a header, is not shown.
+    """
+    shown = [config_json(target) for target in context.application.catalogue.targets()]
     context.emit({"targets": shown}, json.dumps(shown, indent=2))
 
 

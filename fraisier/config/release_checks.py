@@ -7,7 +7,7 @@ from typing import Any
 
 from fraisier.config.release_schema import AROUND, JOBS, TYPES
 from fraisier.config.report import Path, Report
-from fraisier.config.service_checks import url_problem
+from fraisier.config.service_checks import check_headers, url_problem
 from fraisier.domain.catalogue import Provider
 
 Values = Mapping[str, Any]
@@ -50,6 +50,7 @@ def _check_smoke(entry: Values, path: Path, report: Report) -> None:
     problem = url_problem(url) if isinstance(url, str) else None
     if problem:
         report.add((*path, "url"), problem)
+    check_headers(entry, path, report)
 
 
 def check_type(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from fraisier.config.grammar import LONGEST, NAME, NAME_RULE, mapping_of
+from fraisier.config.grammar import LONGEST, NAME, NAME_RULE, mapping_of, reference
+from fraisier.config.secret_headers import without_secret_headers
 from fraisier.domain.catalogue import Json
 
 #: The keys that travel to the hosts, as `around` of the service.
@@ -16,6 +17,9 @@ TEST_SECONDS = 600
 #: The types of services that come to an end.
 JOBS = ("scheduled", "etl", "backup")
 TYPES = ("api", "worker", *JOBS)
+
+#: The ways to refer to a secret.
+REFERENCES = reference("A secret.")["anyOf"]
 
 _ARGUMENTS: Json = {"type": "array", "minItems": 1, "items": {"type": "string"}}
 _COMMAND: Json = {"anyOf": [{"type": "string", "minLength": 1}, _ARGUMENTS]}
@@ -137,9 +141,9 @@ SMOKE = _entries(
         "default": "GET",
     },
     headers={
-        "description": "For a URL, more headers.",
+        "description": "For a URL, more headers; a secret is a reference.",
         "type": "object",
-        "additionalProperties": {"type": "string"},
+        "additionalProperties": {"anyOf": [{"type": "string"}, *REFERENCES]},
     },
     status={
         "description": "For a URL, the status that is right, or several; any 2xx when left out.",
@@ -212,7 +216,10 @@ ENVIRONMENT_KEYS: Json = {
 
 def around_of(environment: Json) -> dict[str, Any]:
     """Return what a service is told of the work around its releases; empty where there is none."""
-    return {key: environment[key] for key in AROUND if environment.get(key)}
+    found = {key: environment[key] for key in AROUND if environment.get(key)}
+    if "smoke" in found:
+        found["smoke"] = [without_secret_headers(test) for test in found["smoke"]]
+    return found
 
 
 def tests_of(environment: Json) -> tuple[Json, ...]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.headers import without_queries
 from fraisier.domain.errors import ConfigurationError, Problem
 
 Path = tuple[str | int, ...]
@@ -36,7 +37,7 @@ def quoted(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = _printable(str(value))
+    text = without_queries(_printable(str(value)))
     text = text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}…"
     return f'"{text}"' if isinstance(value, str) else text
 

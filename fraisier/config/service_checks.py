@@ -14,6 +14,7 @@ from ansible_collections.fraisier.deploy.plugins.module_utils.paths import (
 )
 from fraisier.config.document import Document
 from fraisier.config.report import Path, Report
+from fraisier.config.secret_headers import HEADER_NAME, headers_of
 from fraisier.domain.secret import SecretReference
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -110,6 +111,19 @@ def check_health_check(values: Values, path: Path, report: Report) -> None:
         problem = url_problem(health["url"])
         if problem:
             report.add((*where, "url"), problem)
+    check_headers(health, where, report)
+
+
+def check_headers(request: Values, path: Path, report: Report) -> None:
+    """Check the headers of a request that are secrets: their names, and where they lead."""
+    for name, value in headers_of(request).items():
+        reference = SecretReference.parse(value)
+        if reference is None:
+            continue
+        named = re.fullmatch(HEADER_NAME, name)
+        problem = reference_problem(reference) if named else "is no name for a header"
+        if problem:
+            report.add((*path, "headers", name), problem)
 
 
 def url_problem(url: str) -> str | None:

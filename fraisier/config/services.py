@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from fraisier.config.secret_headers import without_secret_headers
 from fraisier.config.service_checks import VAULT_HEADER, as_text
 from fraisier.domain.catalogue import Host, Json, Provider
 from fraisier.domain.secret import SecretReference
@@ -46,6 +47,8 @@ def service_of(
     """
     shape = _SHAPES.get(provider.name)
     own = shape(config, hosts, pace, base) if shape else config
+    if own.get("health_check"):
+        own = {**own, "health_check": without_secret_headers(own["health_check"])}
     names = ("fraise", "environment") if provider.versions == "image" else tuple(identity)
     return {**own, **{name: identity[name] for name in names}}
 

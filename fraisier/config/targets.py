@@ -15,6 +15,7 @@ from fraisier.config.release_schema import JOBS, around_of, tests_of
 from fraisier.config.report import without_extensions
 from fraisier.config.repository import repository
 from fraisier.config.schema import fraise as fraise_schema
+from fraisier.config.secret_headers import header_references
 from fraisier.config.services import git_settings, secrets_of, service_of
 from fraisier.config.windows import windows_of
 from fraisier.domain.catalogue import (
@@ -96,7 +97,9 @@ def _target(
             **({"type": fraise["type"]} if fraise["type"] in JOBS else {}),
             **({"around": around} if (around := around_of(values)) else {}),
         },
-        secrets=secrets_of(config, git_auth, certificate_of(proxy), base),
+        secrets=secrets_of(
+            config, git_auth, {**certificate_of(proxy), **header_references(config, values)}, base
+        ),
         inventory=_inventory(config, base),
         become=config.get("become", _become(config)) if elsewhere else False,
         auto_rollback=values["auto_rollback"],

@@ -14,6 +14,7 @@ from fraisier.domain.proxy import Proxy
 from fraisier.domain.push import GitHost, Listening
 from fraisier.domain.reach import Reach
 from fraisier.domain.retention import KEEP_ALL, Retention
+from fraisier.domain.secret import HEADERS
 from fraisier.domain.strategy import StrategyConfig
 from fraisier.domain.windows import Window
 
@@ -66,7 +67,7 @@ class Target:
     `service` is the provider's own part of the configuration, in the shape its role takes.
     `secrets` are references by purpose: an environment variable's name, or a name with a colon for
     what is not of the service's environment (`become:password`, `git:token`, `git:ssh_key`,
-    `tls:cert`, `tls:key`).
+    `tls:cert`, `tls:key`, `header:health_check/NAME`, `header:smoke/NUMBER/NAME`).
     `inventory`: where the hosts are read from when there is something to do on them; `become` None
     leaves to that inventory whether to become root. `region` and `network` say which workers may
     take it, where workers have labels of that kind. `after`: the environment in which a version
@@ -112,6 +113,11 @@ class Target:
     def check_type(self) -> str:
         """Return the type of its health check; `none` where its unit or container says enough."""
         return str((self.service.get("health_check") or {}).get("type", "none"))
+
+    @property
+    def has_secret_headers(self) -> bool:
+        """True where a health check or smoke test cannot be made without a secret."""
+        return any(name.startswith(HEADERS) for name in self.secrets)
 
     @property
     def is_here(self) -> bool:

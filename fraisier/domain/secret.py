@@ -8,6 +8,8 @@ from typing import Literal
 
 SecretKind = Literal["env", "file", "vault"]
 SECRET_KINDS: tuple[SecretKind, ...] = ("env", "file", "vault")
+#: What stands before the purpose of a secret that is a header of a health check or smoke test.
+HEADERS = "header:"
 
 
 class Secret:

@@ -7,12 +7,14 @@ from typing import Any
 
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.ports import Filter, Store
+from fraisier.domain.secret import HEADERS
 from fraisier.engine.request import service_of
 
 #: So many of a target's successful deployments are looked at, the newest.
 LOOKED_AT = 100
 #: What judges a release, and what builds it where it shares a checkout with others.
 _MAY_LACK = ("health_check", "min_healthy_time", "build")
+HEADERS_OF_CHECK = f"{HEADERS}health_check/"
 _ALWAYS = ("healthy_deadline", "build_timeout")
 
 Kept = dict[str, Any]
@@ -20,21 +22,24 @@ Kept = dict[str, Any]
 
 def kept_for(
     store: Store, deployment: Deployment, hosts: Iterable[str], request: Mapping[str, Any]
-) -> dict[str, Kept]:
-    """Return for each host how the release is judged that it goes back to.
+) -> tuple[dict[str, Kept], dict[str, Any]]:
+    """Return for each host how the release is judged that it goes back to, and its secrets.
 
     `service`: what to replace in the service of now. `unhealthy`: `warn` where nothing was kept,
-    so that the check of now decides nothing, else `fail`. `request` is that of the step.
+    so that the check of now decides nothing, else `fail`. `request` is that of the step. The secrets
+    are references to headers of the health checks that were kept.
     """
     past = list(_past(store, deployment))
     asked = request.get("restore_version")
     found: dict[str, Kept] = {}
+    secrets: dict[str, Any] = {}
     for host in hosts:
         release = (request.get("restore") or {}).get(host)
         by = next((each for each in past if _had(store, each, host, release, asked)), None)
         kept = _of(by, deployment) if by else {}
         found[host] = {"service": kept, "unhealthy": "fail" if by else "warn"}
-    return found
+        secrets |= _headers_of_check(by) if by else {}
+    return found, secrets
 
 
 def _past(store: Store, deployment: Deployment) -> Iterator[Deployment]:
@@ -57,6 +62,11 @@ def _had(
         return False
     records = (each for each in store.host_records(past.id) if each.host == host)
     return any(each.release is not None and release in (None, each.release) for each in records)
+
+
+def _headers_of_check(past: Deployment) -> dict[str, Any]:
+    secrets = past.target.secrets
+    return {name: each for name, each in secrets.items() if name.startswith(HEADERS_OF_CHECK)}
 
 
 def _of(past: Deployment, now: Deployment) -> Kept:

@@ -14,6 +14,7 @@ from fraisier.domain.plan import Work, way_out
 from fraisier.domain.ports import NewDeployment, Runner, Store
 from fraisier.domain.reach import Reach
 from fraisier.engine.deployments import Deployments, Wish
+from fraisier.engine.redacted import plain
 from fraisier.engine.request import request_for
 
 #: Stands in a request where a deployment's id would: nothing is recorded under it.
@@ -71,7 +72,7 @@ class Previews:
             "version": draft.version,
             "requested_version": draft.requested_version,
             "strategy": draft.strategy,
-            "plan": way_out(target, draft.strategy).as_json(),
+            "plan": plain(way_out(target, draft.strategy).as_json()),
             "hosts": hosts,
             "ok": outcome.ok,
             "would_change": any(host["would_change"] for host in hosts),

@@ -6,15 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.headers import (
+    HIDDEN,
+    without_queries,
+)
 from fraisier.domain.catalogue import Target
 from fraisier.domain.secret import SecretReference
 
 Json = dict[str, Any]
 
-HIDDEN = "[REDACTED]"
 #: Names of values that are secrets wherever they stand, also where nobody made them a reference.
 _SECRET_NAME = re.compile(
-    r"passw|passphrase|secret|token|api_?key|private_?key|credential|authori[sz]ation|cookie",
+    r"passw|passphrase|secret|token|api[_-]?key|private[_-]?key|credential|authori[sz]ation|cookie",
     re.IGNORECASE,
 )
 #: Names of values that only say where a secret is.
@@ -31,18 +34,23 @@ def config_json(target: Target) -> Json:
 
 
 def plain(value: Any, name: str = "") -> Any:
-    """Return a value without the secrets in it; `name` is what it is called where it stands."""
+    """Return a value without the secrets in it; `name` is what it is called where it stands.
+
+    Any header and any query of a URL may be one.
+    """
     if isinstance(value, Mapping):
         if SecretReference.parse(value) is not None:
             return _reference(value)
-        return {key: plain(part, str(key)) for key, part in value.items()}
+        hidden = name == "headers"
+        parts = [(str(key), part) for key, part in value.items()]
+        return {key: _reference(part) if hidden else plain(part, key) for key, part in parts}
     if isinstance(value, list | tuple):
-        return [plain(part, name) for part in value]
+        return type(value)(plain(part, name) for part in value)
     if not isinstance(value, str):
         return value
     if value and name not in _PLACES and _SECRET_NAME.search(name):
         return HIDDEN
-    return _USER_INFO.sub(HIDDEN, value)
+    return _USER_INFO.sub(HIDDEN, without_queries(value, name))
 
 
 def _reference(value: Any) -> Any:

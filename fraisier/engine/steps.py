@@ -128,10 +128,14 @@ class Steps:
         return blamed(outcome) if hears.failed else outcome
 
     def _work(self, step: Step, deadline: float, more: dict[str, Any]) -> Work:
+        asked_for = False  # a rollback whose health check needs secrets is refused without them
         if self._deployment.kind == "rollback" and step.verb == "restore" and "restore" not in more:
             more = {"restore_version": self._deployment.version, **more}
+            asked_for = self._target.has_secret_headers
+        secrets = self._target.secrets
         if step.verb == "restore":
-            more = {**more, "kept": kept_for(self._store, self._deployment, step.hosts, more)}
+            kept, theirs = kept_for(self._store, self._deployment, step.hosts, more)
+            more, secrets = {**more, "kept": kept}, {**theirs, **secrets}
         of_proxies = step.verb in OF_PROXIES
         machines = self._target.proxy_hosts if of_proxies else self._target.hosts
         hosts = tuple(host for host in machines if host.name in step.hosts)
@@ -149,9 +153,9 @@ class Steps:
             request=request_for(
                 self._deployment, self.installation, self._fences(step), **moves, **more
             ),
-            secrets=self._target.secrets,
+            secrets=secrets,
             timeout=max(1.0, deadline - time.monotonic()),
-            secrets_required=step.verb in WITH_SECRETS,
+            secrets_required=step.verb in WITH_SECRETS or asked_for,
             more=not step.last,
         )
 

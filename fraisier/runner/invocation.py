@@ -60,6 +60,7 @@ def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invoc
         "secret_git": _revealed(secrets, "git"),
         "secret_registries": _revealed(secrets, "registry"),
         **({"secret_tls": tls} if (tls := _revealed(secrets, "tls")) else {}),
+        **({"secret_headers": headers} if (headers := _revealed(secrets, "header")) else {}),
         "secret_coolify": _revealed(secrets, "coolify"),
     }
     variables = {

@@ -30,6 +30,18 @@ from support.target import Target, until
 
 ON_HOST = 166
 #: A service that tells all that it knows, and dies.
+#: A service that answers only whoever sends it two of its own secrets as headers.
+GUARDED = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        sent = [self.headers.get(name) for name in ("X-Api-Key", "Private-Key")]
+        known = sent == [os.environ["SECRET_001"], os.environ["SECRET_000"]]
+        print("asked with", sent, self.path, flush=True)
+        self.send_response(200 if known else 401)
+        self.end_headers()
+http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+"""
 LEAK = "import os, sys\nprint(sorted(os.environ.values()), flush=True)\nsys.exit('dead')\n"
 READ = ("application/json", "text/event-stream")
 
@@ -80,8 +92,13 @@ def plant(target: Target, planted: Planted, receiver: Listening) -> list[Any]:
             files[-1].chmod(0o600)
             variables[name] = {"file": files[-1].name}
     hooks = {"post_deployment": [{"command": "env; false", "on_failure": "warn"}]}
+    headers = {"X-Api-Key": {"env": "SECRET_001"}, "Private-Key": {"file": files[0].name}}
+    url = "http://localhost:8000/health"
+    check = {"type": "http", "url": url, "headers": headers}
+    smoke = [{"url": url, "headers": headers}]
     on = {"branch": "main", "repository": "my-org/my-api", "provider": "github"}
-    target.configure({"deploy_on": on, "hooks": hooks}, env_vars=variables)
+    environment = {"deploy_on": on, "hooks": hooks, "smoke": smoke}
+    target.configure(environment, env_vars=variables, health_check=check)
     write(target, {"git": git_hosts(planted), **receivers(planted, receiver)})
     return files
 
@@ -141,7 +158,7 @@ def test_two_hundred_secrets_are_told_nowhere(
         "FRAISIER_ALLOWED_NETWORKS": "127.0.0.0/8",
     }
     target.fraisier = replace(target.fraisier, environment=settings)
-    target.repository.commit("good")
+    target.repository.commit("good", {"app.py": GUARDED})
     with arguments_of_processes() as arguments, serving(target.fraisier) as server:
         planted.one(value=server.secret)
         good = server.deploy()

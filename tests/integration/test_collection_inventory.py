@@ -186,7 +186,8 @@ _SHOW = """
         dest: "{{ lookup('env', 'HOME') }}/seen.json"
         mode: "0600"
         content: "{{ {'env_vars': chosen.service.env_vars, 'build': chosen.service.build,
-          'secrets': chosen.secret_references | fraisier.deploy.secret_values} | to_json }}"
+          'secrets': chosen.secret_references | fraisier.deploy.secret_values,
+          'headers': chosen.header_references | fraisier.deploy.secret_values} | to_json }}"
 """
 
 
@@ -206,7 +207,8 @@ def test_templates_in_the_file_are_text_and_nothing_of_them_is_run(tmp_path: Pat
     mark = tmp_path / "pwned"
     evil = f"{{{{ lookup('pipe', 'touch {mark}') }}}}"
     seen, said = _seen(tmp_path, _file(env_vars={"A": evil, "B": "{{ 7*7 }}"}, build=[evil]))
-    assert seen == {"env_vars": {"A": evil, "B": "{{ 7*7 }}"}, "build": [evil], "secrets": {}}, said
+    found = {"env_vars": {"A": evil, "B": "{{ 7*7 }}"}, "build": [evil]}
+    assert seen == {**found, "secrets": {}, "headers": {}}, said
     assert not mark.exists()
 
 
@@ -226,6 +228,26 @@ def test_the_password_of_sudo_is_read_when_needed_and_never_templated(tmp_path: 
         "var=ansible_become_password", data=data, SUDO_PASSWORD="{{ 7*7 }}",
     )  # fmt: skip
     assert '"ansible_become_password": "{{ 7*7 }}"' in shown.stdout, shown.stdout + shown.stderr
+
+
+def test_headers_that_are_secrets_are_read_as_others_are(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from a file\n")
+    url = "http://localhost:8000/health"
+    headers = {"Accept": "text/html", "X-Api-Key": {"env": "MY_SECRET"}}
+    data = _file(health_check={"type": "http", "url": url, "headers": headers})
+    smoke = ["true", {"url": url, "headers": {"Private-Key": {"file": "secret"}, "A": "b"}}]
+    data["fraises"]["my-api"]["environments"]["staging-1"]["smoke"] = smoke
+    service = _variables(tmp_path, data)["fraisier_targets"]["my-api/staging-1"]["service"]
+    assert service["health_check"]["headers"] == {"Accept": "text/html"}
+    assert service["around"]["smoke"] == ["true", {"url": url, "headers": {"A": "b"}}]
+    seen, said = _seen(tmp_path, data, MY_SECRET="{{ 7*7 }}")
+    values = {"health_check/X-Api-Key": "{{ 7*7 }}", "smoke/1/Private-Key": "from a file"}
+    assert seen.get("headers") == values, said
+    data["fraises"]["my-api"]["environments"]["staging-1"]["provider_config"]["health_check"][
+        "headers"
+    ] = {"X-Api-Key": {"evn": "MY_SECRET"}}
+    with pytest.raises(ConfigurationError, match="has none of the shapes"):
+        read_targets(data, SCHEMA, str(tmp_path), {})
 
 
 def test_every_missing_secret_is_named_and_none_is_shown(tmp_path: Path) -> None:

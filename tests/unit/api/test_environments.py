@@ -11,6 +11,7 @@ from fraisier.api import services
 from fraisier.domain.deployment import Placement, Status
 from fraisier.domain.event import Fact
 from fraisier.domain.health import Health, Monitoring, Seen
+from fraisier.domain.token import Scope
 from support.fakes import PROVIDER, begin
 
 
@@ -65,6 +66,31 @@ def test_the_configuration_is_shown_without_paths_of_the_server(server) -> None:
     (target,) = found["targets"]
     assert (target["fraise"], target["strategy"]) == ("api", "rolling")
     assert target["repository"] == "the repository"
+
+
+def test_a_token_that_may_read_sees_no_header_and_no_query(server) -> None:
+    canary = "canary-2f9c1b"
+    url = f"https://api.example.com/health?key={canary}"
+    headers = {"X-Api-Key": canary, "Private-Key": canary, "Authorization": canary}
+    service = {
+        "health_check": {"type": "http", "url": url, "headers": headers},
+        "around": {"smoke": [{"url": url, "headers": headers}]},
+    }
+    secrets = {"header:health_check/X-Other": {"env": "OTHER"}}
+    target = replace(
+        server.services.catalogue.target("api", "production"), service=service, secrets=secrets
+    )
+    fraise = replace(server.services.catalogue.fraises["api"], targets={"production": target})
+    object.__setattr__(server.services.catalogue, "fraises", {"api": fraise})
+    answer = server.get("/environments/production/config", scope=Scope.READ)
+    assert canary not in answer.text
+    (shown,) = answer.get_json()["targets"]
+    assert set(shown["service"]["health_check"]["headers"]) == set(headers)
+    assert shown["secrets"] == secrets
+    answer = server.post("/deployments", {"fraise": "api", "environment": "production",
+                                          "dry_run": True})  # fmt: skip
+    assert answer.status_code == 200
+    assert canary not in answer.text
 
 
 def watched(server, *answers: Health) -> None:

@@ -97,6 +97,20 @@ def test_each_look_speaks_json_and_words(fraisier: Fraisier, command: list[str])
     assert "\x1b[" not in worded.said, "no colours where there is no terminal"
 
 
+def test_the_configuration_is_shown_without_headers_and_queries(
+    fraisier: Fraisier, tmp_path: Path
+) -> None:
+    file = tmp_path / "fraises.yaml"
+    check = "{type: http, url: 'http://a/?key=hunter2', headers: {X-Api-Key: hunter2, B: {env: K}}}"
+    file.write_text(f"{file.read_text()}          health_check: {check}\n")
+    for words in (["config", "show"], ["--json", "config", "show"]):
+        shown = fraisier(*words)
+        assert shown.code == 0, shown.said
+        assert "hunter2" not in shown.said
+        assert "X-Api-Key" in shown.out
+        assert "header:health_check/B" in shown.out
+
+
 def test_an_error_is_json_too_and_still_said_on_stderr(fraisier: Fraisier) -> None:
     result = fraisier("--json", "deploy", "nope", "production")
     assert result.code == 3

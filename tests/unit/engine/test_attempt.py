@@ -180,6 +180,21 @@ def test_a_rollback_asked_for_goes_to_the_last_other_good_version(tmp_path: Path
     assert set(world.runner.serving.values()) == {"v1"}
 
 
+@pytest.mark.parametrize("needed", [True, False])
+def test_only_a_rollback_asked_for_is_refused_without_the_headers_of_its_check(
+    tmp_path: Path, needed: bool
+) -> None:
+    name = "header:health_check/X-Api-Key" if needed else "TOKEN"
+    bad = {"web-1": ("v3", "gate")}
+    world = make_world(tmp_path, bad=bad, secrets={name: {"env": "KEY"}})
+    for version in ("v1", "v2", "v3"):
+        world.deploy(version)
+    world.rollback()
+    required = [(work.verb, work.secrets_required) for work in world.runner.works]
+    deployed, asked_for = ("deploy", True), ("restore", needed)
+    assert required == [*[deployed] * 3, ("restore", False), asked_for]
+
+
 def test_there_is_nothing_to_roll_back_to_on_a_new_target(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no successful deployment"):
         make_world(tmp_path).rollback()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,25 @@ def test_a_verb_is_run_with_the_service_and_what_is_asked_and_records_nothing(
     assert work.request["fence"] == {}
     assert work.secrets == TARGET.secrets, "the runner hides them in what hosts say"
     assert store.placements("api", "production") == {}
+
+
+@pytest.mark.parametrize(
+    ("verb", "asked", "required"),
+    [
+        ("verify", {}, True),
+        ("app", {"app": {"action": "restart"}}, True),
+        ("app", {"app": {"action": "logs"}}, False),
+        ("probe", {}, False),
+    ],
+)
+def test_a_health_check_is_not_made_without_the_headers_it_needs(
+    store: SqlStore, verb: str, asked: dict[str, Any], required: bool
+) -> None:
+    runner = Answering()
+    target = replace(TARGET, secrets={"header:health_check/X-Api-Key": {"env": "KEY"}})
+    Hosts(CATALOGUE, store, runner).run(target, verb, 5, **asked)
+    Hosts(CATALOGUE, store, runner).run(TARGET, verb, 5, **asked)
+    assert [work.secrets_required for work in runner.works] == [required, False]
 
 
 def test_a_verb_that_the_provider_does_not_have_is_refused_with_those_it_has(

@@ -136,3 +136,15 @@ def test_another_provider_tells_nothing(tmp_path: Path) -> None:
     world.store.deployments = elsewhere  # type: ignore[method-assign]
     world.deploy("v2")
     assert kept(world)[-1]["web-1"] == {"service": {}, "unhealthy": "warn"}
+
+
+def test_the_headers_of_the_kept_check_come_with_it(tmp_path: Path) -> None:
+    key, other = ({"header:health_check/X-Key": {"env": name}} for name in ("OLD_KEY", "NEW_KEY"))
+    gone = {"header:health_check/X-Gone": {"env": "GONE"}}
+    world = healthy(tmp_path, *TWO, secrets={**key, **gone})
+    edit(world, NEW, secrets=other)
+    world.runner.bad = {"web-1": ("v2", "gate")}
+    assert world.deploy("v2").status is Status.ROLLED_BACK
+    secrets = [work.secrets for work in world.runner.works if work.verb == "restore"]
+    assert secrets
+    assert all(each == {**gone, **other} for each in secrets)

@@ -54,6 +54,22 @@ def test_a_certificate_travels_with_the_secrets() -> None:
     assert "secret_tls" not in make()[0]["request.json"]
 
 
+def test_headers_that_are_secrets_travel_with_them() -> None:
+    work = Work("dep_1", "verify", "p", (HOST,), True, {"a": "b"}, {}, 60)
+    secrets = {
+        "header:health_check/X-Api-Key": Secret("KEY-OF-IT"),
+        "header:smoke/0/A": Secret("OTHER"),
+    }
+    found = invocation(work, secrets, Path("/run/x"))
+    request = json.loads(found.request)["fraisier_request"]
+    assert request["secret_headers"] == {
+        "health_check/X-Api-Key": {"__ansible_unsafe": "KEY-OF-IT"},
+        "smoke/0/A": {"__ansible_unsafe": "OTHER"},
+    }
+    assert request["secret_environment"] == {}
+    assert "KEY-OF-IT" not in "".join(found.files.values())
+
+
 def test_our_own_collection_is_the_one_that_is_used() -> None:
     assert (collections_root() / "ansible_collections/fraisier/deploy/galaxy.yml").is_file()
     assert make()[1]["ANSIBLE_COLLECTIONS_PATH"].startswith(str(collections_root()))

@@ -139,6 +139,13 @@ options:
       are not hidden.
     type: dict
     default: {}
+  secret_headers:
+    description: >-
+      Headers that are secrets, by C(health_check/) and the header's name, or C(smoke/), the
+      number of the smoke test from 0, C(/) and the header's name. Texts under 4
+      characters are not hidden.
+    type: dict
+    default: {}
   secret_registries:
     description: >-
       The passwords of O(service.registries), by registry. They are on the host's disk only while

@@ -134,6 +134,12 @@ options:
       Variables that Coolify gives it and that are secrets. Texts under 4 characters are not hidden.
     type: dict
     default: {}
+  secret_headers:
+    description: >-
+      Headers that are secrets, by C(health_check/) and the header's name. Texts under 4
+      characters are not hidden.
+    type: dict
+    default: {}
   secret_coolify:
     description: The C(token) of Coolify's API.
     type: dict

@@ -184,6 +184,13 @@ options:
     description: Environment variables that are secrets. Texts under 4 characters are not hidden.
     type: dict
     default: {}
+  secret_headers:
+    description: >-
+      Headers that are secrets, by C(health_check/) and the header's name, or C(smoke/), the
+      number of the smoke test from 0, C(/) and the header's name. Texts under 4
+      characters are not hidden.
+    type: dict
+    default: {}
   secret_git:
     description: What opens the repository; C(token) over https, or C(ssh_key) over SSH, as text.
     type: dict

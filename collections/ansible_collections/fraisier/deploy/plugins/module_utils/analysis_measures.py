@@ -17,6 +17,7 @@ from .analysis_rules import Metric
 from .check import Check
 from .commands import run
 from .conditions import Result
+from .headers import without_queries
 from .health import Place
 
 #: Returns a result, or None where there was nothing to measure; raises Unmeasured.
@@ -134,7 +135,7 @@ def _exec(metric: Metric, place: Place) -> float:
 def _prometheus(metric: Metric) -> Result:
     base = str(metric.options["url"]).rstrip("/")
     if urlsplit(base).scheme not in ("http", "https"):
-        raise Unmeasured(f"{base!r} is no http URL")
+        raise Unmeasured(f"{without_queries(base)!r} is no http URL")
     url = f"{base}/api/v1/query?{urlencode({'query': str(metric.options['query'])})}"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

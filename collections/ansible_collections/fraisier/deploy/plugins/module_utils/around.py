@@ -10,6 +10,7 @@ from typing import Any, Mapping, Sequence
 
 from .check import Check
 from .failure import Failure
+from .headers import without_queries
 from .health import parse as parse_check
 from .service import argument_list, shown
 
@@ -102,8 +103,9 @@ def _entry(item: Any, where: str, seconds: float) -> Entry:
     if url:
         asked = {name: data[name] for name in _HTTP if data.get(name) is not None}
         check = parse_check({"type": "http", **asked, "timeout": timeout}, 0.0, timeout)
+    asks = without_queries(str(url)) if url else shown(data["command"])
     return Entry(
-        name=str(data.get("name") or url or shown(data["command"])),
+        name=str(data.get("name") or asks),
         command=command,
         check=check,
         timeout=timeout,

@@ -22,7 +22,7 @@ class Check:
     port: int = 0
     command: Sequence[str] = ()
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     status: Sequence[int] = ()
     body: str = ""
     validate_certs: bool = True

@@ -11,6 +11,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .compose_files import Files
 from .compose_service import PULL, ComposeService, from_options
+from .headers import with_secret_headers
 from .options import FENCE, HEALTH_CHECK
 from .running import SHORTEST_SECRET
 
@@ -51,6 +52,7 @@ def compose_options(*, fence: bool) -> dict[str, Any]:
     options: dict[str, Any] = {
         "service": {"type": "dict", "required": True, "options": COMPOSE_SERVICE},
         "secret_environment": {"type": "dict", "default": {}, "no_log": True},
+        "secret_headers": {"type": "dict", "default": {}, "no_log": True},
         "secret_registries": {"type": "dict", "default": {}, "no_log": True},
         "files": {"type": "dict", "options": FILES},
     }
@@ -64,8 +66,8 @@ def service_of(module: AnsibleModule) -> ComposeService:
     """Return the service of a module's options; raises Failure `service_invalid`."""
     module.no_log_values = {text for text in module.no_log_values if len(text) >= SHORTEST_SECRET}
     options = module.params
-    service, secrets = options["service"], options["secret_environment"]
-    return from_options(service, secrets, options["secret_registries"])
+    service = with_secret_headers(options["service"], options["secret_headers"])
+    return from_options(service, options["secret_environment"], options["secret_registries"])
 
 
 def files_of(module: AnsibleModule, service: ComposeService) -> Files | None:

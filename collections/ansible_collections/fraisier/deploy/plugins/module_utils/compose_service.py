@@ -45,7 +45,7 @@ class ComposeService:
     min_healthy: float | None
     keep_releases: int
     registries: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
-    around: Mapping[str, Any] = field(default_factory=dict)
+    around: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def variables(self, version: str) -> dict[str, str]:
         """Return what the Compose file may refer to; `version` empty: nobody named one."""

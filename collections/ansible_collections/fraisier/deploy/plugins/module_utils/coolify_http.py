@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from . import coolify_answers as answers
 from .failure import Failure
+from .headers import without_queries
 from .http_try import _cut as cut
 from .http_try import connect, describe
 
@@ -86,7 +87,7 @@ class Api:
         try:
             raw = connect(host, port, end)
         except (OSError, UnicodeError) as error:
-            raise answers.unreachable(self._place.url, self._why(error)) from None
+            raise answers.unreachable(without_queries(self._place.url), self._why(error)) from None
         timer = threading.Timer(max(0.0, end - time.monotonic()), cut, (raw,))
         timer.daemon = True
         timer.start()
@@ -102,7 +103,7 @@ class Api:
             return response.status, {k.lower(): v for k, v in response.getheaders()}, text
         except (OSError, http.client.HTTPException, ValueError) as error:
             why = self._late if time.monotonic() >= end else self._why(error)
-            raise answers.silent(self._place.url, why) from None
+            raise answers.silent(without_queries(self._place.url), why) from None
         finally:
             timer.cancel()
             timer.join()
@@ -124,7 +125,7 @@ class Api:
                 context.verify_mode = ssl.CERT_NONE
             return context.wrap_socket(raw, server_hostname=host)
         except (ssl.SSLError, FileNotFoundError, PermissionError) as error:
-            raise answers.no_tls(self._place.url, describe(error)) from None
+            raise answers.no_tls(without_queries(self._place.url), describe(error)) from None
 
     def _headers(self, host: str, body: Any) -> dict[str, str]:
         given = {} if body is None else {"Content-Type": "application/json"}

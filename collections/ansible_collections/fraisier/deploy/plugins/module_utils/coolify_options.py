@@ -10,6 +10,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .coolify_service import CoolifyService, from_options
+from .headers import with_secret_headers
 from .options import FENCE, HEALTH_CHECK
 from .running import SHORTEST_SECRET
 
@@ -44,6 +45,7 @@ def coolify_options(*, fence: bool) -> dict[str, Any]:
     options: dict[str, Any] = {
         "service": {"type": "dict", "required": True, "options": COOLIFY_SERVICE},
         "secret_environment": {"type": "dict", "default": {}, "no_log": True},
+        "secret_headers": {"type": "dict", "default": {}, "no_log": True},
         "secret_coolify": {"type": "dict", "default": {}, "no_log": True},
     }
     return {
@@ -56,6 +58,5 @@ def service_of(module: AnsibleModule) -> CoolifyService:
     """Return the service of a module's options; raises Failure."""
     module.no_log_values = {text for text in module.no_log_values if len(text) >= SHORTEST_SECRET}
     options = module.params
-    return from_options(
-        options["service"], options["secret_environment"], options["secret_coolify"]
-    )
+    service = with_secret_headers(options["service"], options["secret_headers"])
+    return from_options(service, options["secret_environment"], options["secret_coolify"])

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from dataclasses import dataclass, field
 from typing import Any, Mapping
-from urllib.parse import urlsplit
 
 from . import http_try
 from .check import Check
 from .commands import User, run
 from .failure import Failure
+from .headers import without_queries
+
+_HTTP = re.compile(r"https?://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,9 @@ def parse(data: Mapping[str, Any] | None, min_healthy: float | None, deadline: f
         raise Failure(
             "health_check_invalid", f"a health check of type {kind} needs {key}", f"add {key}"
         )
-    if kind == "http" and (urlsplit(check.url).scheme not in ("http", "https")):
-        raise Failure("health_check_invalid", f"{check.url!r} is no http URL", "correct url")
+    if kind == "http" and not _HTTP.match(check.url):
+        url = without_queries(check.url)
+        raise Failure("health_check_invalid", f"{url!r} is no http URL", "correct url")
     return check
 
 

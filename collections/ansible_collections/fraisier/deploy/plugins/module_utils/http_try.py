@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from .check import Check
 
 BODY_LIMIT = 1024 * 1024
+UNFIT = "its URL or a header has characters that no HTTP request can have"
 
 
 def attempt(check: Check, limit: float) -> tuple[bool, str]:
@@ -30,7 +31,7 @@ def attempt(check: Check, limit: float) -> tuple[bool, str]:
     except (socket.timeout, TimeoutError):
         return False, slow
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return False, slow if time.monotonic() >= end else describe(error)
+        return False, slow if time.monotonic() >= end else _told(error)
 
 
 def connect(host: str, port: int, end: float) -> socket.socket:
@@ -58,6 +59,12 @@ def describe(error: BaseException) -> str:
     if isinstance(error, (ConnectionError, http.client.BadStatusLine)):
         return "the connection was closed without an answer"
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def _told(error: Exception) -> str:
+    """Say what went wrong with a request; Python's own words may hold its headers or its URL."""
+    unfit = isinstance(error, (ValueError, http.client.InvalidURL))
+    return UNFIT if unfit and not isinstance(error, OSError) else describe(error)
 
 
 def _ask(check: Check, url: SplitResult, end: float) -> tuple[bool, str]:

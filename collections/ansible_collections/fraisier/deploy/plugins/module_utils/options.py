@@ -100,6 +100,7 @@ def service_options() -> dict[str, Any]:
     return {
         "service": {"type": "dict", "required": True, "options": SERVICE},
         "secret_environment": {"type": "dict", "default": {}, "no_log": True},
+        "secret_headers": {"type": "dict", "default": {}, "no_log": True},
         "secret_git": {"type": "dict", "default": {}, "no_log": True},
         "fence": {"type": "dict", "required": True, "options": FENCE},
     }

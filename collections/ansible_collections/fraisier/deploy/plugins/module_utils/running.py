@@ -15,6 +15,7 @@ from . import front, source
 from .ending import conclude, outcome
 from .failure import Failure
 from .fence import Fence
+from .headers import with_secret_headers
 from .options import claim
 from .processes import lead_session
 from .service import Service, from_options
@@ -39,9 +40,9 @@ def service_of(module: AnsibleModule) -> Service:
     """Return the service of a module's options, or end the module."""
     secrets = {name: str(value) for name, value in module.params["secret_environment"].items()}
     module.no_log_values = {text for text in module.no_log_values if len(text) >= SHORTEST_SECRET}
-    options = dict(module.params["service"])
-    options["env_vars"] = {name: str(value) for name, value in options["env_vars"].items()}
     try:
+        options = with_secret_headers(module.params["service"], module.params["secret_headers"])
+        options["env_vars"] = {name: str(value) for name, value in options["env_vars"].items()}
         return from_options(options, secrets)
     except Failure as failure:
         failure.step = "check options"

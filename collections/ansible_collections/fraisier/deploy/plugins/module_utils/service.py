@@ -42,7 +42,7 @@ class Service:
     shared: Sequence[str]
     check: Check
     keep_releases: int
-    around: Mapping[str, Any] = field(default_factory=dict)
+    around: Mapping[str, Any] = field(default_factory=dict, repr=False)
     type: str = "api"
     schedule: str | None = None
     run_now: bool = False

@@ -126,9 +126,8 @@ step:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import app, app_host, app_journal
+from ..module_utils.module import Module
 from ..module_utils.options import service_options
 from ..module_utils.running import SHORTEST_SECRET, run_on_site
 from ..module_utils.seat import live_seat
@@ -139,7 +138,7 @@ ACTIONS = ["status", "logs", "restart", "start", "stop", "exec", "examine"]
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **service_options(),
             "action": {"type": "str", "choices": ACTIONS, "default": "status"},
@@ -155,7 +154,7 @@ def main() -> None:
     run_on_site(module, lambda site: {"app": work(site, module)}, release=False)
 
 
-def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
+def work(site: Site, module: Module) -> dict[str, Any]:
     """Do what the action asks for; no secret of what is deployed leaves the host."""
     options, action = module.params, module.params["action"]
     if action == "examine":

@@ -101,9 +101,8 @@ step:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import app, backup_site
+from ..module_utils.module import Module
 from ..module_utils.options import service_options
 from ..module_utils.running import SHORTEST_SECRET, run_on_site
 from ..module_utils.site import Site
@@ -111,7 +110,7 @@ from ..module_utils.site import Site
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **service_options(),
             "action": {"type": "str", "choices": ["list", "take", "restore"], "default": "list"},
@@ -122,7 +121,7 @@ def main() -> None:
     run_on_site(module, lambda site: {"backup": work(site, module)}, release=False)
 
 
-def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
+def work(site: Site, module: Module) -> dict[str, Any]:
     """Do what the action asks for; no secret of what is deployed leaves the host."""
     options = module.params
     secrets = app.secret_values(site)

@@ -144,13 +144,12 @@ step:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import app_host, compose_app, compose_logs
 from ..module_utils.compose_open import open_site
 from ..module_utils.compose_options import compose_options, files_of, service_of
 from ..module_utils.compose_probe import serving
 from ..module_utils.compose_site import ComposeSite
+from ..module_utils.module import Module
 from ..module_utils.options import claim
 from ..module_utils.running import SHORTEST_SECRET, run_with
 
@@ -159,7 +158,7 @@ ACTIONS = ["status", "logs", "restart", "start", "stop", "exec", "examine"]
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **compose_options(fence=True),
             "action": {"type": "str", "choices": ACTIONS, "default": "status"},
@@ -177,13 +176,13 @@ def main() -> None:
     )
 
 
-def site_of(module: AnsibleModule) -> ComposeSite:
+def site_of(module: Module) -> ComposeSite:
     """Return the site to work on."""
     service, fence = service_of(module), claim(module.params["fence"])
     return open_site(service, fence, reads_file=False, files=files_of(module, service))
 
 
-def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
+def work(site: ComposeSite, module: Module) -> dict[str, Any]:
     """Do what the action asks for; no secret of what is deployed leaves the host."""
     options, action = module.params, module.params["action"]
     if action == "examine":

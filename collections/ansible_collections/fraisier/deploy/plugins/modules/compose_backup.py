@@ -102,19 +102,18 @@ step:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import compose_app, compose_backups
 from ..module_utils.compose_open import open_site
 from ..module_utils.compose_options import compose_options, files_of, service_of
 from ..module_utils.compose_site import ComposeSite
+from ..module_utils.module import Module
 from ..module_utils.options import claim
 from ..module_utils.running import SHORTEST_SECRET, run_with
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **compose_options(fence=True),
             "action": {"type": "str", "choices": ["list", "take", "restore"], "default": "list"},
@@ -127,13 +126,13 @@ def main() -> None:
     )
 
 
-def site_of(module: AnsibleModule) -> ComposeSite:
+def site_of(module: Module) -> ComposeSite:
     """Return the site to work on."""
     service, fence = service_of(module), claim(module.params["fence"])
     return open_site(service, fence, reads_file=False, files=files_of(module, service))
 
 
-def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
+def work(site: ComposeSite, module: Module) -> dict[str, Any]:
     """Do what the action asks for; no secret of what is deployed leaves the host."""
     options = module.params
     secrets = compose_app.secret_values(site)

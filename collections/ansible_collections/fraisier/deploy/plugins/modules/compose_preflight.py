@@ -110,8 +110,6 @@ step:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.colour_ground import traffic
 from ..module_utils.compose_conflicts import require_no_conflicts
 from ..module_utils.compose_deploy import check_machine
@@ -123,13 +121,14 @@ from ..module_utils.compose_service import check_version
 from ..module_utils.compose_site import ComposeSite
 from ..module_utils.compose_stage import check_colours
 from ..module_utils.front import from_options as front
+from ..module_utils.module import Module
 from ..module_utils.options import claim, proxy_options
 from ..module_utils.running import run_with
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **compose_options(fence=True),
             **proxy_options(),
@@ -140,7 +139,7 @@ def main() -> None:
     run_with(module, lambda: site_of(module), lambda site: work(site, module), release=False)
 
 
-def site_of(module: AnsibleModule) -> ComposeSite:
+def site_of(module: Module) -> ComposeSite:
     """Return the site to look at."""
     options = module.params
     service = service_of(module)
@@ -149,7 +148,7 @@ def site_of(module: AnsibleModule) -> ComposeSite:
     return open_site(service, fence, version, reads_file=True, files=files, front=before)
 
 
-def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
+def work(site: ComposeSite, module: Module) -> dict[str, Any]:
     """Check the machine and say what is true on it."""
     check_machine(site)
     if site.coloured:

@@ -119,20 +119,19 @@ step:
 from dataclasses import asdict
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.compose_app import pass_gate
 from ..module_utils.compose_balancer import variables_of
 from ..module_utils.compose_open import open_site
 from ..module_utils.compose_options import compose_options, files_of, service_of
 from ..module_utils.compose_probe import probe
 from ..module_utils.ending import guarded
+from ..module_utils.module import Module
 from ..module_utils.seal import STOP, seal_where_asked
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **compose_options(fence=False),
             "healthy": {"type": "bool", "default": False},
@@ -144,7 +143,7 @@ def main() -> None:
     guarded(module, lambda: work(module))
 
 
-def work(module: AnsibleModule) -> dict[str, Any]:
+def work(module: Module) -> dict[str, Any]:
     """Look, after ending a leftover and asking for health where that is wanted."""
     options = module.params
     service = service_of(module)

@@ -186,8 +186,6 @@ step:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import compose_back, compose_stage
 from ..module_utils.compose_deploy import deploy
 from ..module_utils.compose_open import open_site
@@ -196,6 +194,7 @@ from ..module_utils.compose_preview import preview, preview_promotion, preview_r
 from ..module_utils.compose_restore import restore
 from ..module_utils.compose_site import ComposeSite
 from ..module_utils.front import from_options as front
+from ..module_utils.module import Module
 from ..module_utils.options import claim, proxy_options
 from ..module_utils.running import run_with
 from ..module_utils.wanted import Wanted
@@ -205,7 +204,7 @@ STATES = ("deployed", "staged", "promoted", "restored")
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **compose_options(fence=True),
             **proxy_options(),
@@ -229,7 +228,7 @@ def main() -> None:
     )
 
 
-def site_of(module: AnsibleModule) -> ComposeSite:
+def site_of(module: Module) -> ComposeSite:
     """Return the site to work on; what is there already needs no Compose file but its own."""
     options = module.params
     reads = options["state"] in ("deployed", "staged")
@@ -239,7 +238,7 @@ def site_of(module: AnsibleModule) -> ComposeSite:
     return open_site(service, fence, version or "", reads_file=reads, files=files, front=before)
 
 
-def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
+def work(site: ComposeSite, module: Module) -> dict[str, Any]:
     """Do what the state asks for."""
     options = module.params
     site.first, site.backs_up = options["first"], options["backup"]
@@ -259,7 +258,7 @@ def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
     return {}
 
 
-def _restore(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
+def _restore(site: ComposeSite, module: Module) -> dict[str, Any]:
     options = module.params
     wanted = Wanted(
         to=options["to"],

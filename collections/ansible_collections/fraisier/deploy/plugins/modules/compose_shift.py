@@ -143,21 +143,20 @@ analysis:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.analysis_rules import read_metrics
 from ..module_utils.compose_open import open_site
 from ..module_utils.compose_options import compose_options, files_of, service_of
 from ..module_utils.compose_shift import examine, shift
 from ..module_utils.compose_site import ComposeSite
 from ..module_utils.front import from_options as front
+from ..module_utils.module import Module
 from ..module_utils.options import claim, proxy_options
 from ..module_utils.running import run_with
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **compose_options(fence=True),
             **proxy_options(),
@@ -176,7 +175,7 @@ def main() -> None:
     )
 
 
-def site_of(module: AnsibleModule) -> ComposeSite:
+def site_of(module: Module) -> ComposeSite:
     """Return the site to work on."""
     service, options = service_of(module), module.params
     files, before = files_of(module, service), front(options)
@@ -184,7 +183,7 @@ def site_of(module: AnsibleModule) -> ComposeSite:
     return open_site(service, fence, reads_file=False, files=files, front=before)
 
 
-def work(site: ComposeSite, module: AnsibleModule) -> dict[str, Any]:
+def work(site: ComposeSite, module: Module) -> dict[str, Any]:
     """Shift the traffic."""
     options = module.params
     metrics = read_metrics(options["analysis"])

@@ -98,31 +98,30 @@ step:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.coolify_deploy import look
 from ..module_utils.coolify_options import coolify_options, service_of
 from ..module_utils.coolify_probe import probe
 from ..module_utils.coolify_site import CoolifySite
+from ..module_utils.module import Module
 from ..module_utils.options import claim
 from ..module_utils.running import run_with
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={**coolify_options(fence=True), "version": {"type": "str"}},
         supports_check_mode=True,
     )
     run_with(module, lambda: site_of(module), lambda site: work(site, module), release=False)
 
 
-def site_of(module: AnsibleModule) -> CoolifySite:
+def site_of(module: Module) -> CoolifySite:
     """Return the site to look at."""
     return CoolifySite(service_of(module), claim(module.params["fence"]))
 
 
-def work(site: CoolifySite, module: AnsibleModule) -> dict[str, Any]:
+def work(site: CoolifySite, module: Module) -> dict[str, Any]:
     """Check, and say what is true at Coolify."""
     look(site, module.params["version"])
     if not module.check_mode:

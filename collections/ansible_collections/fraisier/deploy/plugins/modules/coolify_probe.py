@@ -115,20 +115,19 @@ step:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.coolify_follow import stop_ours
 from ..module_utils.coolify_gate import healthy
 from ..module_utils.coolify_options import coolify_options, service_of
 from ..module_utils.coolify_probe import probe, stand_on_what_runs
 from ..module_utils.coolify_site import CoolifySite
 from ..module_utils.ending import guarded
+from ..module_utils.module import Module
 from ..module_utils.seal import STOP, seal_where_asked
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **coolify_options(fence=False),
             "healthy": {"type": "bool", "default": False},
@@ -140,7 +139,7 @@ def main() -> None:
     guarded(module, lambda: work(module))
 
 
-def work(module: AnsibleModule) -> dict[str, Any]:
+def work(module: Module) -> dict[str, Any]:
     """Look, after ending a leftover and asking for health where that is wanted."""
     options = module.params
     site = CoolifySite(service_of(module), None)

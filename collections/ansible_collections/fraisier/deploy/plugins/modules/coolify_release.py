@@ -157,12 +157,11 @@ step:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.coolify_deploy import deploy, preview
 from ..module_utils.coolify_options import coolify_options, service_of
 from ..module_utils.coolify_restore import preview_restore, restore
 from ..module_utils.coolify_site import CoolifySite
+from ..module_utils.module import Module
 from ..module_utils.options import claim
 from ..module_utils.running import SHORTEST_SECRET, run_with
 from ..module_utils.wanted import Wanted
@@ -170,7 +169,7 @@ from ..module_utils.wanted import Wanted
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **coolify_options(fence=True),
             "state": {"type": "str", "choices": ["deployed", "restored"], "default": "deployed"},
@@ -191,7 +190,7 @@ def main() -> None:
     )
 
 
-def work(site: CoolifySite, module: AnsibleModule) -> dict[str, Any]:
+def work(site: CoolifySite, module: Module) -> dict[str, Any]:
     """Do what the state asks for."""
     options, old = module.params, site.recorded_secrets()
     module.no_log_values |= {text for text in old if len(text) >= SHORTEST_SECRET}

@@ -102,6 +102,12 @@ options:
     description: More environment of an exec check, never shown.
     type: dict
     default: {}
+  secret_headers:
+    description: >-
+      More headers of an http check, never shown, by C(health_check/) and the header's name. Texts
+      under 4 characters are not hidden.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Whether the module can say what it would do and do nothing.
@@ -136,13 +142,13 @@ hint:
 import os
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import gate, systemd
 from ..module_utils.commands import SYSTEM_PATH, find_user
 from ..module_utils.ending import conclude, guarded
 from ..module_utils.failure import Failure
+from ..module_utils.headers import with_secret_headers
 from ..module_utils.health import Place, parse
+from ..module_utils.module import Module
 from ..module_utils.options import HEALTH_CHECK, SERVICE
 from ..module_utils.running import SHORTEST_SECRET
 from ..module_utils.seat import check_on
@@ -150,7 +156,7 @@ from ..module_utils.seat import check_on
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "health_check": {"type": "dict", "options": HEALTH_CHECK},
             "systemd_service": {"type": "str"},
@@ -162,6 +168,7 @@ def main() -> None:
             "folder": {"type": "path"},
             "environment": {"type": "dict", "default": {}},
             "secret_environment": {"type": "dict", "default": {}, "no_log": True},
+            "secret_headers": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
     )
@@ -169,10 +176,11 @@ def main() -> None:
     guarded(module, lambda: work(module))
 
 
-def work(module: AnsibleModule) -> dict[str, Any]:
+def work(module: Module) -> dict[str, Any]:
     """Run the gate; ends the module itself when the gate is not passed."""
     options = module.params
-    check = parse(options["health_check"], options["min_healthy_time"], options["healthy_deadline"])
+    given = with_secret_headers(options, options["secret_headers"])["health_check"]
+    check = parse(given, options["min_healthy_time"], options["healthy_deadline"])
     if options["port"] is not None:
         check = check_on(check, options["port"])
     unit = options["systemd_service"]

@@ -110,8 +110,7 @@ probe:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils.module import Module
 from ..module_utils.options import proxy_options, service_options
 from ..module_utils.preflight import examine, preflight
 from ..module_utils.probe import probe
@@ -121,14 +120,14 @@ from ..module_utils.site import Site
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={**service_options(), **proxy_options(), "version": {"type": "str"}},
         supports_check_mode=True,
     )
     run_on_site(module, lambda site: work(site, module), release=False)
 
 
-def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
+def work(site: Site, module: Module) -> dict[str, Any]:
     """Check the host and say what is true on it."""
     (examine if module.check_mode else preflight)(site, module.params["version"])
     return {"probe": probe(site.layout, site.service.systemd_service, site.systemd)}

@@ -80,19 +80,22 @@ hint:
   type: str
 """
 
+import re
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.ending import guarded
+from ..module_utils.headers import HIDDEN
+from ..module_utils.module import Module
 from ..module_utils.options import proxy_options
 from ..module_utils.proxy import Proxy, backend_name
 from ..module_utils.proxy_site import options_of, servers_of
 
+_CHECK = re.compile(r'(http-check send [^\n]*? uri "[^"?\n]*\?)[^"\n]*')
+
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "fraise": {"type": "str", "required": True},
             "environment": {"type": "str", "required": True},
@@ -126,9 +129,17 @@ def work(proxy: Proxy, options: dict[str, Any], check_mode: bool) -> dict[str, A
         "backend": backend,
         "weights": proxy.weights(backend) if proxy.present() and not check_mode else {},
         "diff": {
-            "before_header": title, "after_header": title, "before": before, "after": wanted,
+            "before_header": title,
+            "after_header": title,
+            "before": _without_query(before),
+            "after": _without_query(wanted),
         },
-    }  # fmt: skip
+    }
+
+
+def _without_query(text: str) -> str:
+    """Return a configuration without the query that the proxy asks each server with."""
+    return _CHECK.sub(rf"\1{HIDDEN}", text)
 
 
 if __name__ == "__main__":

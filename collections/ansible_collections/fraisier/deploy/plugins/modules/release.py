@@ -197,9 +197,8 @@ step:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import colour_deploy, colour_restore, deploy, preview, restore
+from ..module_utils.module import Module
 from ..module_utils.options import proxy_options, service_options
 from ..module_utils.running import run_on_site
 from ..module_utils.site import Site
@@ -209,7 +208,7 @@ STATES = ("deployed", "staged", "promoted", "restored")
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **service_options(),
             **proxy_options(),
@@ -231,7 +230,7 @@ def main() -> None:
     run_on_site(module, lambda site: work(site, module), module.params["release_fence"])
 
 
-def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
+def work(site: Site, module: Module) -> dict[str, Any]:
     """Do what the state asks for."""
     options = module.params
     site.first, site.backs_up = options["first"], options["backup"]
@@ -251,7 +250,7 @@ def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
     return {}
 
 
-def _restore(site: Site, module: AnsibleModule) -> dict[str, Any]:
+def _restore(site: Site, module: Module) -> dict[str, Any]:
     options = module.params
     wanted = restore.Wanted(
         to=options["to"],

@@ -144,10 +144,9 @@ analysis:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.analysis_rules import read_metrics
 from ..module_utils.colour_shift import examine, shift
+from ..module_utils.module import Module
 from ..module_utils.options import proxy_options, service_options
 from ..module_utils.running import run_on_site
 from ..module_utils.site import Site
@@ -155,7 +154,7 @@ from ..module_utils.site import Site
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **service_options(),
             **proxy_options(),
@@ -169,7 +168,7 @@ def main() -> None:
     run_on_site(module, lambda site: work(site, module), module.params["release_fence"])
 
 
-def work(site: Site, module: AnsibleModule) -> dict[str, Any]:
+def work(site: Site, module: Module) -> dict[str, Any]:
     """Shift the traffic."""
     options = module.params
     metrics = read_metrics(options["analysis"])

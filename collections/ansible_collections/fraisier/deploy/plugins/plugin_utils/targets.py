@@ -29,7 +29,7 @@ _REFERENCES = ("env", "file", "vault")
 _GIT = ("token", "ssh_key")
 _SAME_NAME = (
     "app_path", "layout", "source", "service_name", "systemd_scope", "build", "build_timeout",
-    "exec", "shared", "health_check", "keep_releases", "schedule", "run_now", "run_timeout",
+    "exec", "shared", "keep_releases", "schedule", "run_now", "run_timeout",
 )  # fmt: skip
 
 
@@ -146,6 +146,14 @@ def _target(
         where = f"fraises.{name}.environments.{environment}.provider_config"
         raise ConfigurationError(f"{where}.service_user: is missing; name the service's user")
     plain, secret = _split(config["env_vars"], folder)
+    headers: dict[str, Any] = {}
+    check = _request(config.get("health_check"), "health_check", headers, folder)
+    around = {key: values[key] for key in _AROUND if values.get(key)}
+    if "smoke" in around:
+        around["smoke"] = [
+            _request(test, f"smoke/{number}", headers, folder)
+            for number, test in enumerate(around["smoke"])
+        ]
     git = fraise.get("git_auth") or {}
     service = {
         **{key: config.get(key) for key in _SAME_NAME},
@@ -160,13 +168,15 @@ def _target(
         "min_healthy_time": pace.get("min_healthy_time"),
         "healthy_deadline": pace.get("healthy_deadline", 60),
         "type": fraise.get("type", "api"),
-        "around": {key: values[key] for key in _AROUND if values.get(key)},
+        "health_check": check,
+        "around": around,
     }
     strategy = values.get("strategy", "rolling")
     value = {
         "service": service,
         "secret_references": secret,
         "git_references": _git_references(git, folder),
+        "header_references": headers,
         "proxy": _proxy(values.get("proxy")),
         "strategy": strategy,
         "max_parallel": pace.get("max_parallel", 1),
@@ -193,6 +203,24 @@ def _split(variables: Mapping[str, Any], folder: str) -> tuple[dict[str, str], d
         else:
             secret[name] = reference
     return plain, secret
+
+
+def _request(request: Any, place: str, references: dict[str, Any], folder: str) -> Any:
+    """Return a health check or smoke test without the headers that are secrets.
+
+    They are added to the references, by `place` and name.
+    """
+    headers = request.get("headers") if isinstance(request, Mapping) else None
+    if not isinstance(headers, Mapping):
+        return request
+    plain: dict[str, Any] = {}
+    for name, value in headers.items():
+        reference = _reference(value, folder)
+        if reference is None:
+            plain[name] = value
+        else:
+            references[f"{place}/{name}"] = reference
+    return {**request, "headers": plain}
 
 
 def _reference(value: Any, folder: str) -> dict[str, Any] | None:
