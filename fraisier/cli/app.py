@@ -178,7 +178,7 @@ def _controlled(context: Context, host: Json, verb: str) -> str:
         return _failed(context, host)
     mark, color = MARKS[True]
     gate = host.get("gate")
-    well = f", healthy after {gate['seconds']:.1f} s" if gate else ""
+    well = f", healthy after {gate.get('seconds', 0):.1f} s" if gate else ""
     done = {"stop": "stopped", "start": "started", "restart": "restarted"}[verb]
     return f"{context.style(mark, fg=color)} {host['host']}  {done}{well}"
 
@@ -209,9 +209,9 @@ def _status_row(host: Json) -> Json:
         "state": f"{unit['active_state']} ({unit['sub_state']})",
         "release": release.get("id") or "-",
         "version": short(release.get("version") or "-"),
-        "pid": unit["main_pid"] or "-",
+        "pid": unit.get("main_pid") or "-",
         "since": since.isoformat(" ", "seconds") if since else "-",
-        "restarts": str(unit["n_restarts"]),
+        "restarts": str(unit.get("n_restarts") or 0),
         **_run_columns(host),
         "memory": f"{memory / 2**20:.1f} MiB" if memory is not None else "-",
     }
@@ -223,7 +223,7 @@ def _run_columns(host: Json) -> Json:
     if last is None:
         return {"last run": "never", "next run": host.get("next") or "when asked"}
     at = datetime.fromtimestamp(last["started_at"]).isoformat(" ", "seconds")
-    ended = f"{last['result']}, exit status {last['exit_status']}, {last['seconds']:.1f} s"
+    ended = f"{last['result']}, exit status {last.get('exit_status')}, {last['seconds']:.1f} s"
     told = f"running since {at}" if last["running"] else f"{at}: {ended}"
     return {"last run": told, "next run": host.get("next") or "when asked"}
 

@@ -96,7 +96,7 @@ def _row(host: Json, backup: Json) -> Json:
         "id": backup["id"],
         "taken": at,
         "by": backup["deployment"] if backup["why"] == "deployment" else "asked for",
-        "version": short(backup["version"]),
+        "version": short(backup["version"] or "-"),
         "size": f"{backup['bytes'] / 2**20:.1f} MiB",
         "paths": harmless(", ".join(backup["paths"]) or "-"),
     }

@@ -222,7 +222,7 @@ def _probe_row(host: Json) -> Json:
         return {"host": host["host"], "unit": host["error"]["code"], "": "?"}
     release, unit, fence = host.get("release") or {}, host.get("unit") or {}, host.get("fence")
     holder = fence if isinstance(fence, Mapping) else {}
-    free = "free" if not holder or holder["released"] else holder["deployment"]
+    free = "free" if not holder or holder.get("released") else holder.get("deployment") or "taken"
     return {
         "host": host["host"],
         "release": release.get("id") or "-",

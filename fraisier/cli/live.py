@@ -136,12 +136,12 @@ class Live(Waiting):
     def _success(self, data: Mapping[str, Any]) -> str:
         release, staged = data.get("release"), data.get("staged")
         if data["verb"] == "stage" and staged:
-            return f"{short(staged['version'])} is staged as {staged['colour']}  {_steps(data)}"
+            return f"{_version(staged)} is staged as {staged.get('colour')}  {_steps(data)}"
         if data["verb"] == "shift":
             return f"measured: {data.get('verdict') or 'nothing'}"
         if not release:
             return "the service is stopped, as before"
-        serves = f"{short(release['version'])} serves"
+        serves = f"{_version(release)} serves"
         if not data.get("changed"):
             return f"{serves} already; nothing changed"
         if data["verb"] == "deploy" and not data.get("switched"):
@@ -149,12 +149,16 @@ class Live(Waiting):
         if data["verb"] == "restore":
             return f"{serves} again  {_steps(data)}"
         previous = data.get("previous")
-        was = f" (was {short(previous['version'])})" if previous else ""
+        was = f" (was {_version(previous)})" if previous else ""
         return f"{serves}{was}  {_steps(data)}"
 
     def _mark(self, good: bool, host: str, text: str) -> str:
         mark, color = MARKS[good]
         return f"  {self._context.style(mark, fg=color)} {host.ljust(self._width)}  {text}"
+
+
+def _version(release: Mapping[str, Any]) -> str:
+    return short(release.get("version") or "?")
 
 
 def _steps(data: Mapping[str, Any]) -> str:

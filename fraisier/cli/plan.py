@@ -61,7 +61,7 @@ def _host(context: Context, host: Mapping[str, Any], version: str) -> Iterator[s
     if host["unpredictable"]:
         yield "  not known before it is done:"
     for unknown in host["unpredictable"]:
-        yield f"    {unknown['step']}: {unknown['why']}"
+        yield f"    {unknown.get('step')}: {harmless(str(unknown.get('why')))}"
 
 
 def _change(host: Mapping[str, Any], version: str, good: bool) -> str:
@@ -69,7 +69,7 @@ def _change(host: Mapping[str, Any], version: str, good: bool) -> str:
         error = host["error"] or {}
         hint = f"\n    {error['hint']}" if error.get("hint") else ""
         return f"{error.get('message', host['state'])}{hint}"
-    before = short(host["from"]["version"]) if host["from"] else "nothing"
+    before = short((host["from"] or {}).get("version") or "nothing")
     return (
         f"{before} → {short(version)}" if host["would_change"] else f"{before}; nothing to change"
     )

@@ -38,17 +38,17 @@ def _host(host: HostOutcome, setup: str, local: bool) -> Iterator[Finding]:
     if not host.ok:
         yield name, False, error.get("message", "no answer"), error.get("hint", "")
         return
-    found: Mapping[str, Any] = host.result["proxy"]
+    found: Mapping[str, Any] = host.result.get("proxy") or {"installed": False}
     if not found["installed"]:
         yield name, False, "it is not installed", setup
     elif not found["running"]:
         yield name, False, "it does not run", "on the host: journalctl -u fraisier-proxy -n 30"
-    elif found["backend"] is None:
+    elif found.get("backend") is None:
         known = "it knows the service from its first deployment on" if local else ""
         yield name, local, known or "it does not know the service", setup
     else:
-        yield name, True, _servers(found["servers"]), ""
-        yield from _certificate(name, found["certificate_until"], found.get("acme"), setup)
+        yield name, True, _servers(found.get("servers") or {}), ""
+        yield from _certificate(name, found.get("certificate_until"), found.get("acme"), setup)
 
 
 def _servers(servers: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ from fraisier.domain.catalogue import Target
 #: The version of a deployment until its host has told which content a container image has that was
 #: asked for by no tag and no digest.
 AS_CONFIGURED = "as configured"
+#: So many characters of a release's id are recorded.
+RELEASE_ID = 64
 #: What the reason of an end says where what served before has served all the while.
 UNTOUCHED, SERVED_ON = "no host was changed", "has served all the while"
 

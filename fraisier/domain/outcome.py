@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fraisier.domain.host_answer import CODE, HINT, Unfit, require_fit
+
 
 @dataclass(frozen=True)
 class HostOutcome:
@@ -13,13 +15,25 @@ class HostOutcome:
 
     `state`: ok, failed, unreachable (no connection was made, so nothing ran there) or unknown
     (contact was lost, or the run was stopped, while something may have run there).
-    `result` is what the collection's module returned; `error` has code, message and hint.
+    `result` is what the collection's module returned; `error` has code, message and hint. Where
+    a field of the result is not of its type, nothing of it is believed: the state is unknown.
     """
 
     host: str
     state: str
     result: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            require_fit(self.result)
+        except Unfit as unfit:
+            vars(self).update(state="unknown", result={}, error=error_of(unfit))
+
+    @classmethod
+    def unfit(cls, host: str, why: Unfit) -> HostOutcome:
+        """Return the outcome of a host whose answer cannot be used."""
+        return cls(host, "unknown", {}, error_of(why))
 
     @property
     def ok(self) -> bool:
@@ -46,3 +60,9 @@ class Outcome:
             if host.error:
                 return {**host.error, "host": host.host}
         return self.error or {"code": self.ended, "message": f"the step ended: {self.ended}"}
+
+
+def error_of(unfit: Unfit) -> dict[str, str]:
+    """Return the error of an answer that cannot be used."""
+    message = f"the host sent an answer that no module of Fraisier gives: {unfit}"
+    return {"code": CODE, "message": message, "hint": HINT}

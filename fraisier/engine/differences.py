@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fraisier.domain.deployment import Placement
+from fraisier.domain.deployment import RELEASE_ID, Placement
 
 
 def differences(host: Mapping[str, Any], placed: Placement | None) -> list[str]:
@@ -16,12 +16,13 @@ def differences(host: Mapping[str, Any], placed: Placement | None) -> list[str]:
     recorded = placed.release if placed else None
     unit, running, fence = host.get("unit") or {}, host.get("running"), host.get("fence")
     found = []
-    if current != recorded:
+    if current != recorded and (current or "")[:RELEASE_ID] != recorded:
         found.append(f"the records say {recorded or 'nothing'}, the host {current or 'nothing'}")
     if current and running is None:
         found.append(f"the service does not run ({unit.get('active_state')})")
     elif running not in (current, None, "unknown"):
         found.append(f"the process still runs {running}: it was not restarted since")
     if isinstance(fence, Mapping) and placed and fence["number"] > placed.fence:
-        found.append(f"{fence['deployment']} of {fence['installation']} has been here since")
+        who = f"{fence.get('deployment') or 'somebody'} of {fence.get('installation') or 'another'}"
+        found.append(f"{who} has been here since")
     return found

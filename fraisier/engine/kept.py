@@ -26,8 +26,8 @@ def kept_for(
     """Return for each host how the release is judged that it goes back to, and its secrets.
 
     `service`: what to replace in the service of now. `unhealthy`: `warn` where nothing was kept,
-    so that the check of now decides nothing, else `fail`. `request` is that of the step. The secrets
-    are references to headers of the health checks that were kept.
+    so that the check of now decides nothing, else `fail`. `request` is that of the step. The
+    secrets are references to headers of the health checks that were kept.
     """
     past = list(_past(store, deployment))
     asked = request.get("restore_version")

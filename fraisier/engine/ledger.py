@@ -111,8 +111,8 @@ class HostState:
             moved = self.moved or release.get("id") != before
             return replace(self, previous=before, previous_known=True, moved=moved)
         if release.get("deployment") == deployment_id:
-            good = [r for r in result.get("releases") or () if r["status"] == "good"]
-            nothing_before = not [r for r in good if r["id"] != release.get("id")]
+            good = [r for r in result.get("releases") or () if r.get("status") == "good"]
+            nothing_before = not [r for r in good if r.get("id") != release.get("id")]
             return replace(self, moved=True, previous_known=nothing_before)
         return replace(self, previous=release.get("id"), previous_known=True)
 
@@ -143,8 +143,7 @@ class HostState:
 
 def stopped(host: HostOutcome, installation: str) -> bool:
     """Return whether a probe that was to stop what this installation runs there has done so."""
-    holder = host.result.get("fence") or {}
-    ours = holder.get("installation") == installation
+    ours = holder_of(host).get("installation") == installation
     return host.ok and (not ours or bool(host.result.get("sealed", True)))
 
 
@@ -165,14 +164,18 @@ def _out_of_sight(outcome: HostOutcome) -> bool:
     return (outcome.error or {}).get("code") in OUT_OF_SIGHT
 
 
+def holder_of(host: HostOutcome) -> Mapping[str, Any]:
+    """Return who holds a host's fence, as a probe told it; empty where it told nobody."""
+    told = host.result.get("fence")
+    return told if isinstance(told, Mapping) else {}
+
+
 def _fence(verb: str, result: Mapping[str, Any], before: int | None) -> int | None:
     """Return the number held after a step; a probe that sealed the host has taken one too."""
-    told: int | None = before
-    if verb != "probe":
-        told = result.get("fence", before)
-    elif result.get("sealed"):
-        told = result["fence"]["number"]
-    return told
+    told = result.get("fence")
+    if verb == "probe":
+        told = told["number"] if result.get("sealed") and isinstance(told, Mapping) else None
+    return int(told) if isinstance(told, int | str) else before
 
 
 def first_state(name: str, placement: Placement | None) -> HostState:

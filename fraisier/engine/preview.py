@@ -85,10 +85,15 @@ def _told(host: HostOutcome) -> dict[str, Any]:
         "state": host.state,
         "would_change": host.ok and bool(host.result.get("changed")),
         "from": host.result.get("previous"),
-        "diff": host.result.get("diff", []),
+        "diff": _entries(host.result.get("diff")),
         "unpredictable": host.result.get("unpredictable", []),
         "error": dict(host.error) if host.error else None,
     }
+
+
+def _entries(diff: Any) -> list[Any]:
+    """Return Ansible's diff entries, of which a module may give one or a list."""
+    return diff if isinstance(diff, list) else [diff] if diff else []
 
 
 def _unrecorded(draft: NewDeployment) -> Deployment:

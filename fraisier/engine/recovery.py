@@ -16,7 +16,7 @@ from fraisier.domain.ids import now
 from fraisier.domain.outcome import HostOutcome
 from fraisier.domain.plan import Work
 from fraisier.domain.ports import Runner, Store
-from fraisier.engine.ledger import settled, stopped
+from fraisier.engine.ledger import holder_of, settled, stopped
 from fraisier.engine.membership import Membership
 from fraisier.engine.patience import patiently
 from fraisier.engine.request import request_for, turn
@@ -54,15 +54,19 @@ class Recovery:
         self._member = member
 
     def __call__(self) -> None:
-        """Take over and settle, one after the other, until the dead hold nothing more."""
+        """Take over and settle, one after the other, until the dead hold nothing more.
+
+        What cannot be settled is left to the next process: it stops nobody else's command. Raises
+        StoreError, and ConfigurationError where it is not known how hosts are reached.
+        """
         if not self._store.abandoned():
             return
         member = self._member()
         while (taken := self._store.take_over(member.id)) is not None:
-            runner = self._new_runner()
+            catalogue, runner = self._catalogue(), self._new_runner()
             try:
                 settle_or_give_up(
-                    taken, self._catalogue(), self._store, runner, member.valid, DIED, member.id
+                    taken, catalogue, self._store, runner, member.valid, DIED, member.id
                 )
             finally:
                 runner.close()
@@ -137,7 +141,7 @@ def _look(
 ) -> Mapping[str, HostOutcome]:
     """Return what each host says, as far as they can be asked from here; those silent twice."""
     provider = catalogue.providers.get(deployment.target.provider)
-    if provider is None:
+    if provider is None or "probe" not in provider.playbooks:
         return {}
     seen: dict[str, HostOutcome] = {}
     deadline = time.monotonic() + PROBE_SECONDS
@@ -201,7 +205,7 @@ def _placement(
     if seen is None or not seen.ok:
         return replace(before, known=False)
     release = seen.result.get("release") or {}
-    fence = max(before.fence, (seen.result.get("fence") or {}).get("number", 0))
+    fence = max(before.fence, holder_of(seen).get("number", 0))
     good = release.get("status") == "good"
     known = stopped(seen, installation)
     return Placement(name, fence, release.get("id"), release.get("version"), good, now(), known)
@@ -220,6 +224,6 @@ def _said(name: str, seen: HostOutcome | None, installation: str) -> str:
         return f"{name} has no release"
     version = str(release.get("version") or "").removeprefix("sha256:")[:7]
     running = result.get("running")
-    if "running" in result and running != release["id"]:
+    if "running" in result and running != release.get("id"):
         return f"{name} has {version} current, and {running or 'nothing'} runs"
     return f"{name} serves {version}"

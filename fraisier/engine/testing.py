@@ -59,7 +59,9 @@ def _judge(test: dict[str, Any], outcome: Outcome, host: str) -> tuple[str, str]
     if not outcome.ok:
         error = outcome.first_error()
         return f"{name} could not be run on {host}: {error['message']} [{error['code']}]", ""
-    told = outcome.hosts[host].result["app"]
+    told = outcome.hosts[host].result.get("app")
+    if not told:
+        return f"{name} could not be run on {host}: the provider told nothing of it", ""
     output = str(told["output"])
     if told["timed_out"]:
         return f"{name} did not end within {test['timeout']:g} s on {host}", output

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from fraisier.domain.host_answer import CODE, HINT
+from fraisier.domain.plain_text import one_line
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,20 @@ UNREACHABLE: tuple[tuple[str, Diagnosis], ...] = (
         Diagnosis("ssh_key_unusable", "check ssh_key_path: it must be a private key you can read"),
     ),
     (
-        r"Permission denied",
+        r"Permission denied|Too many authentication failures|No supported authentication",
         Diagnosis(
             "ssh_denied",
             "the host refused user {user}: check username and ssh_key_path, and that the public "
             "key is in the user's authorized_keys",
+        ),
+    ),
+    (
+        r"Unable to negotiate|no matching (host key|key exchange|cipher|MAC)"
+        r"|Bad configuration option|Bad owner or permissions",
+        Diagnosis(
+            "ssh_unsuitable",
+            "SSH of this machine and of the host do not work together as they are configured; "
+            "try: {ssh} true",
         ),
     ),
     (
@@ -67,9 +81,15 @@ UNREACHABLE: tuple[tuple[str, Diagnosis], ...] = (
     ),
 )
 
+_BECOME = (
+    r"password is required|(Missing|Incorrect) sudo password|sudo: a term|not in the sudoers"
+    r"|is not allowed to (execute|run) |may not run sudo|waiting for privilege escalation"
+    r"|sudo: .*(not found|no tty present|must have a tty|effective uid|setuid|unknown user"
+    r"|account validation|password expired|PAM )"
+)
 BROKEN_MODULE: tuple[tuple[str, Diagnosis], ...] = (
     (
-        r"password is required|(Missing|Incorrect) sudo password|sudo: a term|not in the sudoers",
+        _BECOME,
         Diagnosis(
             "become_failed",
             "user {user} may not become root so: allow it in sudoers, give the right "
@@ -77,9 +97,12 @@ BROKEN_MODULE: tuple[tuple[str, Diagnosis], ...] = (
         ),
     ),
     (
-        r"python3?: (command )?not found|No such file or directory.*python|interpreter.*not found",
+        r"python3?: (command )?not found|No such file or directory.*python|interpreter.*not found"
+        r"|requires a minimum of Python",
         Diagnosis(
-            "python_missing", "the host has no Python there: install python3, or set python:"
+            "python_missing",
+            "the host has no Python there that can be used: install python3 (3.8 or newer), or set "
+            "python:",
         ),
     ),
     (
@@ -87,12 +110,64 @@ BROKEN_MODULE: tuple[tuple[str, Diagnosis], ...] = (
         Diagnosis("disk_full", "free some space on the host's disk", nothing_ran=False),
     ),
     (
+        r"maximum recursion depth|queue send failure|Refusing to deserialize"
+        r"|deserialization failed",
+        Diagnosis(CODE, HINT, nothing_ran=False),
+    ),
+    (
         r"",
         Diagnosis("task_failed", "the output of the task tells more: fraisier logs", False),
     ),
 )
 
+#: What a host says that answers with words of its own instead of running a module.
+NO_MODULE: tuple[tuple[str, Diagnosis], ...] = (
+    *BROKEN_MODULE[:2],
+    (
+        r"expired|password change required|account is .*(not available|locked|disabled)|nologin"
+        r"|login as|logged? ?in|not permitted|not allowed|restricted|maintenance",
+        Diagnosis(
+            "login_refused",
+            "user {user} may not run commands there: look at the account, its shell and command= "
+            "in its authorized_keys; try: {ssh} python3 -V",
+        ),
+    ),
+    (
+        r"",
+        Diagnosis(
+            "module_not_run",
+            "python: must name a Python, and the login must run commands; try: {ssh} python3 -V",
+        ),
+    ),
+)
+#: Exit codes of a shell whose program was killed, so that a module may have begun.
+_KILLED = frozenset((129, 130, 131, 132, 134, 135, 136, 137, 139, 141, 143))
+#: What Python and shells say of a program that had begun, and how a result begins.
+_BEGAN = re.compile(
+    r"Traceback \(most recent call last\)|Fatal Python error|\b(Killed|Terminated|Aborted)\b"
+    r"|Segmentation fault|Bus error|No space left on device|\{"
+)
 
+
+def never_began(result: Mapping[str, Any]) -> bool:
+    """Return whether a host that gave no result has certainly not begun to run the module.
+
+    A module ends with JSON unless it is killed or Python itself fails. `result` is what Ansible
+    makes of an answer without JSON.
+    """
+    code = result.get("rc")
+    if "module_stdout" not in result or not isinstance(code, int) or isinstance(code, bool):
+        return False
+    return 0 <= code < 255 and code not in _KILLED and not _BEGAN.search(own_words(result))
+
+
+def own_words(result: Mapping[str, Any]) -> str:
+    """Return what a host said in the place of a module's result."""
+    parts = (str(result.get(name) or "").strip() for name in ("module_stderr", "module_stdout"))
+    return "\n".join(part for part in parts if part)
+
+
+SENTENCE = 500
 #: What Ansible says before it repeats what SSH said.
 PREAMBLE = (
     r"^(Task failed: )?(Failed to connect to the host via ssh: |Data could not be sent.*ssh: )"
@@ -108,7 +183,8 @@ def sentence(said: str) -> str:
     """Return the telling part of what SSH or Ansible said: one line, without its banners."""
     lines = [line.strip(" @\r") for line in said.splitlines()]
     telling = [line for line in lines if line and not line.startswith(("Warning:", "debug1:"))]
-    text = telling[-1] if telling else said.strip()
+    only_closed = len(telling) > 1 and telling[-1].startswith("Connection closed by ")
+    text = "; ".join(telling[-2 if only_closed else -1 :]) or said.strip()
     if re.search(r"IDENTIFICATION HAS CHANGED", said):
         text = "the host's key is not the pinned one"
-    return re.sub(PREAMBLE, "", text)[:500]
+    return one_line(re.sub(PREAMBLE, "", text), SENTENCE)

@@ -22,6 +22,9 @@ from fraisier.runner.mechanism import SUBREAPER
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 10.0
+#: Numbers of more digits are read as text.
+DIGITS = 30
+UNREADABLE = {"event": "error", "stdout": "an event of Ansible's could not be read"}
 
 
 class Process:
@@ -116,7 +119,7 @@ class Process:
                     if not data:
                         break
                     *lines, pending = (pending + data).split(b"\n")
-                    yield self._heard([json.loads(line) for line in lines])
+                    yield self._heard([read(line) for line in lines])
 
     def _heard(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         # with its statistics a playbook has said all it will say: what is left is cleaning up
@@ -149,3 +152,16 @@ class Process:
                 with contextlib.suppress(BrokenPipeError):  # what it was not told is still in it
                     pipe.close()
         self._private.wipe()
+
+
+def read(line: bytes) -> dict[str, Any]:
+    """Return an event; in its place a remark where it cannot be read. A host chose a part of it."""
+    try:
+        found = json.loads(line, parse_constant=str, parse_int=_number)
+    except (ValueError, RecursionError):
+        return UNREADABLE
+    return found if isinstance(found, dict) else UNREADABLE
+
+
+def _number(digits: str) -> int | str:
+    return int(digits) if len(digits) <= DIGITS else digits

@@ -1,13 +1,15 @@
-"""Secrets taken out of everything a run says, in each form they may be met in."""
+"""Everything a run says made fit to keep: plain text, and no secret in any form of it."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
+from fraisier.domain.plain_json import plain
+from fraisier.domain.plain_text import clean
 from fraisier.domain.secret import Secret
 
 REDACTED = "[REDACTED]"
@@ -23,20 +25,22 @@ class Redactor:
         self._forms = sorted(forms, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Return the text without any secret."""
+        """Return the text without any secret, and without what a terminal would obey.
+
+        Escape sequences may stand within a secret, and characters of them be a part of one.
+        """
+        redacted = self._without(text)
+        shown = clean(redacted)
+        return redacted if shown is redacted else self._without(shown)
+
+    def data(self, value: Any) -> Any:
+        """Return what came from a run as plain data without any secret, keys included."""
+        return plain(value, self.text)
+
+    def _without(self, text: str) -> str:
         for form in self._forms:
             text = text.replace(form, REDACTED)
         return text
-
-    def data(self, value: Any) -> Any:
-        """Return plain data without any secret, keys included."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return {self.text(str(key)): self.data(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.data(item) for item in value]
-        return value
 
 
 def _forms(value: str) -> set[str]:

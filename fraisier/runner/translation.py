@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fraisier.domain.catalogue import Host
 from fraisier.domain.event import Fact
+from fraisier.domain.host_answer import FIELDS, Unfit, require_fit, require_whole
 from fraisier.domain.outcome import HostOutcome, Outcome
+from fraisier.domain.plain_json import plain
+from fraisier.domain.plain_text import one_line
 from fraisier.domain.plan import Work
-from fraisier.runner.diagnosis import BROKEN_MODULE, UNREACHABLE, diagnose, sentence
+from fraisier.runner.diagnosis import (
+    BROKEN_MODULE,
+    NO_MODULE,
+    SENTENCE,
+    UNREACHABLE,
+    Diagnosis,
+    diagnose,
+    never_began,
+    own_words,
+    sentence,
+)
 
-#: The fields of a module's result that leave the runner.
-RESULT_FIELDS = (
-    "changed", "fence", "switched", "release", "previous", "reused", "gate", "steps", "app_path",
-    "running", "unit", "releases", "stopped", "version", "code", "hint", "step", "diff",
-    "unpredictable", "app", "around", "backup", "checkout", "containers", "sealed", "healed",
-    "under_way",
-    "staged", "colours", "verdict", "analysis", "proxy",
-)  # fmt: skip
+#: The fields of a module's result that leave the runner; the log leaves as facts.
+RESULT_FIELDS = tuple(name for name in FIELDS if name != "log")
 COLLECTION = "fraisier."
 SAID_LINES = 40
 
@@ -35,13 +43,14 @@ class Translation:
         self._said: list[str] = []
 
     def facts(self, event: Mapping[str, Any]) -> list[Fact]:
-        """Return the facts in one event."""
-        data = event.get("event_data") or {}
+        """Return the facts in one event. A host chose a part of it: it becomes plain first."""
+        event = _mapping(plain(event))
+        data = _mapping(event.get("event_data"))
         match event.get("event"):
             case "playbook_on_play_start":
                 return [Fact("runner.play_started", None, {"play": data.get("name")})]
             case "runner_on_start":
-                self._started.add(data["host"])
+                self._started.add(str(data.get("host")))
                 return [_task_fact("runner.task_started", data)]
             case "runner_on_ok":
                 return self._ended(data, failed=False)
@@ -68,50 +77,57 @@ class Translation:
     def _why_missing(self, ended: str, name: str) -> dict[str, str]:
         if name not in self._started:
             return {"code": ended, **self._broken(ended)}
-        why = self._broken(ended)["message"].splitlines()[-1] if ended != "done" else ""
+        why = self._broken(ended)["message"] if ended != "done" else ""
         message = f"the run ended before the host had answered{why and f': {why}'}"
-        return {"code": ended, "message": message, "hint": "fraisier status shows its state"}
+        code = "no_answer" if ended == "done" else ended
+        return {"code": code, "message": message, "hint": "fraisier status shows its state"}
 
     def _broken(self, ended: str) -> dict[str, str]:
         words = {"cancelled": "it was cancelled", "timeout": "its time was over"}
-        said = "\n".join(line for line in self._said if line.strip())
+        said = one_line("\n".join(self._said))
         return {"message": words.get(ended) or said or "Ansible ended without a word", "hint": ""}
 
     def _ended(self, data: Mapping[str, Any], *, failed: bool) -> list[Fact]:
-        result = data.get("res") or {}
-        host = data["host"]
+        result, host = _mapping(data.get("res")), str(data.get("host"))
+        changed = "runner.task_changed" if result.get("changed") else "runner.task_ok"
+        task = _task_fact("runner.task_failed" if failed else changed, data)
+        self._changed |= {host} if result.get("changed") and not failed else set()
+        if _is_ours(data) and (not failed or "code" in result):
+            self._outcomes[host] = found = self._answer(host, data, result, failed)
+            return [task, *(_module_facts(host, result) if found.result else [])]
         if failed:
-            fact = "runner.task_failed"
             self._outcomes[host] = self._failure(host, data, result)
-        else:
-            fact = "runner.task_changed" if result.get("changed") else "runner.task_ok"
-            self._changed |= {host} if result.get("changed") else set()
-            if _is_ours(data):
-                self._outcomes[host] = HostOutcome(host, "ok", _allowed(result))
-        more = _module_facts(host, result) if _is_ours(data) else []
-        return [_task_fact(fact, data), *more]
+        return [task]
+
+    def _answer(
+        self, host: str, data: Mapping[str, Any], result: Mapping[str, Any], failed: bool
+    ) -> HostOutcome:
+        """Return what one of our modules told; nothing of it where a part cannot be used."""
+        asked = _mapping(self._work.request.get("app")).get("action", "")
+        try:
+            require_fit(result)
+            if not failed:
+                require_whole(_action(data), str(asked), result)
+        except Unfit as unfit:
+            return HostOutcome.unfit(host, unfit)
+        if not failed:
+            return HostOutcome(host, "ok", _allowed(result))
+        message, hint = one_line(str(result.get("msg", ""))), str(result.get("hint") or "")
+        error = {"code": result["code"], "message": message, "hint": hint}
+        return HostOutcome(host, "failed", _allowed(result), error)
 
     def _failure(
         self, host: str, data: Mapping[str, Any], result: Mapping[str, Any]
     ) -> HostOutcome:
-        if _is_ours(data) and "code" in result:
-            error = {
-                "code": str(result["code"]),
-                "message": str(result.get("msg", "")),
-                "hint": str(result.get("hint", "")),
-            }
-            return HostOutcome(host, "failed", _allowed(result), error)
-        said = "\n".join(
-            str(result.get(key) or "") for key in ("msg", "module_stderr", "exception", "stderr")
-        )
-        found = diagnose(BROKEN_MODULE, said)
-        message = f'task "{data.get("task")}": {str(result.get("msg", "")).strip()}'
+        found, said = _diagnosed(result)
+        message = one_line(f'task "{data.get("task")}": {said}', SENTENCE)
         error = {"code": found.code, "message": message, "hint": self._hint(found.hint, host)}
-        return HostOutcome(host, "failed" if found.nothing_ran else "unknown", {}, error)
+        nothing_ran = found.nothing_ran and host not in self._changed
+        return HostOutcome(host, "failed" if nothing_ran else "unknown", {}, error)
 
     def _unreachable(self, data: Mapping[str, Any]) -> list[Fact]:
-        host = data["host"]
-        said = str((data.get("res") or {}).get("msg", ""))
+        host = str(data.get("host"))
+        said = str(_mapping(data.get("res")).get("msg", ""))
         found = diagnose(UNREACHABLE, said)
         error = {
             "code": found.code,
@@ -124,16 +140,44 @@ class Translation:
         return [Fact("runner.host_unreachable", host, error)]
 
     def _hint(self, hint: str, name: str) -> str:
-        host: Host = self._hosts[name]
+        host = self._hosts.get(name) or Host(name, name)
         user = host.username or "(yours)"
         address = host.address if host.port == 22 else f"[{host.address}]:{host.port}"
-        for word, value in (("{host}", name), ("{user}", user), ("{address}", address)):
+        port = "" if host.port == 22 else f"-p {host.port} "
+        login = f"{host.username}@{host.address}" if host.username else host.address
+        ssh = f"ssh {port}{login}"
+        words = {"{host}": name, "{user}": user, "{address}": address, "{ssh}": ssh}
+        for word, value in words.items():
             hint = hint.replace(word, value)
         return hint
 
 
+def _diagnosed(result: Mapping[str, Any]) -> tuple[Diagnosis, str]:
+    """Return what a task's failure means that no module of ours explained, and its words."""
+    message, words = str(result.get("msg", "")).strip(), own_words(result)
+    if never_began(result):
+        said = one_line(words, SENTENCE)
+        answer = f'answered "{said}"' if said else "said nothing"
+        return diagnose(NO_MODULE, f"{message}\n{words}"), (
+            f"the host {answer} and ran no module (exit status {result['rc']})"
+        )
+    more = (str(result.get(key) or "") for key in ("exception", "stderr"))
+    found = diagnose(BROKEN_MODULE, "\n".join((message, words, *more)))
+    if words and found.nothing_ran:  # words that a module may have said before it was killed
+        found = replace(found, nothing_ran="requires a minimum of Python" in message)
+    return found, f"{message}: {words}" if words else message
+
+
+def _action(data: Mapping[str, Any]) -> str:
+    return str(data.get("resolved_action") or data.get("task_action"))
+
+
 def _is_ours(data: Mapping[str, Any]) -> bool:
-    return str(data.get("resolved_action") or data.get("task_action")).startswith(COLLECTION)
+    return _action(data).startswith(COLLECTION)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _allowed(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,7 +188,7 @@ def _task_fact(type_: str, data: Mapping[str, Any]) -> Fact:
     fields = {"play": data.get("play"), "task": data.get("task")}
     if data.get("duration") is not None:
         fields["duration"] = data["duration"]
-    diff = _diff(data.get("res") or {})
+    diff = _diff(_mapping(data.get("res")))
     if diff:  # there is one only where the play asked for it
         fields["diff"] = diff
     return Fact(type_, data.get("host"), fields)
@@ -152,9 +196,12 @@ def _task_fact(type_: str, data: Mapping[str, Any]) -> Fact:
 
 def _diff(result: Mapping[str, Any]) -> list[Any]:
     """Return Ansible's diff entries of a task, those of every turn of its loop."""
-    turns = [turn for turn in result.get("results") or [result] if turn.get("changed")]
-    found = [turn.get("diff") or [] for turn in turns]
-    return [entry for diff in found for entry in (diff if isinstance(diff, list) else [diff])]
+    turns = result.get("results") or [result]
+    entries: list[Any] = []
+    for turn in turns if isinstance(turns, list) else []:
+        found = _mapping(turn).get("diff") or [] if _mapping(turn).get("changed") else []
+        entries += found if isinstance(found, list) else [found]
+    return [entry for entry in entries if isinstance(entry, Mapping)]
 
 
 def _module_facts(host: str, result: Mapping[str, Any]) -> list[Fact]:

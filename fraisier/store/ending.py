@@ -7,6 +7,7 @@ from sqlalchemy import Connection, update
 from fraisier.domain.deployment import HOLDING, Deployment, Status, check_move
 from fraisier.domain.event import Event, Fact
 from fraisier.domain.ids import now
+from fraisier.domain.plain_text import one_line
 from fraisier.store import log
 from fraisier.store.tables import deployments, targets
 
@@ -18,7 +19,11 @@ def end(
     reason: str,
     mark: str | None = None,
 ) -> list[Event]:
-    """Record an end: the state, the last events and, where needed, the target's hold."""
+    """Record an end: the state, the last events and, where needed, the target's hold.
+
+    The reason may hold what a host said; it is recorded as one line that any terminal can show.
+    """
+    reason = one_line(reason)
     check_move(deployment.status, status)
     one, at = deployments.c.id == deployment.id, now()
     connection.execute(

@@ -18,7 +18,8 @@ from sqlalchemy import (
     true,
 )
 
-from fraisier.store.words import Text, Words
+from fraisier.domain.deployment import RELEASE_ID
+from fraisier.store.words import Ids, Text, Words
 
 metadata = MetaData(
     naming_convention={
@@ -73,7 +74,7 @@ placements = Table(
     Column("target_id", ForeignKey("targets.id"), primary_key=True),
     Column("host", Words(255), primary_key=True),
     Column("fence", BigInteger, nullable=False),
-    Column("release", Words(64)),
+    Column("release", Ids(RELEASE_ID)),
     Column("version", Words(255)),
     Column("good", Boolean, nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -131,8 +132,8 @@ deployment_hosts = Table(
     Column("deployment_id", ForeignKey("deployments.id"), primary_key=True),
     Column("host", Words(255), primary_key=True),
     Column("state", Words(16), nullable=False),
-    Column("release", Words(64)),
-    Column("previous", Words(64)),
+    Column("release", Ids(RELEASE_ID)),
+    Column("previous", Ids(RELEASE_ID)),
     Column("error", JSON),
 )
 

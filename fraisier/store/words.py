@@ -47,6 +47,21 @@ class Words(TypeDecorator[str]):
         return None if value is None else plain(value)
 
 
+class Ids(Words):
+    """An id that a host or another provider chose; a database that would refuse it has it cut."""
+
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        """Return what is sent for a value."""
+        text = super().process_bind_param(value, dialect)
+        return text if text is None or dialect.name == "sqlite" else text[: self.length]
+
+
 class Text(Words):
     """A text of any length: MySQL's own type ends at 64 KiB."""
 

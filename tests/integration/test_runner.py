@@ -168,3 +168,47 @@ def test_a_team_s_own_module_is_built_anew_also_where_it_is_named_as_ansible_s(
         outcome = runner.run(work(str(playbook)), ignore, lambda: False)
         assert code in outcome.first_error()["message"]
     assert not list(tmp_path.glob("fraisier/modules/*/*ping*"))
+
+
+#: What stands in the place of a host's Python -> the state, the code and the words of its outcome.
+NO_PYTHON = {
+    "exit 0": ("failed", "module_not_run", "said nothing"),
+    "echo 'Please login as the user ubuntu'; exit 142": (
+        "failed", "login_refused", "the user ubuntu",
+    ),
+    "printf 'Your account has \\033[31mexpired\\n' >&2; exit 1": (
+        "failed", "login_refused", '"Your account has expired"',
+    ),
+    "echo '[1, 2]'": ("failed", "module_not_run", "[1, 2]"),
+    "exec /no/such/python": ("failed", "module_not_run", "/no/such/python"),
+    "kill -9 $$": ("unknown", "host_answer_invalid", "Killed"),
+    "echo '{\"changed\": true, \"fence'": ("unknown", "host_answer_invalid", "fence"),
+    "echo '{\"fence\": {\"number\": 1000000000000000000000000000000}}'": (
+        "unknown", "host_answer_invalid", "fence",
+    ),
+    "echo '{\"gate\": '$(printf '[%.0s' $(seq 290))$(printf ']%.0s' $(seq 290))'}'": (
+        "unknown", "no_answer", "before the host had answered",
+    ),
+    "echo '{}'": ("unknown", "host_answer_invalid", "gate is not there"),
+}  # fmt: skip
+
+
+def test_what_answers_in_the_place_of_a_module_is_told_and_never_believed(
+    tmp_path: Path, runner: AnsibleRunner
+) -> None:
+    playbook = tmp_path / "gate.yml"
+    playbook.write_text(GATE)
+    hosts = []
+    for number, script in enumerate(NO_PYTHON):
+        program = tmp_path / f"python-{number}"
+        program.write_text(f"#!/bin/bash\ncat > /dev/null\n{script}\n")
+        program.chmod(0o755)
+        hosts.append(Host(f"web-{number}", "127.0.0.1", python=str(program)))
+    asked = Work("dep_1", "deploy", str(playbook), tuple(hosts), False, {}, {}, 60)
+    outcome = runner.run(asked, lambda _facts: None, lambda: False)
+    for host, (state, code, words) in zip(outcome.hosts.values(), NO_PYTHON.values(), strict=True):
+        error = host.error or {}
+        assert (host.state, error["code"]) == (state, code), error
+        assert words in error["message"]
+        assert error["message"].isprintable()
+        assert error["hint"]

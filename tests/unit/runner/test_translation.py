@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fraisier.domain.host import Host
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work
 from fraisier.runner.translation import Translation
@@ -150,3 +151,92 @@ def test_a_run_that_broke_off_says_why_for_a_host_that_had_begun() -> None:
     translation.facts(event("runner_on_start"))
     error = translation.outcome("broken", "the run was killed").hosts["web-1"].error
     assert (error or {})["message"].endswith("had answered: the run was killed")
+
+
+def silent(out: str = "", err: str = "", code: Any = 1) -> dict[str, Any]:
+    """Return what Ansible makes of an answer without JSON."""
+    msg = "Module result deserialization failed: No start of json char found"
+    return {"msg": msg, "module_stdout": out, "module_stderr": err, "rc": code}
+
+
+@pytest.mark.parametrize(
+    ("result", "code", "state"),
+    [
+        (silent(code=0), "module_not_run", "failed"),
+        (silent('Please login as the user "ubuntu".', code=142), "login_refused", "failed"),
+        (silent(err="Your account has expired; please contact us"), "login_refused", "failed"),
+        (silent("This account is currently not available."), "login_refused", "failed"),
+        (silent(err="sudo: account validation failure, is your account locked?"),
+         "become_failed", "failed"),
+        (silent(err="Sorry, user deploy is not allowed to execute '/bin/sh' as root on web-1."),
+         "become_failed", "failed"),
+        (silent(err="sudo: unknown user root"), "become_failed", "failed"),
+        (silent(err="/bin/sh: 1: sudo: not found", code=127), "become_failed", "failed"),
+        (silent(err="/bin/sh: 1: /usr/bin/python3: not found", code=127),
+         "python_missing", "failed"),
+        (silent(err="/opt/py: cannot execute: required file not found", code=126),
+         "module_not_run", "failed"),
+        ({"msg": "ansible-core requires a minimum of Python version 3.8. Current version: 3.6"},
+         "python_missing", "failed"),
+        ({"msg": "Timeout (12s) waiting for privilege escalation prompt: "},
+         "become_failed", "failed"),
+        (silent(err="Killed", code=137), "host_answer_invalid", "unknown"),
+        (silent(err="Traceback (most recent call last):\nX: password is required"),
+         "become_failed", "unknown"),
+        (silent('{"changed": true, "fen'), "host_answer_invalid", "unknown"),
+        (silent(code=255), "host_answer_invalid", "unknown"),
+        (silent(code=-9), "host_answer_invalid", "unknown"),
+        (silent(code="0"), "host_answer_invalid", "unknown"),
+    ],
+)  # fmt: skip
+def test_words_of_a_host_in_the_place_of_a_result_are_told(
+    result: dict[str, Any], code: str, state: str
+) -> None:
+    _, outcome = translated(event("runner_on_failed", res=result))
+    host = outcome.hosts["web-1"]
+    error = host.error or {}
+    assert (error["code"], host.state) == (code, state)
+    words = (result.get("module_stdout") or result.get("module_stderr") or "").splitlines()
+    assert all(line in error["message"] for line in words)
+    assert error["hint"]
+
+
+def test_words_after_a_task_has_changed_the_host_leave_it_unsure() -> None:
+    done = event("runner_on_ok", action="ansible.builtin.copy", res={"changed": True})
+    _, outcome = translated(done, event("runner_on_failed", res=silent("no entry", code=1)))
+    assert outcome.hosts["web-1"].state == "unknown"
+
+
+def test_a_hint_names_a_command_that_can_be_pasted() -> None:
+    hosts = (Host("web-1", "10.0.0.7", 2222, "deploy"),)
+    translation = Translation(Work("dep_1", "deploy", "p", hosts, True, {}, {}, 60))
+    translation.facts(event("runner_on_failed", res=silent("hello", code=0)))
+    hint = (translation.outcome("done").hosts["web-1"].error or {})["hint"]
+    assert "ssh -p 2222 deploy@10.0.0.7 python3 -V" in hint
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "words"),
+    [
+        ("Received disconnect from 10.0.0.1 port 22:2: Too many authentication failures",
+         "ssh_denied", "Too many"),
+        ("Unable to negotiate with 10.0.0.1 port 22: no matching host key type found. Their offer: "
+         "ssh-dss", "ssh_unsuitable", "ssh-dss"),
+        ("The system is going down for maintenance.\r\nConnection closed by 10.0.0.1 port 22",
+         "host_unreachable", "going down for maintenance.; Connection closed"),
+    ],
+)  # fmt: skip
+def test_what_sshd_says_before_a_login_is_told(said: str, code: str, words: str) -> None:
+    msg = f"Failed to connect to the host via ssh: {said}"
+    _, outcome = translated(event("runner_on_unreachable", res={"msg": msg}))
+    host = outcome.hosts["web-1"]
+    assert ((host.error or {})["code"], host.state) == (code, "unreachable")
+    assert words in (host.error or {})["message"]
+
+
+def test_events_of_any_shape_are_survived() -> None:
+    for data in (None, [], 7, {}, {"host": None, "res": 5}, {"host": ["web-1"], "res": {"diff": 3}},
+                 {"host": "elsewhere", "res": {"results": [1], "changed": 1}}):  # fmt: skip
+        for kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_start",
+                     "runner_on_skipped", "playbook_on_play_start", None):  # fmt: skip
+            translated({"event": kind, "event_data": data})

@@ -17,6 +17,7 @@ from .commands import SYSTEM_PATH, User, collect, end_group, find_user, spawn
 from .releases import Layout
 
 SHELL_SECONDS = 15.0
+_LARGEST = 2**63 - 1  # a network's file system may claim more
 
 
 class Place(Protocol):
@@ -60,8 +61,9 @@ def disk(path: str) -> dict[str, Any]:
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     found = os.statvfs(path)
-    free = found.f_bavail * found.f_frsize
-    return {"path": path, "bytes": free, "files": found.f_favail if found.f_files else None}
+    free = min(found.f_bavail * found.f_frsize, _LARGEST)
+    files = min(found.f_favail, _LARGEST) if found.f_files else None
+    return {"path": path, "bytes": free, "files": files}
 
 
 def shell(user: User) -> dict[str, Any]:
