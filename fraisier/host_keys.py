@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fraisier.domain.catalogue import Host
 from fraisier.domain.errors import FraisierError
+from fraisier.domain.plain_text import one_line
 
 SCAN_SECONDS = 10
 SSH_PORT = 22
@@ -64,7 +65,7 @@ def scan(host: Host) -> list[Key]:
     keys = [key for line in done.stdout.splitlines() if (key := _key(line.split()))]
     if not keys:
         said = [line for line in done.stderr.splitlines() if not line.startswith("#")]
-        why = f": {said[-1].strip()}" if said else ""
+        why = f": {one_line(said[-1])}" if said else ""
         raise HostKeyError(f"{pin_name(host)} showed no key{why}", _LOOK)
     return sorted(set(keys), key=lambda key: key.type)
 
@@ -74,7 +75,7 @@ _LOOK = "check hostname and port, and that the host's SSH server can be reached 
 
 def _key(words: Sequence[str]) -> Key | None:
     """Return the key of a line's words, the host's name first; None where there is none."""
-    if len(words) < 3 or words[0].startswith("#"):
+    if len(words) < 3 or words[0].startswith("#") or not words[1].isprintable():
         return None
     try:
         base64.b64decode(words[2], validate=True)

@@ -13,6 +13,7 @@ from ansible_collections.fraisier.deploy.plugins.module_utils.git_access import 
 )
 from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import FraisierError, UsageError, VersionNotFound
+from fraisier.domain.plain_text import clean, one_line
 from fraisier.domain.secret import Secret
 
 ERRORS: dict[str, type[FraisierError]] = {
@@ -45,7 +46,8 @@ class GitRepositories:
             access = self._access(target)
             return str(git.resolve(access, target.branch if version is None else version))
         except Failure as failure:
-            raise ERRORS.get(failure.code, FraisierError)(failure.message, failure.hint) from None
+            kind, said = ERRORS.get(failure.code, FraisierError), one_line(failure.message)
+            raise kind(said, clean(failure.hint)) from None
 
     def _access(self, target: Target) -> Access:
         named = {f"git:{name}": name for name in GIT_SECRETS}

@@ -11,6 +11,7 @@ import click
 from fraisier import __version__
 from fraisier.cli.context import Context, here_only
 from fraisier.cli.exits import code_of
+from fraisier.cli.harmless import harmless
 from fraisier.cli.streams import attach, outlived
 from fraisier.domain.errors import FraisierError
 
@@ -121,7 +122,7 @@ def main() -> None:
             with outlived(sys.stdout):
                 click.echo(json.dumps(error_json(error)))
         with outlived(sys.stderr):
-            click.echo(f"fraisier: {error}", err=True)
+            click.echo(f"fraisier: {harmless(str(error))}", err=True)
         sys.exit(code_of(error))
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fraisier.cli.harmless import harmless, harmless_but_colored
 from fraisier.cli.streams import outlived
 from fraisier.domain.errors import UsageError
+from fraisier.domain.plain_text import one_line
 
 if TYPE_CHECKING:
     from fraisier.cli.control import Control
@@ -54,7 +56,7 @@ class Context:
 
     def emit(self, data: object, text: str) -> None:
         """Print a result: `data` as JSON where that was asked for, else `text`."""
-        click.echo(json.dumps(data, indent=2, default=str) if self.json else text)
+        click.echo(json.dumps(data, indent=2, default=str) if self.json else self.fit(text))
 
     def conclude(self, data: object, text: str) -> None:
         """Print the result of work that was done, where somebody still reads it."""
@@ -63,12 +65,16 @@ class Context:
 
     def stream(self, data: object, text: str) -> None:
         """Print one of many results at once: a line of JSON where that was asked for."""
-        click.echo(json.dumps(data, default=str) if self.json else text)
+        click.echo(json.dumps(data, default=str) if self.json else self.fit(text))
 
     def say(self, text: str) -> None:
         """Print progress, away from the result; the work goes on where nobody reads it."""
         with outlived(sys.stderr):
-            click.echo(text, file=sys.stderr, color=self.color or None)
+            click.echo(self.fit(text), file=sys.stderr, color=self.color or None)
+
+    def fit(self, text: str) -> str:
+        """Return text as this terminal may get it: of what it would obey only colours are left."""
+        return harmless_but_colored(text) if self.color else harmless(text)
 
     def style(self, text: str, **style: Any) -> str:
         """Return text with colours, where this terminal may have them."""
@@ -87,12 +93,13 @@ def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
     """Return rows as aligned columns under a heading; no rows give the heading alone."""
     heading = {column: column.replace("_", " ").upper() for column in columns}
     lines = [heading, *rows]
-    widths = [max(len(str(line.get(column) or "")) for line in lines) for column in columns]
-    pad = [
-        "  ".join(
-            str(line.get(column) or "").ljust(width)
-            for column, width in zip(columns, widths, strict=True)
-        )
-        for line in lines
-    ]
-    return "\n".join(line.rstrip() for line in pad)
+    cells = [[_cell(line.get(column)) for column in columns] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    padded = ("  ".join(map(str.ljust, row, widths)) for row in cells)
+    return "\n".join(line.rstrip() for line in padded)
+
+
+def _cell(value: object) -> str:
+    """Return a value in one line; spaces that are there for their look stay."""
+    text = str(value or "")
+    return text if text.isprintable() else one_line(text)

@@ -54,7 +54,7 @@ def doctor(context: Context, fraise: str | None, environment: str | None) -> Non
         if not context.json:
             mark = context.style("✓", fg="green") if check.ok else context.style("✗", fg="red")
             fix = f"\n    {check.fix}" if check.fix and not check.ok else ""
-            click.echo(f"{mark} {check.name}: {check.detail}{fix}")
+            click.echo(context.fit(f"{mark} {check.name}: {check.detail}{fix}"))
     if context.json:
         context.emit({"checks": [vars(check) for check in checks]}, "")
     sys.exit(0 if all(check.ok for check in checks) else 1)

@@ -13,6 +13,7 @@ import requests
 from fraisier.cli.control import Json
 from fraisier.cli.shapes import many
 from fraisier.domain.errors import FraisierError
+from fraisier.domain.plain_json import plain
 
 #: A stream that does not come about, or is cut, is not asked for again before.
 AGAIN_SECONDS = 5.0
@@ -75,7 +76,7 @@ class ServerFeed:
 
     def _taken(self, stream: object, data: str) -> bool:
         """Take an event, or a sign of life; return whether anybody listens still."""
-        events = many("events", {"events": [json.loads(data)]}) if data else []
+        events = many("events", {"events": [plain(json.loads(data))]}) if data else []
         with self._changed:
             if self._stream is not stream:
                 return False

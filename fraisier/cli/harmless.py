@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
+#: What may have to be written out: all but lines, tabs and the plain characters of ASCII.
+_PERHAPS = re.compile(r"[^\n\t -~]")
+#: The sequences that colour what this program itself writes, as click.style makes them.
+_COLOR = re.compile(r"(\x1b\[[0-9;]{1,20}m)")
+
 
 def harmless(text: str) -> str:
     """Return the text with everything that does not print written out, tabs and lines excepted."""
-    return "".join(_shown(character) for character in text)
+    return _PERHAPS.sub(_shown, text)
 
 
-def _shown(character: str) -> str:
-    if character.isprintable() or character in "\n\t":
-        return character
-    return character.encode("unicode_escape").decode()
+def harmless_but_colored(text: str) -> str:
+    """Return the same and leave colours as they are."""
+    parts = _COLOR.split(text)
+    return "".join(part if _COLOR.fullmatch(part) else harmless(part) for part in parts)
+
+
+def _shown(found: re.Match[str]) -> str:
+    character = found[0]
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -10,6 +10,7 @@ from fraisier.domain.audit import AuditFilter
 from fraisier.domain.errors import ConfigurationError
 from fraisier.domain.event import Event
 from fraisier.domain.incoming import IncomingFilter, IncomingStatus
+from fraisier.domain.plain_json import plain
 from fraisier.domain.ports import Filter
 from fraisier.domain.reach import Reach
 from fraisier.domain.token import Scope, Token, lifetime
@@ -243,4 +244,4 @@ def _with_secret(token: Token, secret: str) -> Json:
 
 
 def _told(events: Sequence[Event]) -> list[Json]:
-    return [event_json(event) for event in events]
+    return [plain(event_json(event)) for event in events]

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -16,6 +16,7 @@ from requests.auth import AuthBase
 
 from fraisier.cli import problems
 from fraisier.domain.errors import Unreachable, UsageError
+from fraisier.domain.plain_json import plain
 
 API = "/api/v1"
 CONNECT_SECONDS = 5.0
@@ -139,7 +140,7 @@ class Transport:
         except (ValueError, RecursionError):
             data = None
         if 200 <= answer.status < 300 and isinstance(data, dict):
-            return data
+            return cast("dict[str, Any]", plain(data))
         raise problems.refusal(self.url, answer.status, answer.headers, data)
 
 

@@ -17,6 +17,7 @@ from fraisier.cli.stopping import ALWAYS, catch
 from fraisier.cli.streams import LogHandler
 from fraisier.config.labels import labels_of
 from fraisier.config.settings import Settings
+from fraisier.domain.plain_text import REASON, clean, one_line
 from fraisier.domain.worker import NewWorker
 from fraisier.engine.queue import Stop
 from fraisier.engine.reloading import Reloading
@@ -61,10 +62,23 @@ def described(worker: NewWorker) -> str:
 
 def log_to_stderr() -> None:
     """Send what the parts of a server say to standard error."""
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=[LogHandler()]
-    )
+    handler = LogHandler()
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("fraisier").setLevel(logging.INFO)
+
+
+class OneLine(logging.Formatter):
+    """Writes each record so that what others said in it cannot look like another record."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of the base class
+        """Return the record's line."""
+        record.message = one_line(record.message, REASON)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - of the base class
+        """Return a traceback, indented below its record."""
+        return "  " + clean(super().formatException(ei)).replace("\n", "\n  ")
 
 
 def stop_on_signals(stop: Stop, context: Context) -> None:

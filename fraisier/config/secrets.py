@@ -13,6 +13,7 @@ from typing import Any
 
 from fraisier.config.service_checks import VAULT_HEADER
 from fraisier.domain.errors import ConfigurationError, Problem
+from fraisier.domain.plain_text import one_line
 from fraisier.domain.secret import Secret, SecretReference
 
 MAX_BYTES = 64 * 1024
@@ -128,7 +129,9 @@ def _decrypted(name: str, environ: Mapping[str, str], base: Path) -> bytes:
         raise _Unresolved(f"ansible-vault did not finish: {type(error).__name__}") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise _Unresolved(f"ansible-vault could not decrypt it: {said[0][:200] if said else '?'}")
+        raise _Unresolved(
+            f"ansible-vault could not decrypt it: {one_line(said[0], 200) if said else '?'}"
+        )
     return done.stdout
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fraisier.domain.host_answer import CODE, HINT, Unfit, require_fit
+from fraisier.domain.plain_json import plain
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class HostOutcome:
     `state`: ok, failed, unreachable (no connection was made, so nothing ran there) or unknown
     (contact was lost, or the run was stopped, while something may have run there).
     `result` is what the collection's module returned; `error` has code, message and hint. Where
-    a field of the result is not of its type, nothing of it is believed: the state is unknown.
+    a field of the result is not of its type, nothing of it is believed: the state is unknown. The
+    texts of both are clean (`domain/plain_text`).
     """
 
     host: str
@@ -25,6 +27,7 @@ class HostOutcome:
     error: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
+        vars(self).update(result=plain(self.result), error=plain(self.error))
         try:
             require_fit(self.result)
         except Unfit as unfit:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-#: How long a sentence may be in a reason or an error, in characters.
-SENTENCE = 2000
+#: How long a message may be, and a reason, which may name many hosts, in characters.
+MESSAGE, REASON = 1000, 1 << 16
 
 #: Escape sequences of terminals: CSI, then the strings OSC, DCS, SOS, PM and APC, then the rest.
 _SEQUENCE = re.compile(
@@ -36,7 +36,7 @@ def clean(text: str) -> str:
     return _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def one_line(text: str, longest: int = SENTENCE) -> str:
+def one_line(text: str, longest: int = MESSAGE) -> str:
     """Return clean text as one line; of a long one the beginning, with a mark."""
     line = " ".join(clean(text).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

@@ -11,6 +11,8 @@ from fraisier.domain.deployment import Deployment, HostRecord, Placement
 from fraisier.domain.event import Event
 from fraisier.domain.health import HostHealth
 from fraisier.domain.ids import now
+from fraisier.domain.plain_json import plain
+from fraisier.domain.plain_text import REASON, one_line
 from fraisier.domain.token import Token
 from fraisier.domain.worker import Waiting
 
@@ -86,7 +88,7 @@ def deployment_json(
         "targets": [host.name for host in deployment.target.hosts],
         "status": deployment.status.value,
         "paused": deployment.paused,
-        "reason": deployment.reason,
+        "reason": one_line(deployment.reason, REASON),
         "version": deployment.version,
         "requested_version": deployment.requested_version,
         "strategy": deployment.strategy,
@@ -107,7 +109,7 @@ def deployment_json(
         "waiting_for": waiting.reason if waiting else None,
         "position": waiting.position if waiting else None,
     }
-    return {**shown, **waits, "hosts": [vars(host) for host in hosts]}
+    return {**shown, **waits, "hosts": [plain(vars(host)) for host in hosts]}
 
 
 def event_json(event: Event) -> dict[str, Any]:
@@ -163,7 +165,7 @@ def health_json(found: HostHealth) -> dict[str, Any]:
         "health": found.health.value,
         "since": timestamp(found.since),
         "checked_at": timestamp(found.seen_at),
-        "reason": found.reason or None,
+        "reason": one_line(found.reason) or None,
         "failures": found.failures,
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from fraisier.domain.plain_text import one_line
 from fraisier.nats.encoding import MESSAGE_ID
 from fraisier.nats.place import Delivery
 from fraisier.nats.streams import Limits, ensured
@@ -71,7 +72,7 @@ async def put_aside(client: Client | None, trying: Trying, name: str, limits: Li
     delivery = trying.delivery
     headers = {
         MESSAGE_ID: f"{name}.{delivery.stream}.{token(delivery.created)}.{delivery.sequence}",
-        "Fraisier-Reason": " ".join(trying.reason.split())[:REASON_KEPT],
+        "Fraisier-Reason": one_line(trying.reason, REASON_KEPT),
         "Fraisier-Stream": delivery.stream,
         "Fraisier-Stream-Sequence": str(delivery.sequence),
         "Fraisier-Tries": str(trying.failures),

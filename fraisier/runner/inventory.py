@@ -13,6 +13,7 @@ from typing import Any
 
 from fraisier.domain.catalogue import Host, InventoryGroup
 from fraisier.domain.errors import ConfigurationError, Problem
+from fraisier.domain.plain_text import clean
 from fraisier.runner.folder import base
 from fraisier.runner.invocation import environment
 
@@ -57,7 +58,7 @@ class AnsibleInventories:
                 raise _problem(named, f"it was not read within {LIMIT_SECONDS} s") from None
         if done.returncode != 0:
             said = "\n".join(done.stderr.strip().splitlines()[-SAID_LINES:])
-            raise _problem(named, f"Ansible cannot read it: {said}")
+            raise _problem(named, f"Ansible cannot read it: {clean(said)}")
         data: dict[str, Any] = json.loads(done.stdout)
         return data
 

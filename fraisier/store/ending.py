@@ -7,7 +7,7 @@ from sqlalchemy import Connection, update
 from fraisier.domain.deployment import HOLDING, Deployment, Status, check_move
 from fraisier.domain.event import Event, Fact
 from fraisier.domain.ids import now
-from fraisier.domain.plain_text import one_line
+from fraisier.domain.plain_text import REASON, one_line
 from fraisier.store import log
 from fraisier.store.tables import deployments, targets
 
@@ -23,7 +23,7 @@ def end(
 
     The reason may hold what a host said; it is recorded as one line that any terminal can show.
     """
-    reason = one_line(reason)
+    reason = one_line(reason, REASON)
     check_move(deployment.status, status)
     one, at = deployments.c.id == deployment.id, now()
     connection.execute(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fraisier.domain.errors import UsageError
+from fraisier.domain.plain_text import clean
 from fraisier.domain.push import Push, ref_of
 
 LONGEST = 255
@@ -46,7 +47,7 @@ def text(data: Any, path: str, default: Any = ..., longest: int = LONGEST) -> st
 
 def message(data: Any, path: str) -> str:
     """Return the beginning of a commit's message, empty where there is none."""
-    return _REPLACED.sub("\ufffd", str(value(data, path, str, ""))[:MESSAGE_KEPT])
+    return clean(str(value(data, path, str, ""))[:MESSAGE_KEPT])
 
 
 def commit(data: Any, path: str) -> str:
