@@ -47,6 +47,7 @@ def project(base: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterat
     project.remove()
 
 
+@pytest.mark.cpu_seconds(30, reason="four deployments, a plan and a rollback")
 def test_a_project_is_built_planned_upgraded_and_taken_back(project: Project) -> None:
     project.configure(env_vars={"GREETING": "bonjour"})
     first = project.good()

@@ -64,7 +64,7 @@ def missing_variables(
     for own in project["services"].values():
         for kind, name, entry in _entries(project, own):
             wanted = entry.get("environment")
-            if wanted and wanted not in variables:
+            if wanted and wanted not in variables and "content" not in entry:
                 yield f"{kind}.{name}", str(wanted)
 
 
