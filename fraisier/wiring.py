@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from fraisier.config.settings import Settings
 from fraisier.domain.catalogue import Provider, Target
-from fraisier.domain.ids import now
 from fraisier.domain.ports import EventSink, Inventories, Repositories, Runner
 from fraisier.domain.rate import Limits
 from fraisier.domain.retention import KEY_HOURS
@@ -307,7 +306,7 @@ class Application:
 
     def _tidy(self) -> None:
         """Remove the records that the configuration does not keep, and keys that have expired."""
-        while self.store.prune_keys(now() - KEY_HOURS * 3_600_000_000):
+        while self.store.prune_keys(self.store.now() - KEY_HOURS * 3_600_000_000):
             pass
         if not self.catalogue.retention.keeps_all:
             self.store.prune(self.catalogue.retention)

@@ -108,7 +108,7 @@ class WorkFigures(Collector):
 
 
 class RelayFigures(Collector):
-    """Says how far each sink of events is behind, as the records have it at each scrape."""
+    """Says how far sinks and receivers of events are behind, and how far the clocks are apart."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -123,6 +123,17 @@ class RelayFigures(Collector):
         for sink, seconds in self._store.relay_lag().items():
             family.add_metric((sink,), seconds)
         yield family
+        waiting = GaugeMetricFamily(
+            "fraisier_webhook_lag_seconds",
+            "How long a delivery has waited for its first attempt; none where none does.",
+            labels=("endpoint",),
+        )
+        for endpoint, seconds in self._store.delivery_lag().items():
+            waiting.add_metric((endpoint,), seconds)
+        yield waiting
+        ahead = (now() - self._store.now()) / SECOND
+        said = "How far this server's clock is ahead of the database's; behind it is negative."
+        yield GaugeMetricFamily("fraisier_clock_ahead_seconds", said, value=ahead)
 
 
 def registry_of(app: Flask, services: Services) -> CollectorRegistry:

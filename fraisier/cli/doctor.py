@@ -22,8 +22,10 @@ from fraisier.cli.push_routes import push_routes
 from fraisier.cli.symptoms import symptoms
 from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import FraisierError
+from fraisier.domain.ids import now
 from fraisier.domain.outcome import HostOutcome
 from fraisier.engine.hosts import Hosts
+from fraisier.engine.membership import CLOCK_SECONDS
 from fraisier.wiring import Application
 
 PROGRAMS = {"git": "apt-get install git", "ssh": "apt-get install openssh-client"}
@@ -72,6 +74,7 @@ def _checks(
     yield database
     if database.ok:
         yield from _durability(application)
+        yield _clock(application)
     if application.nats is not None:
         yield _nats(application)
     chosen = _chosen(application, fraise, environment)
@@ -125,6 +128,15 @@ def _durability(application: Application) -> Iterator[Check]:
 
     for warning in look(application.database_url, 1)["warnings"]:
         yield Check("database durability", False, warning, "see: fraisier db status")
+
+
+def _clock(application: Application) -> Check:
+    """Compare this machine's clock with the database's, by which all that is recorded is dated."""
+    ahead = (now() - application.store.now()) / 1e6
+    told = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the database's"
+    fine = abs(ahead) <= CLOCK_SECONDS
+    fix = "let NTP set both clocks: timedatectl set-ntp true"
+    return Check("clock", fine, "as the database's" if fine else told, fix)
 
 
 def _nats(application: Application) -> Check:

@@ -128,7 +128,13 @@ class DeliveryFilter:
 
 
 class DeliveryStore(Protocol):
-    """The records of what goes out. Each method is one transaction; times are UTC microseconds."""
+    """The records of what goes out. Each method is one transaction; times are UTC microseconds.
+
+    All times are by `now()`, the clock of the database.
+    """
+
+    def now(self) -> int:
+        """Return the time by the database's clock."""
 
     def add_deliveries(self, endpoint: str, new: Sequence[NewDelivery]) -> int:
         """Record what is to be delivered, in its order, but for events it has; return how many.
@@ -162,6 +168,9 @@ class DeliveryStore(Protocol):
 
     def disable_endpoint(self, endpoint: str, reason: str, at: int) -> None:
         """Send an endpoint nothing more; what waits for it is not sent."""
+
+    def delivery_lag(self) -> dict[str, float]:
+        """Return for each endpoint how long, in seconds, a delivery has been due and untried."""
 
     def endpoint_states(self) -> dict[str, EndpointState]:
         """Return how every endpoint does that something is recorded of."""

@@ -84,6 +84,9 @@ class Stopped:
 class FreezeStore(Protocol):
     """The records of freezes. Each method is one transaction."""
 
+    def now(self) -> int:
+        """Return the time by the database's clock, in UTC microseconds."""
+
     def add_freeze(self, new: NewFreeze) -> Freeze:
         """Record a freeze and return it."""
 

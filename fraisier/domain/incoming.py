@@ -77,6 +77,9 @@ class IncomingFilter:
 class IncomingStore(Protocol):
     """The records of what came in. Each method is one transaction."""
 
+    def now(self) -> int:
+        """Return the time by the database's clock, in UTC microseconds."""
+
     def receive(self, new: NewIncoming) -> Incoming:
         """Record a delivery, or return what is recorded of it; raise KeyReused.
 

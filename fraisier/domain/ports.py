@@ -90,6 +90,9 @@ DURATIONS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)
 class Store(KeyStore, Protocol):
     """The records. Each method is one transaction; what it returns is committed."""
 
+    def now(self) -> int:
+        """Return the time by the database's clock, in UTC microseconds."""
+
     def installation(self) -> str:
         """Return this installation's id, which hosts remember their holder by."""
 
@@ -263,6 +266,9 @@ class Store(KeyStore, Protocol):
         self, fraise: str | None = None, environment: str | None = None
     ) -> dict[tuple[str, str], list[HostHealth]]:
         """Return what the looks at each target came to, by its fraise and environment."""
+
+    def delivery_lag(self) -> dict[str, float]:
+        """Return for each endpoint how long, in seconds, a delivery has been due and untried."""
 
     def relay_lag(self) -> dict[str, float]:
         """Return for each sink how old, in seconds, the oldest event is that it was not told of."""

@@ -11,7 +11,6 @@ from typing import Any
 from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.errors import UsageError
 from fraisier.domain.freeze import ALL, Freeze, FreezeStore, NewFreeze
-from fraisier.domain.ids import now
 from fraisier.engine.views import timestamp
 
 _PATTERN = re.compile(r"[A-Za-z0-9_*?-]{1,64}")
@@ -42,7 +41,7 @@ class Freezes:
 
         Raises UsageError where it could hold nothing, FraiseNotFound and EnvironmentNotFound.
         """
-        moment = now()
+        moment = self._store.now()
         fraise, environment = wish.fraise or ALL, wish.environment or ALL
         self._require_targets(fraise, environment)
         begins = moment if wish.starts_at is None else wish.starts_at
@@ -52,17 +51,18 @@ class Freezes:
                 "let it end later, or leave its end open and lift it",
             )
         new = NewFreeze(fraise, environment, wish.reason, wish.by, begins, wish.ends_at)
-        return freeze_json(self._store.add_freeze(new))
+        return freeze_json(self._store.add_freeze(new), moment)
 
     def lift(self, freeze_id: str, by: str) -> dict[str, Any]:
         """End a freeze, for good; raise FreezeNotFound, or Refused where it is over already."""
         lifted = self._store.lift_freeze(freeze_id, by)
         self._ring()
-        return freeze_json(lifted)
+        return freeze_json(lifted, self._store.now())
 
     def all(self, over: bool = False) -> list[dict[str, Any]]:
         """Return those that hold or will hold, newest first; with `over` all of them."""
-        return [freeze_json(each) for each in self._store.freezes(over)]
+        moment = self._store.now()
+        return [freeze_json(each, moment) for each in self._store.freezes(over)]
 
     def _require_targets(self, fraise: str, environment: str) -> None:
         """Refuse a freeze of nothing: mostly it is a name that is not written as it is."""
@@ -84,9 +84,8 @@ class Freezes:
             raise UsageError(f"nothing is configured as {fraise} {environment}", f"known: {known}")
 
 
-def freeze_json(found: Freeze) -> dict[str, Any]:
-    """Return a freeze; `state`: planned, holds, ended or lifted."""
-    moment = now()
+def freeze_json(found: Freeze, moment: int) -> dict[str, Any]:
+    """Return a freeze; `state`, at a moment: planned, holds, ended or lifted."""
     state = "holds" if found.holds(moment) else "planned"
     if found.over(moment):
         state = "lifted" if found.lifted_at is not None else "ended"

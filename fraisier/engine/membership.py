@@ -11,9 +11,13 @@ from dataclasses import replace
 from types import TracebackType
 
 from fraisier.domain.errors import StoreError
+from fraisier.domain.ids import now
 from fraisier.domain.ports import Store
 from fraisier.domain.worker import BEAT, LEASE_SECONDS, SELF_FENCE, NewWorker
 
+#: A clock that differs by so many seconds from the database's is warned of, and how often they are
+#: compared.
+CLOCK_SECONDS, COMPARE_SECONDS = 5.0, 60.0
 #: How soon a renewal that failed is tried again: the database may answer at any moment.
 RETRY_SECONDS = 0.5
 
@@ -46,6 +50,7 @@ class Membership:
         self._lease = lease
         self._configuration = configuration
         self._renewed = self._until = 0.0
+        self._compared, self._warned = -COMPARE_SECONDS, False
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -124,12 +129,25 @@ class Membership:
     def _trust(self, since: float) -> None:
         self._renewed, self._until = since, since + self._lease * SELF_FENCE
 
+    def _compare_clocks(self) -> None:
+        """Warn, once, of a clock that is wrong; nothing that is recorded is by it."""
+        if clock() - self._compared < COMPARE_SECONDS:
+            return
+        self._compared = clock()
+        ahead = (now() - self._store.now()) / 1e6
+        wrong = abs(ahead) > CLOCK_SECONDS
+        if wrong and not self._warned:
+            where = "ahead of" if ahead > 0 else "behind"
+            log.warning("the clock here is %.0f s %s the database's", abs(ahead), where)
+        self._warned = wrong
+
     def _keep_renewing(self) -> None:
         pause = usual = self._lease * BEAT
         while not self._stop.wait(pause):
             try:
                 self.renew()
                 pause = usual
+                self._compare_clocks()
             except StoreError as error:
                 if pause == usual:
                     log.warning("the lease could not be renewed: %s", error.message)

@@ -9,7 +9,7 @@ from typing import Any
 
 from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.errors import FraisierError, StoreError
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.domain.incoming import (
     Incoming,
     IncomingFilter,
@@ -61,9 +61,10 @@ class Pushes:
 
     def tidy(self) -> None:
         """Deal with what a process left that died, and remove what is old; raise StoreError."""
-        for left in self._store.unsettled(now() - LEFT_SECONDS * _SECOND):
+        at = self._store.now()
+        for left in self._store.unsettled(at - LEFT_SECONDS * _SECOND):
             self._try_again(left)
-        while self._store.prune_incoming(now() - KEPT_DAYS * 86_400 * _SECOND):
+        while self._store.prune_incoming(at - KEPT_DAYS * 86_400 * _SECOND):
             pass
 
     def _try_again(self, left: Incoming) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, insert, select
 
 from fraisier.domain.audit import DONE
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.store import log
+from fraisier.store.clock import utc_now
 from fraisier.store.tables import audit
 
 
@@ -23,7 +24,7 @@ def note(
     row = {"actor": actor, "action": action, "subject": subject, "reason": reason}
     row["result"] = result
     note_id = mark or new_id("aud")
-    connection.execute(insert(audit).values(id=note_id, at=now(), **row))
+    connection.execute(insert(audit).values(id=note_id, at=utc_now(connection), **row))
     log.begin(connection, note_id, log.AUDIT)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
 
 from fraisier.domain.delivery import (
     Attempt,
@@ -16,7 +16,8 @@ from fraisier.domain.delivery import (
     NewDelivery,
 )
 from fraisier.domain.errors import NotFound
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
+from fraisier.store.clock import utc_now
 from fraisier.store.tables import delivery_attempts, endpoints, outgoing_deliveries
 
 PENDING = DeliveryStatus.PENDING.value
@@ -25,7 +26,9 @@ ENABLED: Mapping[str, Any] = {"disabled_at": None, "disabled_reason": ""}
 _all = outgoing_deliveries.c
 
 
-def new_row(endpoint: str, new: NewDelivery, at: int, disabled: bool) -> dict[str, Any]:
+def new_row(
+    endpoint: str, new: NewDelivery, number: int, at: int, disabled: bool
+) -> dict[str, Any]:
     status = DeliveryStatus.NOT_SENT if disabled else DeliveryStatus.PENDING
     return {
         "id": new_id("whk"),
@@ -36,6 +39,7 @@ def new_row(endpoint: str, new: NewDelivery, at: int, disabled: bool) -> dict[st
         "created_at": at,
         "next_at": None if disabled else at,
         "ended_at": at if disabled else None,
+        "number": number,
     }
 
 
@@ -45,22 +49,32 @@ def known_events(connection: Connection, endpoint: str, events: Sequence[str]) -
     return set(connection.scalars(select(_all.event_id).where(mine)))
 
 
-def after_the_last(connection: Connection, endpoint: str) -> int:
-    """Return the present, or just after what was recorded last where the clock went back."""
-    waiting = and_(_all.endpoint == endpoint, _all.status == PENDING, _all.attempts == 0)
-    last = connection.scalar(select(func.max(_all.created_at)).where(waiting)) or 0
-    return max(now(), int(last) + 1)
+def last_number(connection: Connection, endpoint: str) -> int:
+    """Return the number of the delivery that an endpoint got last; 0 where it has none."""
+    query = select(func.max(_all.number)).where(_all.endpoint == endpoint)
+    return connection.scalar(query) or 0
+
+
+def let_be_due(connection: Connection, endpoint: str, at: int) -> None:
+    """Let what nobody has tried or taken be due now, where a wrong clock made it due later."""
+    ahead = and_(_all.endpoint == endpoint, _all.status == PENDING, _all.next_at > at)
+    unclaimed = and_(ahead, _all.attempts == 0, _all.next_at == _all.created_at)
+    connection.execute(update(outgoing_deliveries).where(unclaimed).values(next_at=at))
 
 
 def waits_for_another(connection: Connection, row: Any) -> bool:
-    """Return whether an earlier delivery of the same stream was not tried yet."""
-    earlier = and_(
+    """Return whether an earlier delivery of the same stream was not tried yet.
+
+    Those of 0.1.0 have no number, and are told apart by their times.
+    """
+    untried = and_(
         _all.endpoint == row.endpoint,
         _all.status == PENDING,
         _all.stream_id == row.stream_id,
         _all.attempts == 0,
-        _all.created_at < row.created_at,
     )
+    older = and_(_all.number == row.number, _all.created_at < row.created_at)
+    earlier = and_(untried, or_(_all.number < row.number, older))
     return connection.scalar(select(_all.id).where(earlier).limit(1)) is not None
 
 
@@ -75,7 +89,7 @@ def put_outcome(
     if attempt.problem and next_at is not None:
         values |= {"next_at": next_at}
     else:
-        values |= {"status": ended(attempt), "next_at": None, "ended_at": now()}
+        values |= {"status": ended(attempt), "next_at": None, "ended_at": utc_now(connection)}
     open_ = _all.status == PENDING if attempt.problem else _all.id.is_not(None)
     one = update(outgoing_deliveries).where(_all.id == delivery.id, open_)
     connection.execute(one.values(**values))
@@ -137,4 +151,5 @@ def delivery_row(connection: Connection, delivery_id: str) -> Delivery:
 
 
 def delivery_from(row: Any, **changed: Any) -> Delivery:
-    return Delivery(**{**row._mapping, "status": DeliveryStatus(row.status), **changed})
+    values = {name: value for name, value in row._mapping.items() if name != "number"}
+    return Delivery(**{**values, "status": DeliveryStatus(row.status), **changed})

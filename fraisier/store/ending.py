@@ -6,7 +6,6 @@ from sqlalchemy import Connection, update
 
 from fraisier.domain.deployment import HOLDING, Deployment, Status, check_move
 from fraisier.domain.event import Event, Fact
-from fraisier.domain.ids import now
 from fraisier.domain.plain_text import REASON, one_line
 from fraisier.store import log
 from fraisier.store.tables import deployments, targets
@@ -25,7 +24,7 @@ def end(
     """
     reason = one_line(reason, REASON)
     check_move(deployment.status, status)
-    one, at = deployments.c.id == deployment.id, now()
+    one, at = deployments.c.id == deployment.id, log.present(connection, deployment.id)
     connection.execute(
         update(deployments)
         .where(one)

@@ -11,8 +11,9 @@ from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import FreezeNotFound, Refused
 from fraisier.domain.freeze import Freeze, NewFreeze, Stopped, goes_past, stop_of
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.store.audit import note, noted
+from fraisier.store.clock import utc_now
 from fraisier.store.reading import Reading
 from fraisier.store.tables import deployments, freezes
 
@@ -25,7 +26,7 @@ class Freezes(Reading):
         freeze_id, mark = new_id("frz"), new_id("aud")
 
         def change(connection: Connection) -> Freeze:
-            row = {**vars(new), "id": freeze_id, "created_at": now()}
+            row = {**vars(new), "id": freeze_id, "created_at": utc_now(connection)}
             connection.execute(insert(freezes).values(**row))
             note(connection, new.by, "freeze", freeze_id, _told(new), mark)
             return _freeze(connection, freeze_id)
@@ -38,9 +39,9 @@ class Freezes(Reading):
 
         def change(connection: Connection) -> Freeze:
             found = _freeze(connection, freeze_id, lock=True)
-            if found.over(now()):
+            if found.over(utc_now(connection)):
                 raise Refused(f"{freeze_id} is over already", "see: fraisier freezes --all")
-            values = {"lifted_at": now(), "lifted_by": by}
+            values = {"lifted_at": utc_now(connection), "lifted_by": by}
             one = freezes.c.id == freeze_id
             connection.execute(update(freezes).where(one).values(**values))
             note(connection, by, "unfreeze", freeze_id, _told(found), mark)
@@ -51,7 +52,7 @@ class Freezes(Reading):
     def freezes(self, over: bool = False) -> list[Freeze]:
         """Return those that hold or will hold, newest first; with `over` all of them."""
         with self._transaction(reading=True) as connection:
-            return _freezes(connection, None if over else now())
+            return _freezes(connection, None if over else utc_now(connection))
 
     def stopped(self, target: Target) -> Stopped | None:
         """Return what keeps a deployment to a target from beginning now, if anything does."""
@@ -64,7 +65,7 @@ class Gate:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._at = now()
+        self._at = utc_now(connection)
         self._freezes = _freezes(connection, self._at)
 
     def of_target(self, target: Target) -> Stopped | None:

@@ -18,9 +18,9 @@ from fraisier.domain.health import (
     after_look,
     availability,
 )
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.store import log
-from fraisier.store.clock import lease_now
+from fraisier.store.clock import lease_now, utc_now
 from fraisier.store.reading import Reading, is_target
 from fraisier.store.tables import deployments, health_events, target_checks, target_health, targets
 
@@ -132,7 +132,7 @@ def _put(
     """Put what was seen in the place of what was; hosts that are the target's no more are gone."""
     mine = target_health.c.target_id == target_id
     before = {row.host: _from(row) for row in connection.execute(select(target_health).where(mine))}
-    threshold, at = target.monitoring.failure_threshold, now()
+    threshold, at = target.monitoring.failure_threshold, utc_now(connection)
     found = [Verdict(before.get(s.host), *after_look(before.get(s.host), s, threshold, at))
              for s in seen]  # fmt: skip
     connection.execute(delete(target_health).where(mine))

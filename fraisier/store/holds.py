@@ -10,7 +10,8 @@ from sqlalchemy import Connection, update
 from fraisier.domain.deployment import Deployment
 from fraisier.domain.errors import Refused
 from fraisier.domain.event import Fact
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
+from fraisier.store import log
 from fraisier.store.audit import note, noted
 from fraisier.store.reading import Reading
 from fraisier.store.rows import deployment_from
@@ -31,7 +32,10 @@ class Holds(Reading):
             found = deployment_from(self._row(connection, deployment_id, lock=True))
             require_paused(found)
             if found.resume_requested_at is None:
-                wish = {"resume_requested_at": now(), "resume_requested_by": by}
+                wish = {
+                    "resume_requested_at": log.present(connection, deployment_id),
+                    "resume_requested_by": by,
+                }
                 one = deployments.c.id == deployment_id
                 connection.execute(update(deployments).where(one).values(**wish))
                 note(connection, by, "resume", deployment_id, mark=mark)
@@ -61,7 +65,11 @@ def put_pause(connection: Connection, deployment_id: str, facts: Sequence[Fact])
     types = {fact.type for fact in facts}
     values: dict[str, Any] = {}
     if "deployment.paused" in types:
-        values = {"paused_at": now(), "resume_requested_at": None, "resume_requested_by": None}
+        values = {
+            "paused_at": log.present(connection, deployment_id),
+            "resume_requested_at": None,
+            "resume_requested_by": None,
+        }
     elif "deployment.resumed" in types:
         values = {"paused_at": None}
     if values:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
 
 from fraisier.domain.errors import KeyReused, NotFound
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.domain.incoming import (
     Incoming,
     IncomingFilter,
@@ -19,6 +19,7 @@ from fraisier.domain.incoming import (
 )
 from fraisier.domain.push import Push
 from fraisier.store.audit import note, noted
+from fraisier.store.clock import utc_now
 from fraisier.store.lists import after
 from fraisier.store.tables import incoming_deliveries
 from fraisier.store.transactions import Transactions
@@ -41,7 +42,8 @@ class IncomingDeliveries(Transactions):
             # one that another copy records meanwhile is a Conflict: then it is looked for again
             found = connection.execute(select(incoming_deliveries).where(known)).first()
             if found is None:
-                connection.execute(insert(incoming_deliveries).values(**_row(incoming_id, new)))
+                at = utc_now(connection)
+                connection.execute(insert(incoming_deliveries).values(**_row(incoming_id, new, at)))
                 actor = f"webhook:{new.provider}"
                 note(connection, actor, "webhook.receive", incoming_id, new.event)
                 return _one(connection, incoming_id)
@@ -79,7 +81,7 @@ class IncomingDeliveries(Transactions):
                 **found._mapping,
                 "id": again_id,
                 "delivery_id": again_id,
-                "received_at": now(),
+                "received_at": utc_now(connection),
                 "trace_id": trace_id,
                 **_unsettled(),
             }
@@ -127,14 +129,14 @@ class IncomingDeliveries(Transactions):
         return self._write(change, lambda _: None)
 
 
-def _row(incoming_id: str, new: NewIncoming) -> dict[str, Any]:
+def _row(incoming_id: str, new: NewIncoming, at: int) -> dict[str, Any]:
     first = new.pushes[0] if new.pushes else None
     row = {
         "id": incoming_id,
         "provider": new.provider,
         "delivery_id": new.delivery_id,
         "body_digest": new.digest,
-        "received_at": now(),
+        "received_at": at,
         "event": new.event,
         "repository": first.repository[:255] if first else "",
         "ref": first.name[:255] if first else "",

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from fraisier.domain.errors import KeyReused
 from fraisier.domain.idempotency import Answer, Asked, Held, KeptKey, answer_again
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
+from fraisier.store.clock import utc_now
 from fraisier.store.tables import deployments, idempotency_keys
 from fraisier.store.transactions import Transactions, never
 
@@ -61,7 +62,7 @@ def key_is_taken(connection: Connection, token_id: str, key: str) -> bool:
 
 
 def _take(connection: Connection, held: Held) -> Held | Answer:
-    asked, at = held.asked, now()
+    asked, at = held.asked, utc_now(connection)
     row = connection.execute(select(idempotency_keys).where(_is(asked)).with_for_update()).first()
     if row is None:
         _no_deployment(connection, asked)

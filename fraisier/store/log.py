@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, insert, select, update
 
 from fraisier.domain.event import Event, Fact
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
+from fraisier.store.clock import utc_now
 from fraisier.store.rows import event_from
 from fraisier.store.tables import deployments, events, untold
 
@@ -25,22 +26,30 @@ def append(
 ) -> list[Event]:
     """Append facts after the last recorded one; the row's lock keeps the numbers gapless.
 
-    `mark` is the id of the first: `marked` finds them by it.
+    Their times are the database's, and never go back. `mark` is the id of the first: `marked` finds
+    them by it.
     """
     if not facts:
         return []
     one = deployments.c.id == deployment_id
-    last = connection.scalar(select(deployments.c.last_sequence).where(one).with_for_update())
-    assert last is not None, f"no deployment {deployment_id}"
-    connection.execute(update(deployments).where(one).values(last_sequence=last + len(facts)))
+    query = select(deployments.c.last_sequence, deployments.c.last_event_at).where(one)
+    last, last_at = connection.execute(query.with_for_update()).one()
+    at = max(utc_now(connection), last_at or 0)
+    grown = {"last_sequence": last + len(facts), "last_event_at": at}
+    connection.execute(update(deployments).where(one).values(**grown))
     ids = [mark or new_id("evt"), *(new_id("evt") for _ in facts[1:])]
-    at = now()
     recorded = [
         Event(event_id, deployment_id, sequence, fact.type, at, fact.host, dict(fact.data))
         for sequence, (event_id, fact) in enumerate(zip(ids, facts, strict=True), last + 1)
     ]
     connection.execute(insert(events), [vars(event) for event in recorded])
     return recorded
+
+
+def present(connection: Connection, deployment_id: str) -> int:
+    """Return the time, or that of a log's last event where the database's clock was set back."""
+    last = select(deployments.c.last_event_at).where(deployments.c.id == deployment_id)
+    return max(utc_now(connection), connection.scalar(last) or 0)
 
 
 def marked(connection: Connection, mark: str, count: int) -> list[Event] | None:

@@ -17,14 +17,16 @@ from fraisier.domain.delivery import (
 from fraisier.domain.errors import Refused
 from fraisier.domain.ids import new_id
 from fraisier.store.audit import note, noted
+from fraisier.store.clock import utc_now
 from fraisier.store.deliveries import (
     ENABLED,
     PENDING,
-    after_the_last,
     delivery_from,
     delivery_row,
     ended,
     known_events,
+    last_number,
+    let_be_due,
     matching,
     new_row,
     put_attempt,
@@ -63,10 +65,11 @@ class Outgoing(Reading):
             if not fresh:
                 return 0
             disabled = state_of(connection, endpoint).disabled_at is not None
-            at = after_the_last(connection, endpoint)
+            at, last = utc_now(connection), last_number(connection, endpoint)
+            let_be_due(connection, endpoint, at)
             rows = [
-                new_row(endpoint, each, at + place, disabled)
-                for place, each in enumerate(fresh.values())
+                new_row(endpoint, each, last + place, at + place, disabled)
+                for place, each in enumerate(fresh.values(), 1)
             ]
             connection.execute(insert(outgoing_deliveries), rows)
             return len(rows)
@@ -86,7 +89,7 @@ class Outgoing(Reading):
         The first attempts of one stream are in its order: while one is under way, none is taken.
         """
         due = and_(_all.endpoint == endpoint, _all.status == PENDING, _all.next_at <= at)
-        first = select(outgoing_deliveries).where(due).order_by(_all.next_at, _all.created_at)
+        first = select(outgoing_deliveries).where(due).order_by(_all.next_at, _all.number)
 
         def change(connection: Connection) -> Delivery | None:
             for row in connection.execute(first.limit(LOOKED_AT)).all():
@@ -158,6 +161,15 @@ class Outgoing(Reading):
             connection.execute(update(outgoing_deliveries).where(waiting).values(**values))
 
         self._write(change, never)
+
+    def delivery_lag(self) -> dict[str, float]:
+        """Return for each endpoint how long, in seconds, a delivery has been due and untried."""
+        untried = and_(_all.status == PENDING, _all.attempts == 0)
+        oldest = select(_all.endpoint, func.min(_all.created_at)).where(untried)
+        with self._transaction(reading=True) as connection:
+            at = utc_now(connection)
+            rows = connection.execute(oldest.group_by(_all.endpoint)).all()
+        return {endpoint: max(0.0, (at - since) / 1e6) for endpoint, since in rows}
 
     def endpoint_states(self) -> dict[str, EndpointState]:
         """Return how every endpoint does that something is recorded of."""

@@ -11,7 +11,7 @@ from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.errors import LeaseLost
 from fraisier.domain.event import Fact
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.failpoints import failpoint
 from fraisier.store import log
 from fraisier.store.audit import note
@@ -72,7 +72,10 @@ class Queue(Requests):
         one = deployments.c.id == deployment_id
         if not self._ready(connection, deployment_id):
             return None
-        begun = {"status": Status.IN_PROGRESS.value, "started_at": now()}
+        begun = {
+            "status": Status.IN_PROGRESS.value,
+            "started_at": log.present(connection, deployment_id),
+        }
         waits = and_(one, deployments.c.status == Status.PENDING.value)
         held = {"worker_id": worker_id, "fence": fence}
         if connection.execute(update(deployments).where(waits).values(**begun, **held)).rowcount:

@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 
 from fraisier.domain.errors import LeaseLost
-from fraisier.domain.ids import now
 from fraisier.domain.notice import Notice
+from fraisier.store.clock import utc_now
 from fraisier.store.log import AUDIT, DEPLOYMENT, HEALTH
 from fraisier.store.settling import settle
 from fraisier.store.streams import notices_of, waiting_for
@@ -59,13 +59,14 @@ class Relays(Workers):
             self._require_alive(connection, worker_id)
             one = relays.c.sink == sink
             row = connection.execute(select(relays).where(one).with_for_update()).first()
+            at = utc_now(connection)
             if row is None:
-                new = {"sink": sink, "worker_id": worker_id, "seen_at": now(), "state": {}}
+                new = {"sink": sink, "worker_id": worker_id, "seen_at": at, "state": {}}
                 connection.execute(insert(relays).values(**new))
                 return {}
             if row.worker_id != worker_id and self._lives(connection, row):
                 return None
-            mine = {"worker_id": worker_id, "seen_at": now()}
+            mine = {"worker_id": worker_id, "seen_at": at}
             connection.execute(update(relays).where(one).values(**mine))
             state: Mapping[str, Any] = row.state
             return state
@@ -75,8 +76,12 @@ class Relays(Workers):
     def leave_relay(self, sink: str, worker_id: str) -> None:
         """Let others serve a sink."""
         mine = and_(relays.c.sink == sink, relays.c.worker_id == worker_id)
-        free = update(relays).where(mine).values(worker_id=None, seen_at=now())
-        self._write(lambda connection: connection.execute(free), never)
+
+        def change(connection: Connection) -> None:
+            free = {"worker_id": None, "seen_at": utc_now(connection)}
+            connection.execute(update(relays).where(mine).values(**free))
+
+        self._write(change, never)
 
     def remember(self, sink: str, worker_id: str, state: Mapping[str, Any]) -> None:
         """Keep what a sink wants to know at its next beginning; raise LeaseLost."""
@@ -170,7 +175,8 @@ class Relays(Workers):
                     for each in (audit, health_events)
                 ]
                 every = [at for at in (oldest, *alone) if at is not None]
-                found[sink] = max(0.0, (now() - min(every)) / 1e6) if every else 0.0
+                at = utc_now(connection)
+                found[sink] = max(0.0, (at - min(every)) / 1e6) if every else 0.0
         return found
 
     def _require_relay(self, connection: Connection, sink: str, worker_id: str) -> None:

@@ -10,11 +10,12 @@ from fraisier.domain.deployment import AS_CONFIGURED, Deployment, Status
 from fraisier.domain.errors import KeyReused, Refused
 from fraisier.domain.event import Fact
 from fraisier.domain.freeze import Stopped, goes_past
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.domain.ports import NewDeployment
 from fraisier.failpoints import failpoint
 from fraisier.store import log
 from fraisier.store.audit import note, noted
+from fraisier.store.clock import utc_now
 from fraisier.store.ending import end
 from fraisier.store.freezes import Gate
 from fraisier.store.keys import key_is_taken
@@ -55,7 +56,7 @@ class Requests(Workers):
         accepted = target.accepted + 1
         mine = targets.c.id == target.id
         connection.execute(update(targets).where(mine).values(accepted=accepted))
-        row = values_of(deployment_id, new, target.id, accepted, worker_id)
+        row = values_of(deployment_id, new, target.id, accepted, worker_id, utc_now(connection))
         connection.execute(insert(deployments).values(**row))
         log.begin(connection, deployment_id, log.DEPLOYMENT)
         log.append(connection, deployment_id, _first_facts(new, past))
@@ -155,7 +156,10 @@ class Requests(Workers):
         if found.status.terminal:
             raise Refused(f"{deployment_id} has ended already: it is {found.status.value}")
         if found.cancel_requested_at is None:
-            wish = {"cancel_requested_at": now(), "cancel_requested_by": by}
+            wish = {
+                "cancel_requested_at": log.present(connection, deployment_id),
+                "cancel_requested_by": by,
+            }
             one = deployments.c.id == deployment_id
             connection.execute(update(deployments).where(one).values(**wish))
             note(connection, by, "cancel", deployment_id, mark=mark)

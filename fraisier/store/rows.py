@@ -7,7 +7,7 @@ from typing import Any
 from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Deployment, HostRecord, Placement, Status
 from fraisier.domain.event import Event
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.domain.notice import DEFAULT_REGION, Notice
 from fraisier.domain.ports import NewDeployment
 
@@ -44,7 +44,12 @@ def deployment_from(row: Row) -> Deployment:
 
 
 def values_of(
-    deployment_id: str, new: NewDeployment, target_id: str, accepted: int, worker_id: str | None
+    deployment_id: str,
+    new: NewDeployment,
+    target_id: str,
+    accepted: int,
+    worker_id: str | None,
+    at: int,
 ) -> dict[str, Any]:
     """Return the row of a deployment that has just been accepted; None: any worker may take it."""
     return {
@@ -63,7 +68,7 @@ def values_of(
         "accepted": accepted,
         "worker_id": worker_id,
         "last_sequence": 0,
-        "created_at": now(),
+        "created_at": at,
         "idempotency_key": new.idempotency_key,
         "fingerprint": new.fingerprint,
     }

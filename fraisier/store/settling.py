@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select
 
-from fraisier.domain.ids import now
+from fraisier.store.clock import utc_now
 from fraisier.store.log import DEPLOYMENT
 from fraisier.store.tables import deployments, relay_progress, relays, untold
 
@@ -23,7 +23,8 @@ def settle(connection: Connection) -> int:
     Sinks that nobody has served for FORGOTTEN_DAYS are forgotten first. Before anything is removed
     it is looked once more, while no sink can say that it is to be told again.
     """
-    old = select(relays.c.sink).where(relays.c.seen_at < now() - FORGOTTEN_DAYS * _DAY)
+    before = utc_now(connection) - FORGOTTEN_DAYS * _DAY
+    old = select(relays.c.sink).where(relays.c.seen_at < before)
     if connection.execute(old).first() is not None:
         _hold_all(connection)
         gone = list(connection.scalars(old))

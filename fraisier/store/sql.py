@@ -17,7 +17,7 @@ from fraisier.domain.deployment import (
 )
 from fraisier.domain.errors import Refused
 from fraisier.domain.event import Event, Fact
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.domain.retention import Pruned, Retention
 from fraisier.failpoints import failpoint
 from fraisier.store import log
@@ -137,7 +137,7 @@ class SqlStore(
 
     def prune(self, retention: Retention) -> Pruned:
         """Remove what need not be kept any longer, a little at a time, and return how much."""
-        return prune(self._engine, retention, now())
+        return prune(self._engine, retention, self.now())
 
 
 def _put_details(

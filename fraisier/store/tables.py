@@ -97,6 +97,7 @@ deployments = Table(
     Column("target", JSON, nullable=False),
     Column("options", JSON, nullable=False),
     Column("last_sequence", Integer, nullable=False),
+    Column("last_event_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("completed_at", BigInteger),
@@ -330,9 +331,11 @@ outgoing_deliveries = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("next_at", BigInteger),
     Column("ended_at", BigInteger),
+    Column("number", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("endpoint", "event_id"),
     Index("ix_outgoing_deliveries_next_at", "endpoint", "status", "next_at"),
     Index("ix_outgoing_deliveries_created_at", "created_at"),
+    Index("ix_outgoing_deliveries_number", "endpoint", "number"),
 )
 
 delivery_attempts = Table(

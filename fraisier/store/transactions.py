@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError
 
 from fraisier.domain.errors import StoreError, StoreUnavailable
+from fraisier.store.clock import utc_now
 from fraisier.store.database import store_error
 from fraisier.store.engines import HASTY, new_engine
 
@@ -52,6 +53,11 @@ class Transactions:
             raise Conflict(store_error(error).message) from error
         except (DBAPIError, TimeoutError) as error:
             raise store_error(error) from error
+
+    def now(self) -> int:
+        """Return the time by the database's clock, in UTC microseconds."""
+        with self._transaction(reading=True) as connection:
+            return utc_now(connection)
 
     def _write(
         self,

@@ -11,13 +11,13 @@ from fraisier import __version__
 from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import LeaseLost
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.domain.reach import EVERYTHING, Reach
 from fraisier.domain.worker import NewWorker, Pause, Waiting, WorkerRecord, takes
 from fraisier.failpoints import failpoint
 from fraisier.store import process
 from fraisier.store.audit import note
-from fraisier.store.clock import lease_now
+from fraisier.store.clock import lease_now, utc_now
 from fraisier.store.freezes import Freezes, Gate
 from fraisier.store.reach import reached
 from fraisier.store.reading import LIVE, blocks
@@ -40,7 +40,7 @@ class Workers(Freezes):
         def change(connection: Connection) -> str:
             self._forget_the_dead(connection)
             until = lease_now(connection) + int(lease * MICROSECONDS)
-            times = {"started_at": now(), "lease_until": until}
+            times = {"started_at": utc_now(connection), "lease_until": until}
             row = {"id": worker_id, "version": __version__, **values, **times}
             connection.execute(insert(workers).values(**row))
             return worker_id
@@ -125,7 +125,7 @@ class Workers(Freezes):
 
         def change(connection: Connection) -> None:
             connection.execute(delete(pauses))
-            row = {"id": 1, "by": by, "reason": reason, "at": now()}
+            row = {"id": 1, "by": by, "reason": reason, "at": utc_now(connection)}
             connection.execute(insert(pauses).values(**row))
             note(connection, by, "queue.pause", "queue", reason)
 

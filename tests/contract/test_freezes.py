@@ -36,7 +36,7 @@ class Icy(SqlStore):
 
     def at(self, moment: int) -> None:
         """Put the clock to a moment."""
-        self._patch.setattr(freezes, "now", lambda: moment)
+        self._patch.setattr(freezes, "utc_now", lambda _connection: moment)
 
     def ask(self, **more: Any) -> Deployment:
         """Record a request."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import update
 
 from fraisier.domain.delivery import Attempt, Delivery, DeliveryFilter, DeliveryStatus, NewDelivery
 from fraisier.domain.errors import NotFound, Refused
 from fraisier.domain.ids import new_id, now
 from fraisier.store import SqlStore
+from fraisier.store.tables import outgoing_deliveries
+from fraisier.webhooks.outgoing import Sender
+from support.clocks import clock_ahead
 
 SECOND = 1_000_000
 HOOK = "hook"
@@ -101,6 +106,55 @@ def test_the_first_attempts_of_a_stream_are_in_its_order(store: SqlStore) -> Non
     assert store.claim_delivery(HOOK, now() + SECOND, now()) is None
     store.attempted(first, attempt("down"), now() + 3600 * SECOND)
     assert claimed(store).event_id == "evt_dep_1_2", "what failed once holds nobody up"
+
+
+@pytest.mark.parametrize("ahead", [600, -600])
+def test_one_wrong_clock_delays_nothing_of_others_and_changes_no_order(
+    store: SqlStore, ahead: int
+) -> None:
+    # a worker records deliveries and dies; others go on
+    with clock_ahead(ahead):
+        store.add_deliveries(HOOK, [new(1), new(2)])
+    store.add_deliveries(HOOK, [new(3), new(1, "dep_2")])
+    at = store.now() + SECOND
+    assert store.due_endpoints([HOOK], at) == [HOOK]
+    told = []
+    while (found := store.claim_delivery(HOOK, at, at + 60 * SECOND)) is not None:
+        told.append(found.event_id)
+        store.attempted(found, attempt(), None)
+    assert sorted(told) == sorted([*(f"evt_dep_1_{n}" for n in (1, 2, 3)), "evt_dep_2_1"])
+    assert [each for each in told if "dep_1" in each] == [f"evt_dep_1_{n}" for n in (1, 2, 3)]
+
+
+def test_deliveries_are_due_by_the_clock_of_the_database(store: SqlStore) -> None:
+    kind = store._engine.dialect.name
+    with clock_ahead(600):
+        sender = Sender(store, {})
+        far = abs(sender._clock() - time.time_ns() // 1_000) / SECOND
+    assert (far > 500) == (kind == "sqlite"), "SQLite has no clock but the machine's"
+
+
+def test_what_0_1_0_made_due_ahead_of_time_is_due_with_the_next_one(store: SqlStore) -> None:
+    store.add_deliveries(HOOK, [new(1), new(2)])
+    ahead = now() + 600 * SECOND
+    later = {"created_at": ahead, "next_at": ahead, "number": 0}
+    with store._transaction() as connection:
+        connection.execute(update(outgoing_deliveries).values(**later))
+    assert store.due_endpoints([HOOK], store.now()) == []
+    store.add_deliveries(HOOK, [new(1, "dep_2")])
+    assert store.due_endpoints([HOOK], store.now() + SECOND) == [HOOK]
+    assert claimed(store).stream_id == "dep_1"
+
+
+def test_how_long_a_delivery_waits_for_its_first_attempt_is_seen(store: SqlStore) -> None:
+    assert store.delivery_lag() == {}
+    store.add_deliveries(HOOK, [new(1)])
+    with store._transaction() as connection:
+        ago = outgoing_deliveries.c.created_at - 90 * SECOND
+        connection.execute(update(outgoing_deliveries).values(created_at=ago))
+    assert 89 < store.delivery_lag()[HOOK] < 200
+    store.attempted(claimed(store), attempt("down"), now() + SECOND)
+    assert store.delivery_lag() == {}
 
 
 def test_what_was_not_tried_is_given_back(store: SqlStore) -> None:

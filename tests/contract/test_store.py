@@ -30,11 +30,13 @@ from fraisier.domain.errors import (
     StoreError,
 )
 from fraisier.domain.event import Fact, Head
+from fraisier.domain.ids import now
 from fraisier.domain.ports import DURATIONS, Filter
 from fraisier.domain.worker import NewWorker
 from fraisier.store import SqlStore, process, queue
 from fraisier.store.database import open_database
 from fraisier.store.tables import metadata
+from support.clocks import clock_ahead
 from support.fakes import make_target
 from support.working import Working, ask, at_once, audited, begin
 
@@ -51,6 +53,26 @@ def store(url: str) -> Iterator[Working]:
     opened = Working(open_database(url))
     yield opened
     opened._engine.dispose()
+
+
+def test_no_worker_s_clock_is_in_the_log_and_its_times_never_go_back(store: Working) -> None:
+    asked = ask(store)
+    with clock_ahead(600):
+        begun = store.claim(asked.id, store.me)
+        assert begun is not None
+        store.record(begun, [Fact("log.line", None, {"text": "from the future"})])
+    with clock_ahead(-600):
+        store.record(begun, [Fact("log.line", None, {"text": "from the past"})])
+        ended = store.finish(begun, Status.SUCCESS, "")
+    times = [event.at for event in store.events(begun.id)]
+    assert times == sorted(times)
+    found = store.deployment(begun.id)
+    assert found.started_at is not None
+    assert found.completed_at is not None
+    assert found.created_at <= found.started_at <= found.completed_at <= ended[-1].at
+    if store._engine.dialect.name != "sqlite":
+        assert abs(found.created_at - now()) < 300_000_000
+        assert abs(times[-1] - now()) < 300_000_000
 
 
 def test_what_could_not_be_ended_is_left_to_others_first_and_for_longer_each_time(
@@ -354,7 +376,7 @@ def test_the_order_is_that_of_acceptance_whatever_the_clocks_say(  # I10, I15
     store: Working, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = itertools.count(10**16, -600 * 10**6)  # each request ten minutes before the last
-    monkeypatch.setattr("fraisier.store.rows.now", lambda: next(clock))
+    monkeypatch.setattr("fraisier.store.requests.utc_now", lambda _connection: next(clock))
     asked = [ask(store).id for _ in range(4)]
     done = []
     while (claimed := store.next()) is not None:

@@ -156,7 +156,7 @@ def received() -> dict[str, Any]:
 
 def freeze() -> dict[str, Any]:
     """Return a freeze of everything."""
-    return freeze_json(Freeze("*", "*", "sales", "cli:ana", 1, id="frz_1", created_at=1))
+    return freeze_json(Freeze("*", "*", "sales", "cli:ana", 1, id="frz_1", created_at=1), 2)
 
 
 def audit() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from fraisier.domain.delivery import (
     EndpointState,
 )
 from fraisier.domain.errors import NotFound, Refused, did_you_mean
-from fraisier.domain.ids import new_id, now
+from fraisier.domain.ids import new_id
 from fraisier.domain.paging import Place
 from fraisier.engine.views import timestamp
 from fraisier.webhooks.outgoing.cutoff import Cutoff
@@ -64,7 +64,7 @@ class Outgoing:
 
         One that gets through enables a receiver that was disabled.
         """
-        endpoint, at = self._endpoint(name), now()
+        endpoint, at = self._endpoint(name), self._store.now()
         delivery = _trial(endpoint, at)
         begun = time.monotonic()
         with Cutoff(ATTEMPT_SECONDS) as cutoff:
@@ -94,7 +94,7 @@ class Outgoing:
             raise Refused(
                 f"{found.endpoint} is not configured any more", "see: fraisier webhook list"
             )
-        again = self._store.redeliver(delivery_id, by, now())
+        again = self._store.redeliver(delivery_id, by, self._store.now())
         self._ring()
         return self._shown([again])[0]
 

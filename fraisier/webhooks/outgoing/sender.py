@@ -11,7 +11,6 @@ from contextlib import suppress
 
 from fraisier.domain.delivery import Attempt, Delivery, DeliveryStore
 from fraisier.domain.errors import StoreError
-from fraisier.domain.ids import now
 from fraisier.webhooks.outgoing.cutoff import Cutoff
 from fraisier.webhooks.outgoing.posting import Answer
 from fraisier.webhooks.outgoing.receivers import Receiver
@@ -47,8 +46,8 @@ log = logging.getLogger("fraisier.webhooks")
 class Sender:
     """Works off the deliveries that are due to some receivers, from each `start` to its `stop`.
 
-    `receivers` are looked up each time. `clock` returns UTC microseconds, `chance` a number from 0
-    to 1 for the jitter. Many processes may do this on the same records.
+    `receivers` are looked up each time. `clock` returns UTC microseconds: the database's, as many
+    processes may do this on the same records. `chance` is a number from 0 to 1 for the jitter.
     """
 
     def __init__(
@@ -56,14 +55,14 @@ class Sender:
         store: DeliveryStore,
         receivers: Mapping[str, Receiver],
         *,
-        clock: Callable[[], int] = now,
+        clock: Callable[[], int] | None = None,
         chance: Callable[[], float] = random.random,
         seconds: float = ATTEMPT_SECONDS,
         threads: int = THREADS,
     ) -> None:
         self._store = store
         self._receivers = receivers
-        self._clock = clock
+        self._clock = clock or store.now
         self._chance = chance
         self._seconds = seconds
         self._threads = threads

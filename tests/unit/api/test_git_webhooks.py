@@ -19,7 +19,6 @@ from fraisier.domain.ports import Filter
 from fraisier.domain.push import DeployOn, GitHost, Listening, Push, Received
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.token import Scope
-from fraisier.engine import pushes as engine
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.pushes import Pushes
 from fraisier.webhooks.incoming import HOSTS, Intake
@@ -413,7 +412,7 @@ def test_what_a_dead_process_left_is_dealt_with(
     left = hooked.store.receive(new)
     hooked.pushes.tidy()
     assert hooked.deployments() == [], "somebody may be at it"
-    monkeypatch.setattr(engine, "now", lambda: now() + 61_000_000)
+    monkeypatch.setattr(hooked.store, "now", lambda: now() + 61_000_000)
     hooked.pushes.tidy()
     (made,) = hooked.deployments()
     assert made.trace_id == "trace_1"
@@ -435,7 +434,7 @@ def test_one_delivery_that_cannot_be_dealt_with_keeps_no_other_waiting(
         return 1 // (trace_id != "trace_1") and deploy(wish, trace_id=trace_id)
 
     monkeypatch.setattr(hooked.pushes._deployments, "deploy", broken)
-    monkeypatch.setattr(engine, "now", lambda: now() + 61_000_000)
+    monkeypatch.setattr(hooked.store, "now", lambda: now() + 61_000_000)
     hooked.pushes.tidy()
     assert [made.trace_id for made in hooked.deployments()] == ["trace_2"]
 
@@ -443,7 +442,7 @@ def test_one_delivery_that_cannot_be_dealt_with_keeps_no_other_waiting(
 def test_old_deliveries_are_removed(hooked: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
     hooked.push("github", "refs/heads/other")
     later = now() + 31 * 86_400_000_000
-    monkeypatch.setattr(engine, "now", lambda: later)
+    monkeypatch.setattr(hooked.store, "now", lambda: later)
     hooked.pushes.tidy()
     assert hooked.ask("GET", "/webhooks/deliveries").get_json()["total"] == 0
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fraisier.domain.errors import StoreUnavailable
+from fraisier.domain.ids import now
 from fraisier.domain.worker import NewWorker
 from fraisier.engine import membership
 from fraisier.engine.membership import Membership
@@ -96,6 +97,26 @@ def test_a_renewal_that_failed_is_tried_again_at_once(
 
 def test_an_outage_of_three_quarters_of_the_trust_is_survived_wherever_it_begins() -> None:
     assert 15 + 30 * membership.BEAT + 2 * membership.RETRY_SECONDS < 30 * membership.SELF_FENCE
+
+
+def test_a_clock_that_is_wrong_is_warned_of_once(
+    member: Membership, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(membership, "BEAT", 1 / 30_000)
+    monkeypatch.setattr(membership, "COMPARE_SECONDS", 0.0)
+    seen: list[int] = []
+
+    def behind() -> int:
+        seen.append(now())
+        return now() - 600_000_000
+
+    monkeypatch.setattr(member._store, "now", behind)
+    member.keep()
+    until(lambda: len(seen) > 3)
+    member.leave()
+    told = [each.getMessage() for each in caplog.records if "clock" in each.getMessage()]
+    assert len(told) == 1
+    assert "600 s ahead of" in told[0]
 
 
 def test_a_lease_is_renewed_before_a_claim_where_it_is_late(
