@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fraisier.domain.deployment import Status
+from fraisier.domain.ids import now
 from support.applications import Applications
 from support.fakes import begin
 
@@ -90,3 +91,12 @@ def test_two_applications_in_one_process_do_not_share_their_numbers(
     (tmp_path / "other").mkdir()
     other = type(server)(tmp_path / "other", template, Applications())
     assert "fraisier_deployments_total" not in {name for name, _ in scraped(other)}
+
+
+def test_a_wrong_clock_and_late_webhooks_show(server, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = server.store
+    monkeypatch.setattr(store, "now", lambda: now() - 600_000_000)
+    monkeypatch.setattr(store, "delivery_lag", lambda: {"chat": 42.0})
+    value = reader(server)
+    assert value("fraisier_clock_ahead_seconds") == pytest.approx(600, abs=5)
+    assert value("fraisier_webhook_lag_seconds", endpoint="chat") == 42
