@@ -7,10 +7,8 @@ from typing import Any
 
 from ansible_collections.fraisier.deploy.plugins.module_utils import git
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
-from ansible_collections.fraisier.deploy.plugins.module_utils.git_access import (
-    Access,
-    from_options,
-)
+from ansible_collections.fraisier.deploy.plugins.module_utils.git_access import from_options
+from ansible_collections.fraisier.deploy.plugins.module_utils.redaction import knowing, redacted
 from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import FraisierError, UsageError, VersionNotFound
 from fraisier.domain.plain_text import clean, one_line
@@ -42,16 +40,16 @@ class GitRepositories:
         VersionNotFound, ConfigurationError where a secret has no value, or FraisierError where the
         repository does not answer.
         """
-        try:
-            access = self._access(target)
-            return str(git.resolve(access, target.branch if version is None else version))
-        except Failure as failure:
-            kind, said = ERRORS.get(failure.code, FraisierError), one_line(failure.message)
-            raise kind(said, clean(failure.hint)) from None
-
-    def _access(self, target: Target) -> Access:
         named = {f"git:{name}": name for name in GIT_SECRETS}
         references = {name: target.secrets[name] for name in named if name in target.secrets}
         secrets = self._resolve(references, True)
         revealed = {named[name]: secret.reveal() for name, secret in secrets.items()}
-        return from_options(target.repository, target.service.get("git_username"), revealed)
+        with knowing(revealed.values()):  # what the server says may hold them
+            try:
+                user = target.service.get("git_username")
+                access = from_options(target.repository, user, revealed)
+                return str(git.resolve(access, target.branch if version is None else version))
+            except Failure as failure:
+                kind = ERRORS.get(failure.code, FraisierError)
+                said, hint = redacted(failure.message), redacted(failure.hint)
+                raise kind(one_line(said), clean(hint)) from None

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.redaction import (
+    SHORTEST_SECRET,
+    forms,
+    without_first_part,
+    without_last_part,
+)
 from fraisier.domain.plain_json import plain
 from fraisier.domain.plain_text import clean
 from fraisier.domain.secret import Secret
 
 REDACTED = "[REDACTED]"
-#: Shorter values would be found inside ordinary words; they are still never written by us.
-SHORTEST = 4
+#: What stands where the middle of a text was left out: there a part of a secret may be next to it.
+_CUT = re.compile(r"(\n\[\.\.\. \d+ (?:bytes|characters) left out \.\.\.\]\n)")
 
 
 class Redactor:
@@ -38,14 +42,15 @@ class Redactor:
         return plain(value, self.text)
 
     def _without(self, text: str) -> str:
+        first, *pieces = _CUT.split(text)
+        for mark, piece in zip(pieces[::2], pieces[1::2], strict=True):
+            before = without_last_part(first, self._forms)
+            first = f"{before}{mark}{without_first_part(piece, self._forms)}"
         for form in self._forms:
-            text = text.replace(form, REDACTED)
-        return text
+            first = first.replace(form, REDACTED)
+        return first
 
 
 def _forms(value: str) -> set[str]:
-    if len(value) < SHORTEST:
-        return set()
-    encoded = base64.b64encode(value.encode()).decode().rstrip("=")
-    lines = {line for line in value.splitlines() if len(line) >= 2 * SHORTEST}
-    return {value, quote(value, safe=""), json.dumps(value)[1:-1], encoded, *lines}
+    lines = {line for line in value.splitlines() if len(line) >= 2 * SHORTEST_SECRET}
+    return {*forms(value), *(lines if forms(value) else ())}

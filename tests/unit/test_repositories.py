@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fraisier.deploy.plugins.module_utils import git
+from ansible_collections.fraisier.deploy.plugins.module_utils.commands import Finished
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
 from ansible_collections.fraisier.deploy.plugins.module_utils.git_access import Access
 from fraisier import repositories
@@ -58,3 +59,20 @@ def test_a_failure_is_told_in_the_words_of_the_control_plane(
     with pytest.raises(error) as caught:
         GitRepositories(reveal).resolve(make_target(), None)
     assert (caught.value.message, caught.value.hint) == ("what", "next")
+
+
+def test_what_a_git_server_says_is_plain_and_holds_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = "ghp_0123456789abcdef"
+
+    def fail(*_: object) -> str:
+        output = "fatal: " + "." * 285 + token + "\x1b]52;c;x\x07" + "." * 100
+        raise git.unreachable(URL, Finished(128, output))
+
+    monkeypatch.setattr(repositories.git, "resolve", fail)
+    target = make_target(repository=URL, secrets={"git:token": {"env": token}})
+    with pytest.raises(FraisierError) as raised:
+        GitRepositories(reveal).resolve(target, None)
+    assert "ghp_" not in raised.value.message
+    assert raised.value.message.isprintable()

@@ -85,7 +85,7 @@ def hand_in(
     except smtplib.SMTPAuthenticationError as error:
         return Answer(error.smtp_code, f"it refused the login ({error.smtp_code})")
     except smtplib.SMTPResponseException as error:
-        said = excerpt(_text(error.smtp_error), hidden)
+        said = excerpt(_text(error.smtp_error), False, hidden)
         return Answer(error.smtp_code, f"it answered {error.smtp_code}: {said}")
     except smtplib.SMTPRecipientsRefused as error:
         return Answer(None, f"it takes email for none of: {', '.join(sorted(error.recipients))}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.redaction import without_last_part
 from fraisier.webhooks.outgoing.cutoff import Cutoff
 from fraisier.webhooks.outgoing.door import NETWORKS, Door, Unreached, told
 
@@ -100,28 +101,32 @@ def _answer(response: http.client.HTTPResponse, place: Place, cutoff: Cutoff) ->
     problem = f"it answered {status}{_phrase(status)}"
     if 300 <= status < 400:
         return Answer(status, f"{problem}; redirects are not followed")
-    said = excerpt(_begin(response), [place.path])
+    said = excerpt(*_begin(response), [place.path])
     retry_after = response.getheader("Retry-After")
     return Answer(status, f"{problem}: {said}" if said else problem, retry_after)
 
 
-def _begin(response: http.client.HTTPResponse) -> str:
-    """Return the beginning of an answer's body; it may break off."""
+def _begin(response: http.client.HTTPResponse) -> tuple[str, bool]:
+    """Return the beginning of an answer's body, and whether there is more; it may break off."""
     try:
-        return response.read(READ_BYTES).decode(errors="replace")
+        found = response.read(READ_BYTES + 1)
     except (OSError, http.client.HTTPException):
-        return ""
+        return "", False
+    return found[:READ_BYTES].decode(errors="replace"), len(found) > READ_BYTES
 
 
-def excerpt(text: str, hidden: Sequence[str] = ()) -> str:
+def excerpt(text: str, cut: bool, hidden: Sequence[str] = ()) -> str:
     """Return the beginning of what a receiver said, in quotes: printable, in one line.
 
-    `hidden` are paths of URLs, and other texts, that may be secrets in whole or in part.
+    `hidden` are paths of URLs, and other texts, that may be secrets in whole or in part; a text
+    that is `cut` may end in the middle of one.
     """
-    for secret in hidden:
-        for part in (secret, *re.split(r"[/?&=]", secret)):
-            if len(part) >= SHORTEST_SECRET:
-                text = text.replace(part, "***")
+    parts = [part for secret in hidden for part in (secret, *re.split(r"[/?&=]", secret))]
+    secrets = [part for part in parts if len(part) >= SHORTEST_SECRET]
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    if cut:
+        text = without_last_part(text, secrets)
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     short = plain if len(plain) <= EXCERPT else f"{plain[:EXCERPT]}…"
     return f'"{short}"' if short else ""

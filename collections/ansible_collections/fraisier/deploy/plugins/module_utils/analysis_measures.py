@@ -19,6 +19,7 @@ from .commands import run
 from .conditions import Result
 from .headers import without_queries
 from .health import Place
+from .redaction import shorten
 
 #: Returns a result, or None where there was nothing to measure; raises Unmeasured.
 Measure = Callable[[], "Result | None"]
@@ -160,6 +161,6 @@ def values_of(answer: Mapping[str, Any]) -> Result:
 
 def _said(error: urllib.error.HTTPError) -> str:
     try:
-        return str(json.loads(error.read(ANSWER_LIMIT)).get("error", ""))[:200]
+        return shorten(str(json.loads(error.read(ANSWER_LIMIT)).get("error", "")), 200)
     except (OSError, ValueError, AttributeError):
         return str(error.reason)

@@ -15,6 +15,7 @@ from .deploy import remembered
 from .failure import Failure
 from .prepare import user_environment
 from .probe import probe
+from .redaction import shorten
 from .releases import Release
 from .seat import live_seat
 from .site import Site
@@ -85,7 +86,7 @@ def _tell_systemd(site: Site, verb: str, step: dict[str, Any]) -> None:
     else:
         finished = site.systemd.tell(verb, name, timeout=limit)
     if finished.code != 0:
-        why = f"systemctl {verb} {name} failed: {finished.output.strip()[:300]}"
+        why = f"systemctl {verb} {name} failed: {shorten(finished.output.strip(), 300)}"
         hint = "read the log of the service: fraisier app logs"
         text = finished.output + site.systemd.journal(name, site.restarted_at)
         if verb == "stop":

@@ -14,6 +14,7 @@ from typing import IO, Any, Iterable, Mapping, Sequence
 
 from .commands import end_group, spawn
 from .failure import Failure
+from .redaction import shorten
 from .systemd import Manager
 
 #: Of one answer: how many bytes of text, and how long one message may be.
@@ -104,7 +105,7 @@ def _entry(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "at": int(data.get("__REALTIME_TIMESTAMP", 0)) / 1e6,
         "source": f"{name}[{pid}]" if pid else str(name or ""),
-        "text": _text(data.get("MESSAGE"))[:MOST_OF_ONE],
+        "text": shorten(_text(data.get("MESSAGE")), MOST_OF_ONE),
     }
 
 
@@ -126,7 +127,7 @@ def _raise_for(errors: IO[bytes], found: dict[str, Any]) -> None:
             "add the user to the group systemd-journal on the host, and log in anew",
         )
     if found["exit_status"] != 0 and not found["entries"]:
-        why = said.splitlines()[-1][:300] if said else f"exit status {found['exit_status']}"
+        why = shorten(said.splitlines()[-1], 300) if said else f"exit status {found['exit_status']}"
         raise Failure(
             "journal_failed", f"journalctl: {why}", "check --since; else look at the host"
         )

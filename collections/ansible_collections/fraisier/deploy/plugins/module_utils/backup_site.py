@@ -13,6 +13,7 @@ from .activate import pass_gate, start_unit
 from .app import STOP_SECONDS, require_release
 from .commands import find_user
 from .failure import Failure
+from .redaction import shorten
 from .release_around import setting_of
 from .seat import Seat, colour_seat, plain_seat
 from .setting import Setting
@@ -100,7 +101,7 @@ def _stop(site: Site, unit: str) -> None:
         if finished.code != 0:
             raise Failure(
                 "stop_failed",
-                f"systemctl stop {unit} failed: {finished.output.strip()[:300]}",
+                f"systemctl stop {unit} failed: {shorten(finished.output.strip(), 300)}",
                 "nothing was restored; see what keeps the service",
                 finished.output,
             )

@@ -20,6 +20,7 @@ from .git import git
 from .git_access import Access
 from .git_mirror import Mirror
 from .git_url import show
+from .redaction import shorten
 
 #: What keeps the commits of releases from git's garbage collection, out of everybody's way.
 KEPT = "refs/fraisier/releases/"
@@ -230,4 +231,4 @@ def named(files: list[str]) -> str:
 
 
 def _last(output: str) -> str:
-    return (output.strip().splitlines() or ["it said nothing"])[-1].strip()[:300]
+    return shorten((output.strip().splitlines() or ["it said nothing"])[-1].strip(), 300)

@@ -18,6 +18,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from . import scopes
 from .failure import Failure
+from .redaction import cut_ends
 
 HALF = 32 * 1024  # bytes kept of the beginning and of the end of a command's output
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -118,9 +119,13 @@ class Bounded:
             self._tail = self._tail[-HALF:]
 
     def text(self) -> str:
-        """Return what was kept, with a mark where something is missing."""
-        gap = f"\n[... {self._dropped} bytes left out ...]\n".encode() if self._dropped else b""
-        return (self._head + gap + self._tail).decode("utf-8", "replace")
+        """Return what was kept, with a mark where something is missing, and no part of a secret."""
+        if not self._dropped:
+            return (self._head + self._tail).decode("utf-8", "replace")
+        head, tail = cut_ends(self._head, self._tail)
+        gone = self._dropped + len(self._head) + len(self._tail) - len(head) - len(tail)
+        gap = f"\n[... {gone} bytes left out ...]\n".encode()
+        return (head + gap + tail).decode("utf-8", "replace")
 
 
 def spawn(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Collection, Mapping, Sequence
 
 from .compose_engine import Docker
+from .redaction import last_part
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
@@ -118,7 +119,7 @@ def parse(data: Mapping[str, Any]) -> Container:
         state=state["Status"],
         exit_code=state.get("ExitCode", 0),
         health="" if health.get("Status") in (None, "none") else health["Status"],
-        seen=str(log[-1].get("Output", "")).strip()[-200:],
+        seen=last_part(str(log[-1].get("Output", "")).strip(), 200),
         restarts=data.get("RestartCount", 0),
         started_at=state.get("StartedAt", ""),
     )

@@ -15,6 +15,7 @@ from typing import Any, Mapping, Sequence
 
 from .commands import SYSTEM_PATH, Finished, end_group, run, spawn
 from .failure import Failure, disk_full
+from .redaction import shorten
 
 #: What the client of Docker reads of its surroundings.
 PASSED = (
@@ -144,7 +145,7 @@ def last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     line = lines[-1] if lines else "no word"
     found = re.search(r'\bmsg="((?:[^"\\]|\\.)*)"', line)
-    return (found[1].replace('\\"', '"') if found else line)[:400]
+    return shorten(found[1].replace('\\"', '"') if found else line, 400)
 
 
 def output_of(command: Sequence[str], finished: Finished) -> str:

@@ -13,6 +13,7 @@ from .app_journal import MOST_BYTES, MOST_OF_ONE
 from .compose_app import moment
 from .compose_containers import Container
 from .compose_engine import Docker
+from .redaction import shorten
 
 MOST_LINES = 10_000
 
@@ -54,7 +55,7 @@ def _of_one(docker: Docker, container: Container, lines: int | None, since: str)
     rows = (*said.out.splitlines(), *said.err.splitlines())
     split = (row.partition(" ") for row in rows)
     return [
-        (at, container.name, container.id, text[:MOST_OF_ONE])
+        (at, container.name, container.id, shorten(text, MOST_OF_ONE))
         for at, _space, text in split
         if moment(at)
     ]

@@ -13,7 +13,7 @@ from .compose_files import Files
 from .compose_service import PULL, ComposeService, from_options
 from .headers import with_secret_headers
 from .options import FENCE, HEALTH_CHECK
-from .running import SHORTEST_SECRET
+from .redaction import hide
 
 COMPOSE_HEALTH_CHECK: dict[str, Any] = {
     **HEALTH_CHECK,
@@ -64,7 +64,7 @@ def compose_options(*, fence: bool) -> dict[str, Any]:
 
 def service_of(module: AnsibleModule) -> ComposeService:
     """Return the service of a module's options; raises Failure `service_invalid`."""
-    module.no_log_values = {text for text in module.no_log_values if len(text) >= SHORTEST_SECRET}
+    hide(module)
     options = module.params
     service = with_secret_headers(options["service"], options["secret_headers"])
     return from_options(service, options["secret_environment"], options["secret_registries"])

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from .coolify_values import clean, cut, parse
+from .coolify_values import clean, parse
 from .failure import Failure
+from .redaction import shorten
 
 #: Faults that may be over in a moment.
 PASSING = ("coolify_unreachable", "coolify_silent", "coolify_error", "coolify_unexpected")
@@ -57,7 +58,7 @@ def said(text: bytes) -> str:
     named = f" ({', '.join(sorted(fields))})" if isinstance(fields, Mapping) else ""
     message = data.get("message")
     words = " ".join(clean((message if isinstance(message, str) else "") + named).split())
-    return cut(words, SAID)
+    return shorten(words, SAID)
 
 
 def _refusal(status: int, headers: Mapping[str, str], why: str, what: str) -> Failure:

@@ -15,8 +15,8 @@ from .coolify_http import Api
 from .coolify_resource import CANCELLED, COMMIT, FINISHED, Deployment, Resource
 from .coolify_settings import put_back
 from .coolify_site import CoolifySite
-from .coolify_values import cut
 from .failure import Failure
+from .redaction import shorten
 
 #: Seconds in which a deployment shows itself whose request got no answer.
 SEARCH = 20.0
@@ -197,7 +197,7 @@ def require_finished(site: CoolifySite, deployment: Deployment) -> None:
             f"somebody cancelled Coolify's deployment {deployment.uuid}",
             "ask who did, then deploy again",
         )
-    last = f": {cut(site.hide(deployment.lines[-1]), 300)}" if deployment.lines else ""
+    last = f": {shorten(site.hide(deployment.lines[-1]), 300)}" if deployment.lines else ""
     raise Failure(
         "deployment_failed",
         f"Coolify's deployment {deployment.uuid} ended as {deployment.status}{last}",
@@ -273,7 +273,7 @@ def _tell(site: CoolifySite, deployment: Deployment | None) -> None:
         lines = site.hide("\n".join(deployment.lines)).split("\n")
         left = len(lines) - KEPT_LINES
         begin = [f"[... {left} lines before this]"] if left > 0 else []
-        kept = [cut(line, LINE) for line in lines[-KEPT_LINES:]]
+        kept = [shorten(line, LINE) for line in lines[-KEPT_LINES:]]
         site.report.say("follow", "\n".join([*begin, *kept]))
 
 

@@ -12,7 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .coolify_service import CoolifyService, from_options
 from .headers import with_secret_headers
 from .options import FENCE, HEALTH_CHECK
-from .running import SHORTEST_SECRET
+from .redaction import hide
 
 COOLIFY_HEALTH_CHECK: dict[str, Any] = {
     **{name: option for name, option in HEALTH_CHECK.items() if name != "command"},
@@ -56,7 +56,7 @@ def coolify_options(*, fence: bool) -> dict[str, Any]:
 
 def service_of(module: AnsibleModule) -> CoolifyService:
     """Return the service of a module's options; raises Failure."""
-    module.no_log_values = {text for text in module.no_log_values if len(text) >= SHORTEST_SECRET}
+    hide(module)
     options = module.params
     service = with_secret_headers(options["service"], options["secret_headers"])
     return from_options(service, options["secret_environment"], options["secret_coolify"])

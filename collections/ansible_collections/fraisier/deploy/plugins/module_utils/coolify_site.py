@@ -21,9 +21,9 @@ from .fence import Fence
 from .fence_rules import Claim
 from .files import read_json, remove_file, write_json
 from .ledger import Ledger
+from .redaction import SHORTEST_SECRET
 from .releases import IN_PLACE, Layout, Release, new_id, state_home
 from .report import Report
-from .running import SHORTEST_SECRET
 from .state_folders import make_own
 
 

@@ -82,16 +82,6 @@ def clean(text: str) -> str:
     return _HALF.sub("\ufffd", _UNSEEN.sub("", _SEQUENCE.sub("", text)))
 
 
-def cut(text: str, length: int) -> str:
-    """Return the beginning of a text, without the word that the cut goes through.
-
-    Secrets are hidden when a module ends; half of one would not be found any more.
-    """
-    if len(text) <= length:
-        return text
-    return text[:length].rpartition(" ")[0] + " [...]"
-
-
 def unexpected(why: str) -> Failure:
     """Return the Failure of an answer that Coolify's API does not give."""
     return Failure(

@@ -10,6 +10,7 @@ from typing import Any, Callable, TypeVar
 from ansible.module_utils.basic import AnsibleModule
 
 from .failure import Failure, from_os_error
+from .redaction import know
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ def conclude(module: AnsibleModule, failure: Failure, result: dict[str, Any]) ->
 
 def guarded(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
     """Do work that needs no site, and end the module with what it returns or how it failed."""
+    know(module.no_log_values)
     answer = outcome(work)
     if isinstance(answer, Failure):
         conclude(module, answer, {"changed": False})

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 
+from .redaction import shorten
+
 
 class Failure(Exception):
     """An expected end. `code` is for programs; `message` and `hint` are for people.
@@ -54,4 +56,4 @@ def disk_full(text: str) -> Failure | None:
 
 
 def _line_with(text: str, sign: str) -> str:
-    return next(line.strip() for line in text.splitlines() if sign in line)[:300]
+    return shorten(next(line.strip() for line in text.splitlines() if sign in line), 300)

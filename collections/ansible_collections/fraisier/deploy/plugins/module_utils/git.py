@@ -14,6 +14,7 @@ from . import git_url
 from .commands import SYSTEM_PATH, Finished, User, run
 from .failure import Failure
 from .git_access import Access
+from .redaction import shorten
 
 TIMEOUT = 300.0
 _PASSED_ON = (
@@ -184,7 +185,7 @@ def unreachable(repository: str, finished: Finished) -> Failure:
         if sign in output:
             why, hint = _line_of(output, output.index(sign)), helpful
     shown = git_url.show(repository)
-    return Failure(code, f"cannot read {shown}: {why[:300]}", hint, output)
+    return Failure(code, f"cannot read {shown}: {shorten(why, 300)}", hint, output)
 
 
 def _line_of(text: str, position: int) -> str:

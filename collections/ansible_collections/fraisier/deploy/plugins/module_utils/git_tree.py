@@ -18,7 +18,9 @@ from .failure import Failure, disk_full
 from .git import OPTIONS, TIMEOUT, environment
 from .git_mirror import Mirror
 from .git_submodules import submodules
+from .redaction import cut_ends
 
+_SAID = 16 * 1024  # bytes
 MOST_PARTS = 200
 
 
@@ -149,4 +151,6 @@ def _untar(source: IO[bytes] | None, options: tuple[str, ...], folder: str, user
 
 def _said(errors: IO[bytes]) -> str:
     errors.seek(0)
-    return errors.read(16 * 1024).decode("utf-8", "replace")
+    said = errors.read(_SAID + 1)
+    said = said if len(said) <= _SAID else cut_ends(said[:_SAID], b"")[0]
+    return said.decode("utf-8", "replace")

@@ -16,6 +16,7 @@ from .check import Check
 from .commands import User, run
 from .failure import Failure
 from .headers import without_queries
+from .redaction import shorten
 
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 
@@ -82,5 +83,5 @@ def _exec(check: Check, place: Place, limit: float) -> tuple[bool, str]:
     )
     if finished.timed_out:
         return False, f"the command did not end within {limit:g} s"
-    last = (finished.output.strip().splitlines() or [""])[-1][:200]
+    last = shorten((finished.output.strip().splitlines() or [""])[-1], 200)
     return finished.code == 0, f"exit status {finished.code}" + (f": {last}" if last else "")

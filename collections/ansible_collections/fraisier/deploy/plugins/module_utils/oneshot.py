@@ -14,6 +14,7 @@ from .commands import run as run_program
 from .failure import Failure
 from .files import read_text, remove_file, write_atomic
 from .job_notes import ended_run, under_way
+from .redaction import shorten
 from .releases import Release
 from .site import Site
 from .unit import MARK, RUN_BEGAN, RUN_ENDED, specifiers
@@ -70,7 +71,7 @@ def check(site: Site) -> None:
             raise Failure(
                 "schedule_invalid",
                 f"systemd does not take the schedule {service.schedule!r}: "
-                f"{finished.output.strip()[:300]}",
+                f"{shorten(finished.output.strip(), 300)}",
                 'write it as OnCalendar has it, such as "daily" or "Mon *-*-* 03:00:00"',
             )
 
@@ -225,5 +226,5 @@ def _write(site: Site, unit: str, text: str) -> bool:
 def _tell(site: Site, verb: str, unit: str) -> None:
     finished = site.systemd.tell(verb, unit)
     if finished.code != 0:
-        why = finished.output.strip()[:300]
+        why = shorten(finished.output.strip(), 300)
         raise Failure("start_failed", f"systemctl {verb} {unit} failed: {why}", "look at the unit")

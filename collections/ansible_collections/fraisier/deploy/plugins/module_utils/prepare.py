@@ -15,6 +15,7 @@ from .contained import run_contained
 from .failure import Failure, disk_full
 from .files import write_atomic
 from .git_tree import Part
+from .redaction import shorten
 from .releases import PREPARED, Release, new_id
 from .service import argument_list, shown
 from .site import Site
@@ -131,7 +132,7 @@ def _build_failure(command: str, finished: Finished, limit: float) -> Failure:
     how = f"exit status {finished.code}"
     if finished.timed_out:
         how = f"it did not end within build_timeout ({limit:g} s)"
-    last = (finished.output.strip().splitlines() or ["no output"])[-1][:300]
+    last = shorten((finished.output.strip().splitlines() or ["no output"])[-1], 300)
     return Failure(
         "build_failed",
         f"the build command `{command}` failed: {how}: {last}",

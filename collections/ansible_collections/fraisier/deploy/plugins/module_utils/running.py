@@ -18,6 +18,7 @@ from .fence import Fence
 from .headers import with_secret_headers
 from .options import claim
 from .processes import lead_session
+from .redaction import hide, know
 from .service import Service, from_options
 from .site import Site
 
@@ -33,13 +34,11 @@ class Ground(Protocol):
 
 S = TypeVar("S", bound=Ground)
 
-SHORTEST_SECRET = 4  # hiding shorter texts would hide numbers and words of every answer
-
 
 def service_of(module: AnsibleModule) -> Service:
     """Return the service of a module's options, or end the module."""
     secrets = {name: str(value) for name, value in module.params["secret_environment"].items()}
-    module.no_log_values = {text for text in module.no_log_values if len(text) >= SHORTEST_SECRET}
+    hide(module)
     try:
         options = with_secret_headers(module.params["service"], module.params["secret_headers"])
         options["env_vars"] = {name: str(value) for name, value in options["env_vars"].items()}
@@ -72,6 +71,7 @@ def run_with(
     """Do a module's work, as `run_on_site` does, on a site that `make` returns."""
     lead_session()
     _stop_on_signals()
+    know(module.no_log_values)
     site = outcome(make)
     if isinstance(site, Failure):
         conclude(module, site, {"changed": False})

@@ -15,6 +15,7 @@ from .commands import Finished, User
 from .contained import run_contained
 from .failure import Failure, disk_full
 from .fence import Fence
+from .redaction import shorten
 from .report import Report
 
 #: Scopes of ours begin here, so that none has the name of a build's.
@@ -75,5 +76,5 @@ def failed(code: str, what: str, finished: Finished, limit: float, hint: str) ->
     how = f"exit status {finished.code}"
     if finished.timed_out:
         how = f"it did not end within {limit:g} s"
-    last = (finished.output.strip().splitlines() or ["no output"])[-1][:300]
+    last = shorten((finished.output.strip().splitlines() or ["no output"])[-1], 300)
     return Failure(code, f"{what} failed: {how}: {last}", hint, finished.output)

@@ -13,6 +13,7 @@ from typing import Sequence
 from .commands import SYSTEM_PATH, Finished, run
 from .failure import Failure
 from .files import read_text, remove_file, write_atomic
+from .redaction import shorten
 
 UNIT_FOLDER = "/etc/systemd/system"
 USER_UNIT_FOLDER = "~/.config/systemd/user"
@@ -192,7 +193,7 @@ class Manager:
         if finished.code != 0:
             raise Failure(
                 "systemd_failed",
-                f"systemctl show {unit} failed: {finished.output.strip()[:300]}",
+                f"systemctl show {unit} failed: {shorten(finished.output.strip(), 300)}",
                 f"look at systemd on the host: {' '.join(['systemctl', *self._whose])} status",
                 finished.output,
             )

@@ -129,7 +129,8 @@ from typing import Any
 from ..module_utils import app, app_host, app_journal
 from ..module_utils.module import Module
 from ..module_utils.options import service_options
-from ..module_utils.running import SHORTEST_SECRET, run_on_site
+from ..module_utils.redaction import hide
+from ..module_utils.running import run_on_site
 from ..module_utils.seat import live_seat
 from ..module_utils.site import Site
 
@@ -160,7 +161,7 @@ def work(site: Site, module: Module) -> dict[str, Any]:
     if action == "examine":
         return app_host.examine(site, options["login"])
     secrets = app.secret_values(site)
-    module.no_log_values |= {text for text in secrets if len(text) >= SHORTEST_SECRET}
+    hide(module, secrets)
     if action == "status":
         return app.status(site)
     if action == "exec":

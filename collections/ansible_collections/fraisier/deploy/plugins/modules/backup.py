@@ -104,7 +104,8 @@ from typing import Any
 from ..module_utils import app, backup_site
 from ..module_utils.module import Module
 from ..module_utils.options import service_options
-from ..module_utils.running import SHORTEST_SECRET, run_on_site
+from ..module_utils.redaction import hide
+from ..module_utils.running import run_on_site
 from ..module_utils.site import Site
 
 
@@ -125,7 +126,7 @@ def work(site: Site, module: Module) -> dict[str, Any]:
     """Do what the action asks for; no secret of what is deployed leaves the host."""
     options = module.params
     secrets = app.secret_values(site)
-    module.no_log_values |= {text for text in secrets if len(text) >= SHORTEST_SECRET}
+    hide(module, secrets)
     site.first = options["first"]
     if options["action"] == "list":
         return backup_site.listed(site)

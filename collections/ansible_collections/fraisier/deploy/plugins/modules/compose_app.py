@@ -151,7 +151,8 @@ from ..module_utils.compose_probe import serving
 from ..module_utils.compose_site import ComposeSite
 from ..module_utils.module import Module
 from ..module_utils.options import claim
-from ..module_utils.running import SHORTEST_SECRET, run_with
+from ..module_utils.redaction import hide
+from ..module_utils.running import run_with
 
 ACTIONS = ["status", "logs", "restart", "start", "stop", "exec", "examine"]
 
@@ -188,7 +189,7 @@ def work(site: ComposeSite, module: Module) -> dict[str, Any]:
     if action == "examine":
         return app_host.examine(site, options["login"])
     secrets = compose_app.secret_values(site)
-    module.no_log_values |= {text for text in secrets if len(text) >= SHORTEST_SECRET}
+    hide(module, secrets)
     if action == "status":
         return compose_app.status(site)
     if action == "exec":

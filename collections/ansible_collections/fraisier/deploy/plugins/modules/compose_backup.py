@@ -108,7 +108,8 @@ from ..module_utils.compose_options import compose_options, files_of, service_of
 from ..module_utils.compose_site import ComposeSite
 from ..module_utils.module import Module
 from ..module_utils.options import claim
-from ..module_utils.running import SHORTEST_SECRET, run_with
+from ..module_utils.redaction import hide
+from ..module_utils.running import run_with
 
 
 def main() -> None:
@@ -136,7 +137,7 @@ def work(site: ComposeSite, module: Module) -> dict[str, Any]:
     """Do what the action asks for; no secret of what is deployed leaves the host."""
     options = module.params
     secrets = compose_app.secret_values(site)
-    module.no_log_values |= {text for text in secrets if len(text) >= SHORTEST_SECRET}
+    hide(module, secrets)
     site.first = options["first"]
     if options["action"] == "list":
         return compose_backups.listed(site)

@@ -163,7 +163,8 @@ from ..module_utils.coolify_restore import preview_restore, restore
 from ..module_utils.coolify_site import CoolifySite
 from ..module_utils.module import Module
 from ..module_utils.options import claim
-from ..module_utils.running import SHORTEST_SECRET, run_with
+from ..module_utils.redaction import hide
+from ..module_utils.running import run_with
 from ..module_utils.wanted import Wanted
 
 
@@ -193,7 +194,7 @@ def main() -> None:
 def work(site: CoolifySite, module: Module) -> dict[str, Any]:
     """Do what the state asks for."""
     options, old = module.params, site.recorded_secrets()
-    module.no_log_values |= {text for text in old if len(text) >= SHORTEST_SECRET}
+    hide(module, old)
     if options["state"] == "deployed":
         if module.check_mode:
             return preview(site, options["version"])

@@ -150,7 +150,7 @@ from ..module_utils.headers import with_secret_headers
 from ..module_utils.health import Place, parse
 from ..module_utils.module import Module
 from ..module_utils.options import HEALTH_CHECK, SERVICE
-from ..module_utils.running import SHORTEST_SECRET
+from ..module_utils.redaction import hide
 from ..module_utils.seat import check_on
 
 
@@ -172,7 +172,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.no_log_values = {text for text in module.no_log_values if len(text) >= SHORTEST_SECRET}
+    hide(module)
     guarded(module, lambda: work(module))
 
 
