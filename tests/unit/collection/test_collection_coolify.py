@@ -289,12 +289,6 @@ def test_json_that_no_api_sends_is_refused(text: str) -> None:
             coolify_values.parse(given)
 
 
-def test_a_cut_goes_through_no_word() -> None:
-    assert coolify_values.cut("one two secret", 11) == "one two [...]"
-    assert coolify_values.cut("one two", 7) == "one two"
-    assert coolify_values.cut("secret" * 9, 11) == " [...]"
-
-
 def test_lines_that_coolify_hides_stay_hidden() -> None:
     entries = [
         {"output": "one\ntwo", "hidden": False},
