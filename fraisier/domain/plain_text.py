@@ -1,4 +1,4 @@
-"""Text from outside made fit to keep and to show: no escape sequences, nothing invisible.
+"""Text from outside made fit to keep and to show: nothing in it is obeyed, nothing is invisible.
 
 What a build, a host or an API says may hold sequences that move a terminal's cursor, set its
 clipboard or title (ECMA-48), or characters that reorder or hide words (Unicode bidi controls).
@@ -26,14 +26,19 @@ _LINE_BREAK = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 
 
 def clean(text: str) -> str:
-    """Return the text without escape sequences; what else does not show is written out.
+    """Return the text with each character that does not show written out, as `\\x1b`.
 
     Tabs stay, and line breaks become newlines.
     """
     if not _INVISIBLE.search(text):
         return text
-    text = _LINE_BREAK.sub("\n", _SEQUENCE.sub("", text))
+    text = _LINE_BREAK.sub("\n", text)
     return _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def without_sequences(text: str) -> str:
+    """Return the text as a terminal would show it, without its escape sequences."""
+    return _SEQUENCE.sub("", text)
 
 
 def one_line(text: str, longest: int = MESSAGE) -> str:

@@ -13,7 +13,7 @@ from ansible_collections.fraisier.deploy.plugins.module_utils.redaction import (
     without_last_part,
 )
 from fraisier.domain.plain_json import plain
-from fraisier.domain.plain_text import clean
+from fraisier.domain.plain_text import clean, without_sequences
 from fraisier.domain.secret import Secret
 
 REDACTED = "[REDACTED]"
@@ -29,13 +29,14 @@ class Redactor:
         self._forms = sorted(forms, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Return the text without any secret, and without what a terminal would obey.
+        """Return the text without any secret, and with nothing that a terminal would obey.
 
-        Escape sequences may stand within a secret, and characters of them be a part of one.
+        A secret is also found where escape sequences stand within it.
         """
         redacted = self._without(text)
-        shown = clean(redacted)
-        return redacted if shown is redacted else self._without(shown)
+        shown = without_sequences(redacted)
+        found = self._without(shown)
+        return clean(redacted if found == shown else found)
 
     def data(self, value: Any) -> Any:
         """Return what came from a run as plain data without any secret, keys included."""

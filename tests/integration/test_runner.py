@@ -177,7 +177,7 @@ NO_PYTHON = {
         "failed", "login_refused", "the user ubuntu",
     ),
     "printf 'Your account has \\033[31mexpired\\n' >&2; exit 1": (
-        "failed", "login_refused", '"Your account has expired"',
+        "failed", "login_refused", "has \\x1b[31mexpired",
     ),
     "echo '[1, 2]'": ("failed", "module_not_run", "[1, 2]"),
     "exec /no/such/python": ("failed", "module_not_run", "/no/such/python"),

@@ -127,7 +127,7 @@ def test_an_event_that_is_cut_shows_no_part(form: str) -> None:
 def test_escape_sequences_within_a_secret_hide_it_from_nobody() -> None:
     redactor = Redactor([Secret("s3cr3t-value")])
     assert "value" not in redactor.text("found: s3cr3t\x1b[01;31m-val\x1b[mue\n")
-    assert redactor.text("a \x1b[1ms3cr3t-value\x1b[0m") == "a [REDACTED]"
+    assert redactor.text("a \x1b[1ms3cr3t-value\x1b[0m") == "a \\x1b[1m[REDACTED]\\x1b[0m"
 
 
 def test_an_answer_of_a_receiver_that_is_cut_shows_no_part_of_its_url() -> None:
