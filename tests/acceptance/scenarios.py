@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import signal
 import subprocess
 import termios
 from collections.abc import Callable
@@ -112,6 +113,7 @@ def on_terminal(target: Target, terminal: int) -> subprocess.Popen[bytes]:
 
     def take_terminal() -> None:
         os.setsid()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests may run under nohup
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     try:

@@ -21,6 +21,7 @@ from fraisier.engine.deployments import Deployments, Wish
 from fraisier.wiring import Application
 from support.in_process import HOST, NAMES, Commands, Project, alone, behind_a_server, close
 from support.repository import Repository
+from support.signals import handled
 from support.target import until
 
 #: What differs from one time to the next.
@@ -288,7 +289,8 @@ def test_alone_ctrl_c_and_a_timeout_cancel_and_change_nothing(
     for number, (before, options, code) in enumerate([*rounds, (_outlast, _SHORT, 7)]):
         repository.commit("good", {"note": f"newer {number}"})
         front.project.hosts.before_step = before
-        result = front.deploy(*options)
+        with handled(signal.SIG_DFL, signal.SIGHUP, signal.SIGQUIT):
+            result = front.deploy(*options)
         assert result.code == code, result.said
         assert newest(front)["status"] == "cancelled"
         assert front.project.serves == good

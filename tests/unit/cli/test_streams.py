@@ -9,8 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ import pytest
 from fraisier.cli.context import Context
 from fraisier.cli.stopping import Stopping
 from fraisier.cli.streams import LogHandler
+from support.signals import handled
 
 
 def closed_pipe() -> int:
@@ -64,29 +64,20 @@ def test_a_log_that_nobody_reads_stops_nothing() -> None:
         stream.flush()
 
 
-@contextmanager
-def handled(number: signal.Signals, handler: signal.Handlers) -> Iterator[None]:
-    before = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
-
-
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGINT])
 def test_each_signal_that_ends_a_process_asks_for_a_clean_stop(number: signal.Signals) -> None:
     asked: list[str] = []
-    before = signal.getsignal(number)
-    with Stopping(lambda: asked.append("stop"), None) as stopping:
-        signal.raise_signal(number)
-        assert stopping.wanted()
+    with handled(signal.SIG_DFL, number):
+        with Stopping(lambda: asked.append("stop"), None) as stopping:
+            signal.raise_signal(number)
+            assert stopping.wanted()
+        assert signal.getsignal(number) is signal.SIG_DFL
     assert asked == ["stop"]
-    assert signal.getsignal(number) is before
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
 def test_under_nohup_a_closed_terminal_stops_nothing(number: signal.Signals) -> None:
-    with handled(number, signal.SIG_IGN), Stopping(lambda: None, None) as stopping:
+    with handled(signal.SIG_IGN, number), Stopping(lambda: None, None) as stopping:
         signal.raise_signal(number)
         assert not stopping.wanted()
 
