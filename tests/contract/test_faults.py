@@ -19,6 +19,7 @@ from fraisier.domain.deployment import Status
 from fraisier.domain.errors import StoreError, StoreUnavailable
 from fraisier.domain.event import Fact
 from fraisier.domain.outcome import Outcome
+from fraisier.domain.plain_text import REASON, one_line
 from fraisier.domain.plan import Work
 from fraisier.domain.ports import Filter, NewDeployment
 from fraisier.domain.worker import NewWorker
@@ -435,7 +436,9 @@ def test_text_that_some_databases_refuse_is_recorded_alike_by_all(database_url: 
     store.record(claimed, [Fact("log.line", None, {odd[:40]: [odd]})])
     store.finish(claimed, Status.FAILED, odd)
     plain = odd.replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
-    assert store.deployment(asked).reason == plain
+    reason = store.deployment(asked).reason
+    assert reason == one_line(odd, REASON)
+    assert reason.startswith("a\\x00b \\ud800 \\u0000 \U0001f353xx")
     lines = [each.data for each in store.events(asked) if each.type == "log.line"]
     assert lines == [{plain[:40]: [plain]}]
     assert store.deployments(Filter(fraise="a\x00")) == []
