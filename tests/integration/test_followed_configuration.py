@@ -21,6 +21,7 @@ FRAISE = """
     environments:
       production:
         provider: bare_metal
+        strategy_config: {{progress_deadline: 5}}
         provider_config:
           hosts: [{{hostname: 127.0.0.1, port: {port}, username: nobody}}]
           service_name: {name}
