@@ -10,7 +10,7 @@ from fraisier.domain.catalogue import Catalogue, Host, Target
 from fraisier.domain.deployment import Status
 from fraisier.domain.errors import Refused, UsageError, did_you_mean
 from fraisier.domain.event import Fact
-from fraisier.domain.outcome import Outcome
+from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Work, batches
 from fraisier.domain.ports import Filter, Runner, Store
 from fraisier.engine.request import proxy_of
@@ -121,17 +121,19 @@ def _judges(verb: str, request: Mapping[str, Any]) -> bool:
 def answers(outcome: Outcome, key: str = "") -> list[dict[str, Any]]:
     """Return what each host answered as plain data: `host`, `state`, `error`, and its result.
 
-    With a `key`, that part of the result stands beside its `gate`.
+    With a `key`, that part of the result stands beside its `gate`. No result replaces `host`,
+    `state` or `error`.
     """
     return [
-        {
-            "host": host.host,
-            "state": host.state,
-            "error": dict(host.error) if host.error else None,
-            **(_part(host.result, key) if key else host.result),
-        }
+        {**ours, **(_part(host.result, key) if key else host.result), **ours}
         for host in outcome.hosts.values()
+        for ours in [_ended(host)]
     ]
+
+
+def _ended(host: HostOutcome) -> dict[str, Any]:
+    error = dict(host.error) if host.error else None
+    return {"host": host.host, "state": host.state, "error": error}
 
 
 def _part(result: Mapping[str, Any], key: str) -> dict[str, Any]:

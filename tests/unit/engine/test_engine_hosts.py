@@ -135,6 +135,12 @@ def test_an_answer_is_the_part_asked_for_with_its_gate_and_its_error(store: SqlS
     assert answers(outcome)[0]["fence"] == 0
 
 
+def test_a_result_replaces_neither_the_host_nor_its_state_nor_its_error() -> None:
+    told = {"app": {"ok": True, "host": "web-2", "state": 7, "error": "text"}}
+    (found,) = answers(Outcome("done", {"web-1": HostOutcome("web-1", "ok", told)}), "app")
+    assert found == {"host": "web-1", "state": "ok", "error": None, "ok": True}
+
+
 def test_a_host_is_found_by_its_name_or_named_almost() -> None:
     assert of_hosts(TARGET, [host_named(TARGET, "web-2")]).hosts == (TARGET.hosts[1],)
     with pytest.raises(UsageError, match='did you mean "web-3"') as caught:
