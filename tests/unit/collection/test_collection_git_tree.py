@@ -200,6 +200,21 @@ def test_a_checkout_gets_its_submodules_from_the_configured_repository(
     assert (checkout / "lib/deep/in er/inner").read_text() == "inner"
 
 
+def test_the_path_of_a_submodule_is_no_pattern_for_others(tmp_path: Path) -> None:
+    """Others would be fetched from a URL that was not asked for, with the access of this one."""
+    repository(tmp_path / "app", app="app")
+    lib = repository(tmp_path / "lib", lib="lib")
+    paths = ("*", ":x", "m")
+    told = "".join(section(f"at {path}", path=path, url="../lib") for path in paths)
+    sha = hostile(tmp_path / "app", told, *paths, sha=lib)
+    checkout = tmp_path / "checkout"
+    run(tmp_path, "clone", "--quiet", str(tmp_path / "app"), str(checkout))
+    run(checkout, "remote", "set-url", "origin", "/nowhere/at/all.git")
+    git_submodules.update_checkout(Access(str(tmp_path / "app")), str(checkout), me())
+    assert run(checkout, "rev-parse", "HEAD") == sha
+    assert all((checkout / path / "lib").read_text() == "lib" for path in paths)
+
+
 def lfs_repository(origin: Path) -> str:
     repository(origin, readme="x")
     run(origin, "lfs", "install", "--local")
@@ -271,12 +286,12 @@ def test_an_archive_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "archive_missing"
 
 
-def hostile(origin: Path, gitmodules: str, *paths: str) -> str:
+def hostile(origin: Path, gitmodules: str, *paths: str, sha: str = "1" * 40) -> str:
     """Commit a .gitmodules and a submodule at each of the paths; return the commit."""
     (origin / ".gitmodules").write_text(gitmodules)
     run(origin, "add", "--all")
     for path in paths:
-        run(origin, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},{path}")
+        run(origin, "update-index", "--add", "--cacheinfo", f"160000,{sha},{path}")
     run(origin, "commit", "--quiet", "--message", "hostile")
     return run(origin, "rev-parse", "HEAD")
 

@@ -149,7 +149,8 @@ def _update(here: Mirror, module: Submodule, owner: User) -> Mirror:
 
     def update() -> Finished:
         at = replace(below, path=here.path)
-        return at.run(*git_lfs.POINTERS, "submodule", "update", *how, settings=url)
+        plain = ("--literal-pathspecs", *git_lfs.POINTERS)  # a path is no pattern
+        return at.run(*plain, "submodule", "update", *how, settings=url)
 
     finished = update()
     cloned = os.path.lexists(os.path.join(folder, ".git"))
