@@ -44,7 +44,7 @@ def listening_of(
         repository=given.get("repository", ""),
     )
     named = given.get("provider") or _git_host(fraise.get("git_provider"))
-    provider = named or _provider(on.repository or target.repository, configured)
+    provider = named or _provider(on.repository, target.repository, configured)
     return [Listening(name, environment, target.repository, on, provider, bool(named))]
 
 
@@ -53,11 +53,17 @@ def _git_host(git_provider: str | None) -> str:
     return git_provider if git_provider in GIT_HOSTS else ""
 
 
-def _provider(source: str, configured: Collection[str]) -> str:
-    """Return the git host that nobody names: a public one, or the only one that is configured."""
-    host = RepositoryUrl.parse(source).host
+def _provider(repository: str, source: str, configured: Collection[str]) -> str:
+    """Return the git host that no key names: a public one, or the only one that is configured.
+
+    `repository` is that of `deploy_on`. A name without a host can be that of a repository on
+    another git host than `source`, so the only configured git host comes first then.
+    """
+    is_url = "://" in repository
+    host = RepositoryUrl.parse(repository if is_url else source).host
     public = next((name for name, known in PUBLIC_HOSTS.items() if known == host), "")
-    return public or (next(iter(configured)) if len(configured) == 1 else "")
+    only = next(iter(configured)) if len(configured) == 1 else ""
+    return (only or public) if repository and not is_url else (public or only)
 
 
 def git_hosts_of(data: Json) -> Mapping[str, GitHost]:

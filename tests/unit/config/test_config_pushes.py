@@ -99,6 +99,7 @@ OWN = "https://git.example.com/my-org/my-api"
         ("git", "git@GitLab.com:g/s/my-api.git", {}, "github gitlab", ("gitlab", False)),
         ("git", "git@bitbucket.org:my-org/my-api", {}, "gitea", ("bitbucket", False)),
         (None, "https://github.com/m/mirror", {"repository": "a/b"}, "gitea", ("gitea", False)),
+        (None, "https://github.com/a/b", {"repository": "a/b"}, "github gitea", ("github", False)),
         (None, "/srv/mirror", {"repository": "https://github.com/a/b"}, "github gitea",
          ("github", False)),
     ],
