@@ -109,8 +109,11 @@ def _is_domain(host: str) -> bool:
 
 
 def _related(first: str, second: str) -> bool:
-    """True for one name, a name below the other, and two names below one that has a dot."""
-    if first == second or first.endswith(f".{second}") or second.endswith(f".{first}"):
-        return True
-    parent = first.partition(".")[2]
-    return "." in parent and parent == second.partition(".")[2]
+    """True for equal names, and where one is below the other or below a parent that has a dot."""
+    return _is_near(first, second) or _is_near(second, first)
+
+
+def _is_near(host: str, other: str) -> bool:
+    parent = host.partition(".")[2]
+    domains = (host, parent) if "." in parent else (host,)
+    return any(f".{other}".endswith(f".{domain}") for domain in domains)

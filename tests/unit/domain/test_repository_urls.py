@@ -23,6 +23,8 @@ GITEA = ("https://git.example.com/team/app", "ssh://git@git.example.com:2222/tea
         ("~ada/app", ("https://bb.example/scm/~ada/app.git", "ssh://git@bb.example:7999/~ada/app")),
         (NAME, ("https://git.example.com/team/app", "git@ssh.example.com:team/app.git")),
         (NAME, ("https://git.example.com/team/app", "git@ssh.git.example.com:team/app.git")),
+        (NAME, ("https://git.example.com/team/app", "git@ssh.dmz.example.com:team/app.git")),
+        (NAME, ("https://git.dmz.example.com/team/app", "git@ssh.example.com:team/app.git")),
         (NAME, ("https://git.example.com/team/app", "git@localhost:team/app.git")),
         (NAME, ("http://192.168.1.5:3000/team/app", "ssh://git@git.example.com:2222/team/app")),
         (NAME, ("http://[fd00::1]:3000/team/app", "git@gitea:team/app.git")),
@@ -51,6 +53,18 @@ def test_one_url_of_another_repository_contradicts_the_others(other: str, wrong:
     urls = list(GITEA)
     urls[wrong] = other
     assert contradiction(NAME, urls)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("git.example", "ssh.example"),
+        ("a.one.example.com", "b.two.example.com"),
+        ("git.example.com", "gitexample.com"),
+    ],
+)
+def test_names_of_two_domains_contradict_each_other(first: str, second: str) -> None:
+    assert contradiction(NAME, (f"https://{first}/team/app", f"git@{second}:team/app.git"))
 
 
 @pytest.mark.parametrize("name", ["", "/", "team", "evil/team/app", "team/ap"])
