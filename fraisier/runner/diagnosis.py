@@ -142,10 +142,13 @@ NO_MODULE: tuple[tuple[str, Diagnosis], ...] = (
 )
 #: Exit codes of a shell whose program was killed, so that a module may have begun.
 _KILLED = frozenset((129, 130, 131, 132, 134, 135, 136, 137, 139, 141, 143))
+#: Python could not flush its output at its end, or `timeout` ended the module.
+_CUT_OFF = frozenset((120, 124))
 #: What Python and shells say of a program that had begun, and how a result begins.
 _BEGAN = re.compile(
     r"Traceback \(most recent call last\)|Fatal Python error|\b(Killed|Terminated|Aborted)\b"
-    r"|Segmentation fault|Bus error|No space left on device|\{"
+    r"|Segmentation fault|Bus error|No space left on device|\{|MemoryError|Exception ignored in"
+    r"|limit exceeded|Bad system call|Alarm clock|User defined signal"
 )
 
 
@@ -158,7 +161,9 @@ def never_began(result: Mapping[str, Any]) -> bool:
     code = result.get("rc")
     if "module_stdout" not in result or not isinstance(code, int) or isinstance(code, bool):
         return False
-    return 0 <= code < 255 and code not in _KILLED and not _BEGAN.search(own_words(result))
+    words = own_words(result)
+    ended = code in _CUT_OFF or code in _KILLED or (code > 128 and not words)  # by any signal
+    return 0 <= code < 255 and not ended and not _BEGAN.search(words)
 
 
 def own_words(result: Mapping[str, Any]) -> str:
