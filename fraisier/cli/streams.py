@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -14,7 +15,7 @@ def attach() -> None:
     """Open /dev/null as each standard stream that is closed.
 
     Otherwise the next file, such as the database, gets its number, and what is printed is written
-    into it.
+    into it. Characters that the encoding lacks are written out, as `\\u2713`.
     """
     for number in (0, 1, 2):
         try:
@@ -23,6 +24,9 @@ def attach() -> None:
             os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number: this one
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -96,3 +96,15 @@ def test_what_is_printed_never_reaches_a_file_in_the_place_of_a_closed_stream(
     assert json.loads("".join(listed))["targets"] == []
     assert (first, second, refused) == ("0", "0", "2")
     assert done.stderr == ""
+
+
+def test_characters_that_the_encoding_lacks_are_written_out() -> None:
+    script = (
+        "from fraisier.cli.context import Context; from fraisier.cli.streams import attach; "
+        "attach(); Context().conclude({}, 'failed: \\u4e2d \\xe9')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True, encoding="latin-1", timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "failed: \\u4e2d \xe9\n")
