@@ -78,6 +78,7 @@ class World:
     front: Front | None = None
     around: Mapping[str, Any] = field(default_factory=lambda: AROUND)
     deployments: int = 0
+    mounts: list[dict[str, Any]] = field(default_factory=list)
 
     def site(self, version: str = "") -> compose_site.ComposeSite:
         """Return the site as the next run finds it."""
@@ -86,7 +87,8 @@ class World:
         given = {"fraise": "f", "environment": "e", "docker_compose_file": file, "service": "api"}
         own = {**options, **given, "around": self.around, "env_vars": {"LEVEL": "debug"}}
         service = compose_service.from_options(own)
-        project = {"name": "demo", "services": {"api": {"image": f"api:{version}"}}}
+        api = {"image": f"api:{version}", "volumes": [dict(each) for each in self.mounts]}
+        project = {"name": "demo", "services": {"api": api}}
         claim = Claim("ins", f"dep-{self.deployments}", takeover=True)
         site = compose_site.ComposeSite(service, claim, Docker(), "demo", project)
         site.front = self.front
@@ -376,6 +378,28 @@ def test_rolling_moves_a_host_to_its_other_slot(world: World) -> None:
     world.deploy("2")
     assert world.story() == ["up:api-green", "rm:api-blue"]
     assert world.weights == {"blue": 0, "green": 100}
+
+
+def mount(world: World, **more: Any) -> Path:
+    """Let the service mount a file of the project's folder; return it."""
+    path = world.folder / "project/conf"
+    path.write_text("1")
+    world.mounts = [{"type": "bind", "source": str(path), "target": "/conf", **more}]
+    return path
+
+
+def test_what_serves_still_is_not_started_anew_as_a_mounted_file_changed(world: World) -> None:
+    conf = mount(world, read_only=True)
+    world.front, world.around = PROXY, {}
+    first = world.deploy("1").result()["release"]["id"]
+    conf.write_text("2")
+    site = world.site("2")
+    compose_stage.stage(site, "2")
+    site.fence.close()
+    world.story()
+    world.restore(Wanted(to=first, mark_bad=True))
+    assert world.story() == ["rm:api-green"]
+    assert world.weights == {"blue": 100, "green": 0}
 
 
 @pytest.mark.parametrize("way", ["deploy", "restore"])

@@ -114,11 +114,31 @@ def test_copies_take_the_place_of_what_has_changed(tmp_path: Path) -> None:
         "services": {"api": {"volumes": [bind(path) for path in paths]}},
         "configs": {"c": {"file": paths[0]}},
     }
-    assert compose_inputs.with_kept(project, kept) == [paths[1]]
+    left = compose_inputs.keep(paths, str(tmp_path / "other"))
+    assert compose_inputs.with_kept(project, kept, left) == [paths[1]]
     sources = [mount["source"] for mount in project["services"]["api"]["volumes"]]
     assert sources[1:] == paths[1:]
     assert Path(sources[0]).read_text() == "1"
     assert project["configs"]["c"]["file"] == sources[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"), [(True, {}), (True, {"read_only": True}), (False, {})]
+)
+def test_a_copy_never_takes_the_place_of_what_containers_wrote(
+    tmp_path: Path, written: bool, mode: dict[str, Any]
+) -> None:
+    path = tmp_path / "data"
+    path.write_text("1")
+    kept = compose_inputs.keep([str(path)], str(tmp_path / "first"))
+    path.write_text("2")
+    left = compose_inputs.keep([str(path)], str(tmp_path / "second"))
+    path.write_text("3" if written else "2")
+    project: dict[str, Any] = {"services": {"api": {"volumes": [bind(path, **mode)]}}}
+    stays = written and not mode
+    assert compose_inputs.with_kept(project, kept, left) == ([str(path)] if stays else [])
+    (mount,) = project["services"]["api"]["volumes"]
+    assert (mount["source"] == str(path)) is stays
 
 
 class Site:

@@ -42,13 +42,13 @@ def restore(site: ComposeSite, wanted: Wanted) -> None:
     _take_back(pair, release)
     compose_around.take_back(site)  # in the files of the release that is left
     site.install_files(release.spec.get("files"))
-    take_back_inputs(site, release)
     current = site.previous.id if site.previous else None
     if release.good and current == release.id and _serves(pair, release):
         return
     site.reused = True
     colour = _at_once(pair, release)
     if colour is None:
+        take_back_inputs(site, release)
         colour = pair.record.idle
         start(pair, colour, release)
     give_traffic(pair, colour, release, went_live=False)

@@ -113,17 +113,28 @@ def keep(paths: list[str], home: str) -> dict[str, dict[str, str]]:
     return kept
 
 
-def with_kept(project: dict[str, Any], kept: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Make a project mount the copies of what has changed since; return what has no copy."""
-    changed = [path for path, one in kept.items() if digest_of(path) != one["digest"]]
-    copies = {path: kept[path]["copy"] for path in changed if kept[path].get("copy")}
+def with_kept(
+    project: dict[str, Any],
+    kept: Mapping[str, Mapping[str, str]],
+    left: Mapping[str, Mapping[str, str]],
+) -> list[str]:
+    """Make a project mount the copies of what has changed since; return what stays as it is now.
+
+    That is what has no copy, and what containers may write to where it is not as `left`, what was
+    kept with the release that is left, has it: a copy would hide what they wrote.
+    """
+    now = {path: digest_of(path) for path in kept}
+    changed = [path for path, one in kept.items() if now[path] != one["digest"]]
+    mounts = [mount for own in project["services"].values() for mount in _binds(own)]
+    data = {str(mount["source"]) for mount in mounts if not mount.get("read_only")}
+    written = {path for path in data & set(now) if now[path] != left.get(path, {}).get("digest")}
+    copies = {p: kept[p]["copy"] for p in changed if kept[p].get("copy") and p not in written}
     for kind in ("configs", "secrets"):
         for entry in (project.get(kind) or {}).values():
             if entry.get("file") in copies:
                 entry["file"] = copies[entry["file"]]
-    for own in project["services"].values():
-        for mount in _binds(own):
-            mount["source"] = copies.get(mount["source"], mount["source"])
+    for mount in mounts:
+        mount["source"] = copies.get(mount["source"], mount["source"])
     return sorted(set(changed) - set(copies))
 
 

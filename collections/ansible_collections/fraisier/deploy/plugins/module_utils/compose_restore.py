@@ -40,13 +40,14 @@ def restore(site: ComposeSite, wanted: Wanted) -> None:
     _abandon(site, release, wanted)
     compose_around.take_back(site)  # in the files of the release that is left
     site.install_files(release.spec.get("files"))
-    take_back_inputs(site, release)
-    current = site.previous.id if site.previous else None
-    if release.good and current == release.id and runs(site, release):
+    current, stands = site.previous.id if site.previous else None, runs(site, release)
+    if release.good and current == release.id and stands:
         healthy(site)
         retire(site)
         return
     site.reused = True
+    if not stands:
+        take_back_inputs(site, release)
     with out_of_balancer(site):
         activate(site, release, went_live=False)
     retire(site)
@@ -65,17 +66,22 @@ def require_startable(site: ComposeSite, release: Release) -> None:
 
 
 def take_back_inputs(site: ComposeSite, release: Release) -> None:
-    """Let a release have the mounted files that it had, where they have changed since."""
+    """Let a release that is started have the mounted files that it had, where others are there now.
+
+    A file that containers may write to, and that is not as the release that is left found it, has
+    their data: it stays.
+    """
     kept = release.spec.get("inputs") or {}
+    left = site.ledger.get(site.previous.id) if site.previous else None
     project, environment = site.stored(release.id)
     before = text_of(project)
-    gone = with_kept(project, kept)
+    gone = with_kept(project, kept, (left.spec.get("inputs") if left else None) or {})
     if text_of(project) != before:
         site.fence.check()
         site.write(release.id, project, environment)
         site.report.say("files", "mounted files have changed since: the release has its own copies")
     if gone:
-        text = f"as they are now, since no copy was kept: {', '.join(gone)}"
+        text = f"as they are now, for want of a copy or written to since: {', '.join(gone)}"
         site.around["warnings"].append(text)
         site.report.say("files", text)
 
