@@ -134,7 +134,8 @@ class Steps:
             asked_for = self._target.has_secret_headers
         secrets = self._target.secrets
         if step.verb == "restore":
-            kept, theirs = kept_for(self._store, self._deployment, step.hosts, more)
+            asked, of = more, (self._store, self._deployment, step.hosts)
+            kept, theirs = patiently(lambda: kept_for(*of, asked), self._valid)
             more, secrets = {**more, "kept": kept}, {**theirs, **secrets}
         of_proxies = step.verb in OF_PROXIES
         machines = self._target.proxy_hosts if of_proxies else self._target.hosts

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from fraisier.domain.deployment import Status
+from fraisier.domain.errors import StoreUnavailable
 from fraisier.domain.outcome import HostOutcome
+from fraisier.engine import patience
 from fraisier.engine.deployments import Deployments
 from fraisier.engine.worker import Worker
 from support.fakes import Inventories, Repositories, make_catalogue
@@ -122,6 +124,26 @@ def test_what_nobody_deployed_only_warns(tmp_path: Path) -> None:
     assert ended.status is Status.ROLLED_BACK
     assert "warning: on web-1 it is not healthy" in ended.reason
     assert world.store.held("api", "production") is None
+
+
+def test_a_database_that_is_away_does_not_end_the_way_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
+    world = healthy(tmp_path, *TWO)
+    world.runner.bad = {"web-2": ("v2", "gate")}
+    found, away = world.store.deployments, [True, True]
+
+    def deployments(wanted: Any) -> Any:
+        if wanted.status == Status.SUCCESS.value and away:
+            away.pop()
+            raise StoreUnavailable("the server is stopping or starting", "")
+        return found(wanted)
+
+    world.store.deployments = deployments  # type: ignore[method-assign]
+    assert world.deploy("v2").status is Status.ROLLED_BACK
+    assert not away
+    assert world.runner.serving == dict.fromkeys(TWO, "v1")
 
 
 def test_another_provider_tells_nothing(tmp_path: Path) -> None:
