@@ -29,8 +29,11 @@ LOCAL_TRIES = 2
 SILENT = ("host_unreachable", "contact_lost")
 #: Codes of runs that ended on this machine before they had reached the host.
 LOCAL = ("runner_failed", "broken")
-#: On the way back the host has answered before, so these pass, too.
-PASSING = (*SILENT, *LOCAL, "host_unknown", *OUT_OF_SIGHT)
+#: On the way back the host has answered before, so these pass, too: a host that has just booted
+#: may not know its users yet.
+PASSING = (
+    *SILENT, *LOCAL, "host_unknown", "ssh_denied", "login_refused", "become_failed", *OUT_OF_SIGHT,
+)  # fmt: skip
 
 
 class Contact:

@@ -332,6 +332,18 @@ def test_a_run_that_ansible_did_not_begin_is_done_again(
     assert world.deploy().status is (Status.ROLLED_BACK if verb == "restore" else Status.SUCCESS)
 
 
+@pytest.mark.parametrize("code", ["ssh_denied", "login_refused", "become_failed"])
+def test_a_host_that_has_just_booted_and_does_not_know_its_users_is_tried_again(
+    tmp_path: Path, clock: VirtualTime, code: str
+) -> None:
+    world = deployed(tmp_path, *TWO)
+    world.runner.bad = {"web-1": ("v2", "gate")}
+    refused = HostOutcome("web-1", "failed", {}, {"code": code, "message": "no such user"})
+    once(world, "restore", lambda _work, found: replaced(found, refused))
+    assert world.deploy().status is Status.ROLLED_BACK
+    assert 0 < clock.slept < 10
+
+
 @pytest.mark.parametrize("code", ["host_key_changed", "ssh_denied", "become_failed"])
 def test_what_waiting_does_not_change_is_told_at_once(
     tmp_path: Path, clock: VirtualTime, code: str
