@@ -90,9 +90,9 @@ class Ledger:
     def sweep(
         self, removing: Callable[[str], ContextManager[None]] = lambda _release: nullcontext()
     ) -> list[str]:
-        """Put a switch right that was cut half-way, remove half-made releases, return their ids.
+        """Put a switch right that was cut half-way, remove half-made releases; return what is gone.
 
-        Each is removed within `removing(its id)`.
+        Each is removed within `removing(its id)`, which may let that fail.
         """
         self.mend()
         half_made = [release for release in self._ids() if self.get(release) is None]
@@ -101,7 +101,7 @@ class Ledger:
             if release != current:
                 with removing(release):
                     self.remove(release)
-        return half_made
+        return sorted({*half_made} - {*self._ids()})
 
     def switch(self, release: str) -> None:
         """Make a release the current one: its environment, then its files, one rename each."""
