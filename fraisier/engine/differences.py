@@ -17,7 +17,8 @@ def differences(host: Mapping[str, Any], placed: Placement | None) -> list[str]:
     unit, running, fence = host.get("unit") or {}, host.get("running"), host.get("fence")
     found = []
     if current != recorded and (current or "")[:RELEASE_ID] != recorded:
-        found.append(f"the records say {recorded or 'nothing'}, the host {current or 'nothing'}")
+        said = "the records say" if placed is None or placed.known else "contact was lost after"
+        found.append(f"{said} {recorded or 'nothing'}, the host {current or 'nothing'}")
     if current and running is None:
         found.append(f"the service does not run ({unit.get('active_state')})")
     elif running not in (current, None, "unknown"):

@@ -39,6 +39,11 @@ TOLD: dict[str, Any] = {
         ({"release": None, "running": None}, None, []),
         ({}, None, ["the records say nothing, the host r1"]),
         ({"release": {"id": "r2"}, "running": "r2"}, PLACED, ["the records say r1, the host r2"]),
+        (
+            {"release": {"id": "r2"}, "running": "r2"},
+            replace(PLACED, known=False),
+            ["contact was lost after r1, the host r2"],
+        ),
         ({"running": "r0"}, PLACED, ["still runs r0"]),
         (
             {"running": None, "unit": {"active_state": "failed"}},
