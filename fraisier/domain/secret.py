@@ -10,6 +10,7 @@ SecretKind = Literal["env", "file", "vault"]
 SECRET_KINDS: tuple[SecretKind, ...] = ("env", "file", "vault")
 #: What stands before the purpose of a secret that is a header of a health check or smoke test.
 HEADERS = "header:"
+OF_CHECK = f"{HEADERS}health_check/"
 
 
 class Secret:

@@ -175,8 +175,8 @@ class Attempt:
         if not names:
             return []
         return [
-            f"warning: on {', '.join(names)} it is not healthy by the health check of now, and the "
-            "one that it passed was not kept"
+            f"warning: on {', '.join(names)} it is not healthy by the check that was asked, and "
+            "the one that it passed is not known, or lacks a secret"
         ]
 
     def _back(self, step: Step, deadline: float, end: Status) -> None:

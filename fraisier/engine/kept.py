@@ -7,14 +7,13 @@ from typing import Any
 
 from fraisier.domain.deployment import Deployment, Status
 from fraisier.domain.ports import Filter, Store
-from fraisier.domain.secret import HEADERS
+from fraisier.domain.secret import OF_CHECK
 from fraisier.engine.request import service_of
 
 #: So many of a target's successful deployments are looked at, the newest.
 LOOKED_AT = 100
 #: What judges a release, and what builds it where it shares a checkout with others.
 _MAY_LACK = ("health_check", "min_healthy_time", "build")
-HEADERS_OF_CHECK = f"{HEADERS}health_check/"
 _ALWAYS = ("healthy_deadline", "build_timeout")
 
 Kept = dict[str, Any]
@@ -66,7 +65,7 @@ def _had(
 
 def _headers_of_check(past: Deployment) -> dict[str, Any]:
     secrets = past.target.secrets
-    return {name: each for name, each in secrets.items() if name.startswith(HEADERS_OF_CHECK)}
+    return {name: each for name, each in secrets.items() if name.startswith(OF_CHECK)}
 
 
 def _of(past: Deployment, now: Deployment) -> Kept:

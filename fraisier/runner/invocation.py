@@ -14,7 +14,7 @@ from typing import Any
 import ansible_collections.fraisier.deploy as collection
 from fraisier.domain.catalogue import Host
 from fraisier.domain.plan import Work
-from fraisier.domain.secret import Secret
+from fraisier.domain.secret import OF_CHECK, Secret
 from fraisier.runner.bounds import LINE
 from fraisier.runner.files import INVENTORY, PLAYBOOK
 from fraisier.runner.unsafe import unsafe_json
@@ -62,6 +62,7 @@ def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invoc
         **({"secret_tls": tls} if (tls := _revealed(secrets, "tls")) else {}),
         **({"secret_headers": headers} if (headers := _revealed(secrets, "header")) else {}),
         "secret_coolify": _revealed(secrets, "coolify"),
+        **_judged(work, secrets),
     }
     variables = {
         "fraisier_request": request,
@@ -78,6 +79,18 @@ def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invoc
         request=unsafe_json(variables),
         connections=[_connection(host, folder) for host in ahead],
     )
+
+
+def _judged(work: Work, secrets: Mapping[str, Secret]) -> dict[str, Any]:
+    """Return how a release that is gone back to is judged, where its check lacks a secret.
+
+    What a service answers to a request without its header says nothing of the service.
+    """
+    kept = work.request.get("kept")
+    lacking = [n for n in work.secrets if n.startswith(OF_CHECK) and n not in secrets]
+    if not kept or not lacking:
+        return {}
+    return {"kept": {host: {**how, "unhealthy": "warn"} for host, how in kept.items()}}
 
 
 def _revealed(secrets: Mapping[str, Secret], kind: str) -> dict[str, str]:

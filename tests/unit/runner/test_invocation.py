@@ -74,3 +74,14 @@ def test_our_own_collection_is_the_one_that_is_used() -> None:
     assert (collections_root() / "ansible_collections/fraisier/deploy/galaxy.yml").is_file()
     assert make()[1]["ANSIBLE_COLLECTIONS_PATH"].startswith(str(collections_root()))
     assert make_target().hosts[0].python == "/usr/bin/python3"
+
+
+def test_a_kept_check_that_lacks_a_secret_decides_nothing() -> None:
+    kept = {"web-1": {"service": {"health_check": None}, "unhealthy": "fail"}}
+    name = "header:health_check/X-Api-Key"
+    asked = {"secrets": {name: {"env": "GONE"}}, "timeout": 60}
+    work = Work("dep_1", "restore", "p", (HOST,), True, {"kept": kept}, **asked)
+    for secrets, unhealthy in (({}, "warn"), ({name: Secret("KEY-OF-IT")}, "fail")):
+        told = json.loads(invocation(work, secrets, Path("/run/x")).request)["fraisier_request"]
+        assert "unhealthy" in told["kept"]["web-1"]
+        assert unhealthy in str(told["kept"]["web-1"]["unhealthy"])

@@ -26,8 +26,8 @@ def unhealthy(site: Judged, failure: Failure, running: bool) -> None:
     if not (site.lenient and running):
         raise failure
     text = (
-        f"{failure.message}; the check by which this release was healthy was not kept, so that of "
-        "now decides nothing"
+        f"{failure.message}; this decides nothing, as the check by which this release was healthy "
+        "is not known, or lacks a secret"
     )
     site.doubtful = True
     site.around["warnings"].append(text)
