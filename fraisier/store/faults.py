@@ -101,6 +101,8 @@ _REFUSED = (
     "unsupported frontend protocol",
     *(f"invalid {what}" for what in ("connection", "integer", "port", "uri", "value")),
 )
+#: How libpq begins what it says of each try to connect.
+_TRIED = "connection to server "
 #: What drivers raise, without a code, where a connection fails.
 _UNTOLD = ("OperationalError", "InterfaceError", "InternalError", "DatabaseError")
 _LATER = "it may work a moment later; see: fraisier db status"
@@ -155,7 +157,19 @@ def _passing(driver: Any, said: str) -> str | None:
     if isinstance(number, int):
         return _NUMBERS.get(number)
     untold = type(driver).__name__ in _UNTOLD
-    return "" if untold and not any(word in said for word in _REFUSED) else None
+    return "" if untold and not all(map(_is_refused, _tries(said))) else None
+
+
+def _tries(said: str) -> list[str]:
+    """Return what was said at each try to connect: libpq tries several addresses, and without TLS.
+
+    One of them that may succeed later is enough, as while the primary of a cluster changes.
+    """
+    return said.split(_TRIED)[1:] if _TRIED in said else [said]
+
+
+def _is_refused(said: str) -> bool:
+    return any(word in said for word in _REFUSED)
 
 
 def _longest(among: Mapping[str, str], code: str) -> str | None:

@@ -70,6 +70,10 @@ PASSING: list[Exception] = [
     psycopg2.OperationalError("server closed the connection unexpectedly"),
     psycopg2.OperationalError('connection to server at "db" , port 5432 failed: timed out'),
     *(psycopg2.OperationalError(said) for said in WHILE_AWAY),
+    psycopg2.OperationalError(  # one of two servers is away, or one that starts is asked twice
+        'connection to server at "a", port 5432 failed: Connection refused\n'
+        'connection to server at "b", port 5432 failed: FATAL:  no pg_hba.conf entry for host "c"'
+    ),
 ]
 LASTING: list[tuple[Exception, str]] = [
     (Coded("42501"), ""),
@@ -88,6 +92,13 @@ LASTING: list[tuple[Exception, str]] = [
             'connection to server at "db", port 5432 failed: FATAL:  database "x" does not exist'
         ),
         "create it",
+    ),
+    (
+        psycopg2.OperationalError(
+            'connection to server at "a" failed: FATAL:  password authentication failed\n'
+            'connection to server at "b" failed: FATAL:  no pg_hba.conf entry for host "c"'
+        ),
+        "password",
     ),
     (psycopg2.OperationalError('FATAL:  role "me" is not permitted to log in'), ""),
     (psycopg2.OperationalError('FATAL:  permission denied for database "x"'), "owner"),
