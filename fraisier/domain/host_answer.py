@@ -117,7 +117,7 @@ def _record(required: Mapping[str, Shape], optional: Mapping[str, Shape]) -> Sha
 def _fence(value: Any) -> None:
     if isinstance(value, str) and value.isdecimal() and len(value) < _DIGITS:
         return  # a number that another provider's templates made text of
-    (_HOLDER if isinstance(value, Mapping) else _WHOLE)(value)
+    (_HOLDER if isinstance(value, Mapping) else _FENCE)(value)
 
 
 def _diff(value: Any) -> None:
@@ -144,11 +144,13 @@ def _each(items: Any, shape_of: Callable[[str], Shape]) -> None:
 _DIGITS = len(str(LARGEST))
 _WORDS, _MAYBE_WORDS = _text(), _or_null(_text())
 _WHOLE = _number(0, LARGEST, int)
+#: The next deployment takes the number after it, and so must find room above.
+_FENCE = _number(0, LARGEST // 2, int)
 _SECONDS = _number(-TIME, TIME, (int, float))
 _MOMENT = _number(0, TIME, (int, float))
 _AMOUNT = _number(0, LARGEST, (int, float))
 _HOLDER = _record(
-    {"number": _WHOLE},
+    {"number": _FENCE},
     {"installation": _WORDS, "deployment": _WORDS, "released": _flag, "running": _flag},
 )
 _RELEASE = _record(

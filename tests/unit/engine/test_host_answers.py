@@ -190,6 +190,7 @@ def test_every_field_of_every_module_is_plain_or_makes_the_outcome_unknown(
     "answer",
     [
         {"fence": {"number": 10**30}},
+        {**PROBED, "fence": {"number": 2**63 - 1}},
         {"release": "text"},
         {},
         {"release": {"id": 7}, "running": None, "fence": None, "releases": []},
