@@ -438,6 +438,16 @@ def test_an_image_without_a_version_is_deployed_again_and_a_named_one_is_not(
     assert image.begun() == 3
 
 
+def test_an_image_that_is_unhealthy_when_deployed_again_counts_as_switched(image: Machine) -> None:
+    """What served before is gone, so that the end may not say that it serves still."""
+    image.good()
+    be_unhealthy(image.app)
+    answer = failed(image.deploy(), "health_check_failed", switched=True)
+    assert image.try_to_go_back(answer)["code"] == "health_check_failed"
+    image.app.healthy = "running:healthy"
+    assert image.go_back(answer)["release"]["status"] == "good"
+
+
 def test_an_image_that_fails_to_be_deployed_again_can_still_be_rolled_back_to(
     image: Machine,
 ) -> None:

@@ -63,6 +63,8 @@ def activate(
             release = _followed(site, release, view, uuid)
         healthy(site, fresh=True)
     except Failure as failure:
+        if failure.code == "health_check_failed":  # the same tag may be another image now
+            site.switched = True
         if failure.code in GUILTY:
             site.ledger.mark(site.ledger.get(release.id) or release, BAD)
         raise
