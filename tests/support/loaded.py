@@ -103,6 +103,9 @@ def _be_command(
     for descriptor in _open() - kept:
         with contextlib.suppress(OSError):
             os.close(descriptor)
+    # Those of the loaded process are of a file, and know that one can seek in it.
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
