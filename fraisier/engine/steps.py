@@ -136,7 +136,9 @@ class Steps:
         if step.verb == "restore":
             asked, of = more, (self._store, self._deployment, step.hosts)
             kept, theirs = patiently(lambda: kept_for(*of, asked), self._valid)
-            more, secrets = {**more, "kept": kept}, {**theirs, **secrets}
+            # The header that the release was healthy with: what it is called now may open another.
+            asked_for = asked_for and all(secrets.get(name) == theirs[name] for name in theirs)
+            more, secrets = {**more, "kept": kept}, {**secrets, **theirs}
         of_proxies = step.verb in OF_PROXIES
         machines = self._target.proxy_hosts if of_proxies else self._target.hosts
         hosts = tuple(host for host in machines if host.name in step.hosts)

@@ -16,7 +16,7 @@ PREFIX = "fraisier-run-"
 #: A process of a dead run has this long to end by itself when its folder is swept up.
 SWEEP_GRACE = 1.0
 #: An owner that has let go of a pipe is on its way out, and has this long to let go of its lock.
-DYING_SECONDS = 2.0
+DYING_SECONDS = 10.0
 
 
 @dataclass(frozen=True)

@@ -169,4 +169,14 @@ def test_the_headers_of_the_kept_check_come_with_it(tmp_path: Path) -> None:
     assert world.deploy("v2").status is Status.ROLLED_BACK
     secrets = [work.secrets for work in world.runner.works if work.verb == "restore"]
     assert secrets
-    assert all(each == {**gone, **other} for each in secrets)
+    assert all(each == {**gone, **key} for each in secrets)
+
+
+def test_a_person_can_roll_back_where_the_old_header_has_no_value(tmp_path: Path) -> None:
+    name = "header:health_check/X-Key"
+    world = healthy(tmp_path, "web-1", secrets={name: {"env": "OLD_KEY"}})
+    edit(world, NEW, secrets={name: {"env": "NEW_KEY"}})
+    assert world.deploy("v2").status is Status.SUCCESS
+    assert world.rollback().status is Status.SUCCESS
+    work = next(each for each in world.runner.works if each.verb == "restore")
+    assert (work.secrets[name], work.secrets_required) == ({"env": "OLD_KEY"}, False)

@@ -173,9 +173,12 @@ def _recorded(
 
 
 def _keep_inputs(site: ComposeSite, release: str, project: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the mounted files of this machine with a release; those that were sent are kept."""
+    """Keep the mounted files beside the Compose file with a release; those sent are kept already.
+
+    Files elsewhere belong to others: a rollback must not bring an expired certificate back.
+    """
     folder = os.path.dirname(site.service.file)
-    paths = mounted(project, folder)
+    paths = [path for path in mounted(project, folder) if path.startswith(folder + os.sep)]
     if site.files is not None:
         paths = [path for path in paths if not path.startswith(site.files.folder + os.sep)]
     return keep_inputs(paths, os.path.join(site.layout.record(release), "inputs"))
