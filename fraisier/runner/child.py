@@ -24,8 +24,8 @@ from fraisier.runner.containment import (
     end_marked,
     reap,
 )
-from fraisier.runner.folder import DYING_SECONDS, wipe_orphaned
-from fraisier.runner.leash import SILENT, held
+from fraisier.runner.folder import DYING_SECONDS, PAUSED_SECONDS, wipe_orphaned
+from fraisier.runner.leash import SILENT, held, let_go
 from fraisier.runner.mechanism import SUBREAPER, USER_NAMESPACE, choose
 from fraisier.runner.namespace import be_init, enter, exit_code, mount_proc
 
@@ -55,7 +55,7 @@ def main(folder: str, inventory: str, wanted: str, leash: str) -> int:
         end_marked(folder, grace=grace)
         reap()
     if unwatched:
-        wipe_orphaned(Path(folder), DYING_SECONDS)
+        wipe_orphaned(Path(folder), DYING_SECONDS if let_go(int(leash)) else PAUSED_SECONDS)
     return code
 
 

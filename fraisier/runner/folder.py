@@ -15,8 +15,9 @@ from fraisier.runner.containment import anywhere, end_marked
 PREFIX = "fraisier-run-"
 #: A process of a dead run has this long to end by itself when its folder is swept up.
 SWEEP_GRACE = 1.0
-#: An owner that has let go of a pipe is on its way out, and has this long to let go of its lock.
-DYING_SECONDS = 10.0
+#: An owner that has let go of a pipe is on its way out, and has this long to let go of its lock;
+#: one that may only be paused has less, as whoever waits for it is part of the run.
+DYING_SECONDS, PAUSED_SECONDS = 10.0, 2.0
 
 
 @dataclass(frozen=True)

@@ -71,3 +71,10 @@ def held(leash: int, child: int) -> bool:
             if not said:
                 return False
             (until,) = _MOMENT.unpack(said[-_MOMENT.size :])
+
+
+def let_go(leash: int) -> bool:
+    """Return whether nobody has the other end any more."""
+    poll = select.poll()
+    poll.register(leash, 0)
+    return bool(poll.poll(0))

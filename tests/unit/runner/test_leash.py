@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from fraisier.runner import leash
-from fraisier.runner.leash import Leash, held, now
+from fraisier.runner.leash import Leash, held, let_go, now
 
 
 @pytest.fixture
@@ -69,3 +69,15 @@ def test_the_end_of_the_child_ends_the_watch() -> None:
     process.wait()
     found.handed_over()
     found.close()
+
+
+def test_a_paused_owner_has_not_let_go() -> None:
+    leash = Leash()
+    reader = os.dup(leash.reader)
+    leash.handed_over()
+    assert not let_go(reader)
+    leash.beat(now() + 1)
+    assert not let_go(reader)
+    leash.close()
+    assert let_go(reader)
+    os.close(reader)
