@@ -64,6 +64,7 @@ class Round:
             hosts = faults if self._asked.faults else HOSTS
             self._lab = stack.enter_context(_a_lab(self._asked.lab, hosts))
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+            self._folder.chmod(0o711)  # servers of other users have their small disks in it
             asked = self._asked
             each = max(100, asked.kills, 2 * asked.cancels, 20 * asked.faults)
             self._versions = stack.enter_context(_repository(self._lab, each))
