@@ -42,8 +42,8 @@ HOSTS = 3
 #: For each database: one that is cut off and booted, one with a small disk, and a fleet of three.
 HOSTS_OF_FAULTS = 5
 FULL = (FULL_HOST, FULL_RECORDS)
-#: Megabytes: of an application and of the records.
-SMALL_DISK, SMALL_RECORDS = 24, {"sqlite": 24, "postgresql": 320, "mysql": 480}
+#: Megabytes: of an application, above what a preflight asks for, and of the records.
+SMALL_DISK, SMALL_RECORDS = 256, {"sqlite": 24, "postgresql": 320, "mysql": 480}
 FIRST_PORT = 9100
 
 
