@@ -1,7 +1,7 @@
-"""What a host may answer: the gate for each field of a module's result, whoever sent it.
+"""Validates the results of modules: the one gate for everything that a host answers.
 
-A host can be broken, or hostile: what it says is recorded, decided by and shown, so that each field
-has a type, and numbers and names a size that every database takes.
+A host can be broken or hostile, and Fraisier records, shows and acts on its answers. So each field
+has a type, and numbers and names have a size that every database accepts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def require_fit(result: Mapping[str, Any]) -> None:
 def require_whole(module: str, action: str, result: Mapping[str, Any]) -> None:
     """Raise Unfit where a module that has done its work left out what it always tells.
 
-    `action` is what `app` was asked for; empty for other modules.
+    `action` is that of the module `app`; empty for other modules.
     """
     for name in REQUIRED.get(module.rpartition(".")[2], ()):
         if name not in result:

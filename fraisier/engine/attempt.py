@@ -170,13 +170,13 @@ class Attempt:
         return self._finish(end, "; ".join([why, *self._doubts()]))
 
     def _doubts(self) -> list[str]:
-        """Say which hosts went back to a release that is not healthy by the check of now."""
+        """Name the hosts whose restored release fails a check that decides nothing."""
         names = [name for name, state in self._hosts.items() if state.doubtful]
         if not names:
             return []
         return [
-            f"warning: on {', '.join(names)} it is not healthy by the check that was asked, and "
-            "the one that it passed is not known, or lacks a secret"
+            f"warning: on {', '.join(names)} it fails the current health check; the check that it "
+            "passed is unknown, or a secret of it is missing"
         ]
 
     def _back(self, step: Step, deadline: float, end: Status) -> None:

@@ -114,7 +114,7 @@ class Hosts:
 
 
 def _judges(verb: str, request: Mapping[str, Any]) -> bool:
-    """Return whether what is asked ends in a health check, which is wrong without its headers."""
+    """Return whether this request ends in a health check, which is wrong without its headers."""
     return verb == "verify" or request.get("app", {}).get("action") in ("restart", "start")
 
 

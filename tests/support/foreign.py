@@ -16,6 +16,7 @@ from fraisier.domain.event import Fact
 from fraisier.domain.outcome import Outcome
 from fraisier.domain.plan import Work
 from fraisier.runner.translation import Translation
+from support.fakes import ScriptedRunner
 
 #: Escape sequences, bidi controls, NUL, half a character, all kinds of line breaks.
 HOSTILE = (
@@ -78,18 +79,12 @@ def event(module: str, result: Any, failed: bool = False, host: str = "web-1") -
     return {"event": "runner_on_failed" if failed else "runner_on_ok", "event_data": data}
 
 
-class Answering:
+class Answering(ScriptedRunner):
     """Hosts whose answers go the way of real ones: `answer` returns the events of one host."""
 
     def __init__(self, answer: Callable[[Work, str], Sequence[dict[str, Any]]]) -> None:
+        super().__init__()
         self.answer = answer
-        self.works: list[Work] = []
-
-    def prepare(self, inventory: object = None, here: bool = False) -> None:
-        """Need nothing."""
-
-    def close(self) -> None:
-        """Leave nothing."""
 
     def run(
         self,

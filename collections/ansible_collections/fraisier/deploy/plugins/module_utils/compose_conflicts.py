@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Fraisier authors
 # MIT License (see LICENSE or https://opensource.org/license/mit)
 # SPDX-License-Identifier: MIT
-"""What a project needs of the engine and cannot get, seen before anything is changed.
+"""Finds taken names and ports and missing networks and volumes before anything changes.
 
 Compose sees a name or a port that is taken only when it has removed the container before.
 """

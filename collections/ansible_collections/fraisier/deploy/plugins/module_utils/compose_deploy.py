@@ -41,7 +41,7 @@ from .releases import GOOD, PREPARED, Release, earlier_good, new_id, to_prune
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is to run: its version, images and environment, and the project pinned to the images.
+    """A release before it is recorded: version, images, environment, and the pinned project.
 
     `built` has the images that were built for what the service needs.
     """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Fraisier authors
 # MIT License (see LICENSE or https://opensource.org/license/mit)
 # SPDX-License-Identifier: MIT
-"""What a container is made from that Compose leaves out of a service's configuration hash.
+"""Inputs of containers that Compose leaves out of a service's configuration hash.
 
 The content of configs, secrets and mounted files: Compose does not recreate a container where it
 has changed (docker/compose, pkg/compose/hash.go). A label with a digest of it makes Compose do so.

@@ -74,7 +74,7 @@ def activate(
 
 
 def _is_not_begun(site: CoolifySite, failure: Failure) -> bool:
-    """Return whether no deployment began; while settings are changed none was asked for yet."""
+    """Return whether Coolify began no deployment: it gets the request after the settings."""
     asked = (site.note() or {}).get("asked", True)
     return failure.code in NOT_BEGUN or (failure.code in OPEN and not asked)
 

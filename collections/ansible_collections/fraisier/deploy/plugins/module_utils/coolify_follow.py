@@ -33,8 +33,8 @@ PASSES = (*PASSING, "coolify_limited", "coolify_not_found")
 def require_alone(site: CoolifySite) -> list[str]:
     """Return the deployments there are, once none is under way.
 
-    One of somebody else's is waited for, `wait_for_others` seconds; then Failure
-    `deployment_under_way` is raised.
+    Waits `wait_for_others` seconds for one that somebody else began; then raises Failure
+    `deployment_under_way`.
     """
     limit = time.monotonic() + site.service.wait_for_others
     while True:

@@ -168,7 +168,7 @@ class CoolifySite:
         return found if found is None or isinstance(found.get("known"), list) else None
 
     def begin(self, known: list[str], undo: Mapping[str, Any]) -> None:
-        """Write down that the settings are changed and a deployment is asked for next."""
+        """Note that the settings are changed and that the request for a deployment comes next."""
         write_json(self._note, {"known": known, "uuid": None, "asked": False, "undo": undo})
 
     def add_to_note(self, **more: Any) -> None:

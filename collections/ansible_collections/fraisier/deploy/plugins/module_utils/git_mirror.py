@@ -57,7 +57,7 @@ class Mirror:
     def bring(self, sha: str) -> bool:
         """Fetch a commit into a checkout's repository unless it is there; True when it was not.
 
-        No branch of its owner is moved, and no remote of theirs is asked. Raises Failure.
+        Moves no branch of its owner and uses none of their remotes. Raises Failure.
         """
         if self.has(sha):
             return False

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Fraisier authors
 # MIT License (see LICENSE or https://opensource.org/license/mit)
 # SPDX-License-Identifier: MIT
-"""What it comes to when a release that was gone back to is not healthy."""
+"""Decides whether a restored release that is unhealthy fails a rollback or only warns."""
 
 from __future__ import annotations
 

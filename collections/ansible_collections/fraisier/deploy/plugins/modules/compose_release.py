@@ -48,9 +48,9 @@ options:
     default: false
   unhealthy:
     description:
-      - What it comes to when a release that was gone back to runs, and is not healthy by its health
-        check. C(warn) is for one of which is not known by which check it was healthy, so that the
-        check of now decides nothing; C(around.warnings) tells it.
+      - How a rollback ends when the restored release runs but fails its health check. Use C(warn)
+        where nobody knows the check that the release passed, so that the current check must not
+        decide; C(around.warnings) has the warning.
     type: str
     choices: [fail, warn]
     default: fail
