@@ -1,9 +1,11 @@
 """A pytest plugin: what each test costs in processor time, and a limit on it.
 
 A test that uses more than `LIMIT_SECONDS` fails the run, unless the marker
-`cpu_seconds(limit, reason)` allows it more and says why. What sets up fixtures that tests share
-counts as a cost of its own. `--durations-table FILE` writes the costs of each file as a table. In a
-run of one process all containers of the machine count, so that nothing else may run on it.
+`cpu_seconds(limit, reason)` allows it more and says why. Limits are seconds of the machine they
+were set on: where a sample of work takes longer, they grow in proportion. What sets up fixtures
+that tests share counts as a cost of its own. `--durations-table FILE` writes the costs of each file
+as a table. In a run of one process all containers of the machine count, so that nothing else may
+run on it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from time import monotonic  # bound here: tests may replace that of the module
 from typing import Any
 
@@ -24,6 +27,9 @@ from support import processor_time
 LIMIT_SECONDS = 20.0
 SLOWEST = 15
 PROPERTY = "cost"
+#: How slow the processor is, sampled between tests.
+SLOWNESS = "slowness"
+SAMPLE_EVERY_SECONDS = 5.0
 XDIST = "PYTEST_XDIST_WORKER"
 COLUMNS = (
     "file",
@@ -79,6 +85,7 @@ class Measuring:
         self._shared = Cost()
         self._depth = 0
         self._start = Cost()
+        self._sampled = float("-inf")
 
     def _now(self) -> Cost:
         return Cost(monotonic(), self._meter.processes(), self._meter.containers())
@@ -117,6 +124,9 @@ class Measuring:
             cost = self._now() - self._start - self._shared
             # Of both phases the later counts: it holds the costs of the earlier.
             report.user_properties.append((PROPERTY, [vars(cost), vars(self._shared), limit]))
+        elif monotonic() - self._sampled >= SAMPLE_EVERY_SECONDS:
+            report.user_properties.append((SLOWNESS, processor_time.sample()))
+            self._sampled = monotonic()
         return report
 
 
@@ -128,6 +138,7 @@ class Reporting:
     costs: dict[str, Cost] = field(default_factory=dict)
     shared: dict[str, Cost] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
+    slowness: list[float] = field(default_factory=list)
     start: tuple[float, float] = field(default_factory=processor_time.machine)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -137,11 +148,19 @@ class Reporting:
                 self.costs[report.nodeid] = Cost(**cost)
                 self.shared[report.nodeid] = Cost(**shared)
                 self.limits[report.nodeid] = limit
+            elif name == SLOWNESS:
+                self.slowness.append(value)
+
+    @property
+    def slower(self) -> float:
+        """Return how many times slower the machine was than that of the limits, at least 1."""
+        return max(1.0, median(self.slowness)) if self.slowness else 1.0
 
     @property
     def too_expensive(self) -> list[str]:
         """Return the tests that used more than they may."""
-        return [test for test, cost in self.costs.items() if cost.cpu > self.limits[test]]
+        limits = self.limits
+        return [test for test, cost in self.costs.items() if cost.cpu > limits[test] * self.slower]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.too_expensive and session.exitstatus == pytest.ExitCode.OK:
@@ -160,11 +179,12 @@ class Reporting:
             f"{tests.cpu:.0f} s in {len(self.costs)} tests, {shared.cpu:.0f} s in fixtures that"
             f" they share. {self._machine()}"
         )
+        slower = f" ({self.slower:.2f} times, as this machine is slower)" if self.slower > 1 else ""
         for test in self.too_expensive:
             used, limit = self.costs[test].cpu, self.limits[test]
             write(
-                f"TOO EXPENSIVE: {test} used {used:.1f} s of the processor and may use {limit:g} s."
-                " Make it cheaper (CONTRIBUTING.md), or give it a limit and a reason: "
+                f"TOO EXPENSIVE: {test} used {used:.1f} s of the processor and may use {limit:g} s"
+                f"{slower}. Make it cheaper (CONTRIBUTING.md), or give it a limit and a reason: "
                 '@pytest.mark.cpu_seconds(40, reason="…")',
                 red=True,
             )
@@ -175,7 +195,10 @@ class Reporting:
     def _machine(self) -> str:
         now = processor_time.machine()
         worked, idle = now[0] - self.start[0], now[1] - self.start[1]
-        return f"The machine worked {worked:.0f} s and was idle for {idle:.0f} s."
+        return (
+            f"The machine worked {worked:.0f} s and was idle for {idle:.0f} s; the same work took"
+            f" {self.slower:.2f} times as long as on the machine of the limits."
+        )
 
     def _table(self) -> str:
         """Return a Markdown table of all files, the most expensive claims first."""

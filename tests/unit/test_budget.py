@@ -32,13 +32,17 @@ from conftest import work
 def test_what_is_shared_does_not_count(shared):
     pass
 
-@pytest.mark.cpu_seconds(0.1, reason="a limit that it does not keep")
+@pytest.mark.cpu_seconds(0.05, reason="a limit that it does not keep")
 def test_own_work_counts():
-    work(0.2)
+    work(0.3)
 
-@pytest.mark.cpu_seconds(0.1, reason="a limit that it does not keep")
+@pytest.mark.cpu_seconds(0.05, reason="a limit that it does not keep")
 def test_the_work_of_a_process_counts():
     subprocess.run([sys.executable, "-c", "from conftest import work; work(0.3)"], check=True)
+"""
+SLOW_MACHINE = """
+from support import processor_time
+processor_time.sample = lambda: 100.0
 """
 FAILING = """
 def test_fails(tmp_path):
@@ -71,6 +75,14 @@ def test_a_test_that_uses_more_processor_time_than_it_may_fails_the_run(
     assert ["own_work" in line or "a_process" in line for line in expensive] == [True, True]
     (row,) = [line for line in (suite.path / "table.md").read_text().splitlines() if ".py" in line]
     assert row.split("|")[2].strip() == "3"
+
+
+def test_limits_grow_with_the_slowness_of_the_machine(suite: pytest.Pytester) -> None:
+    suite.makeconftest(CONFTEST + SLOW_MACHINE)
+    suite.makepyfile(TESTS)
+    done = suite.runpytest_subprocess()
+    assert done.ret == pytest.ExitCode.OK, done.stdout.str()
+    assert "took 100.00 times as long" in done.stdout.str()
 
 
 def test_a_failure_keeps_the_folder_of_its_test_and_prints_where(suite: pytest.Pytester) -> None:
