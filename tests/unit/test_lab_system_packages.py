@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 #: Servers and tools whose program and package have one name.
-SAME_NAMES = ("haproxy", "openssl", "certbot", "prometheus")
+SAME_NAMES = ("haproxy", "openssl", "certbot", "prometheus", "faketime")
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "system-packages"
 TOOLS = ("bash", "id", "sed", "sort", "tr", "uname")
@@ -118,9 +118,7 @@ def test_a_python_that_would_not_do_is_reported(path: Path, python: str, expecte
 @pytest.fixture
 def servers(path: Path) -> Path:
     """The same folder with every server."""
-    silent = dict.fromkeys(
-        ("initdb", "mariadbd", "haproxy", "openssl", "certbot", "prometheus"), ""
-    )
+    silent = dict.fromkeys(("initdb", "mariadbd", *SAME_NAMES), "")
     for name, said in {**silent, "nats-server": "nats-server: v2.10.27"}.items():
         (path / name).write_text(f"#!/bin/sh\necho {said}\n")
         (path / name).chmod(0o755)
@@ -129,27 +127,11 @@ def servers(path: Path) -> Path:
 
 def test_servers_are_wanted_only_where_they_are_asked_for(path: Path, servers: Path) -> None:
     assert run(servers, "services").returncode == 0
-    for name in (
-        "initdb",
-        "mariadbd",
-        "nats-server",
-        "haproxy",
-        "openssl",
-        "certbot",
-        "prometheus",
-    ):
+    for name in ("initdb", "mariadbd", "nats-server", *SAME_NAMES):
         (path / name).unlink()
     assert run(path).returncode == 0
     said = run(path, "services").stderr
-    for package in (
-        "postgresql",
-        "mariadb-server",
-        "nats-server",
-        "haproxy",
-        "openssl",
-        "certbot",
-        "prometheus",
-    ):
+    for package in ("postgresql", "mariadb-server", "nats-server", *SAME_NAMES):
         assert f"(package: {package})" in said
 
 
