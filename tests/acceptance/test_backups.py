@@ -79,6 +79,7 @@ def test_what_a_bad_migration_destroys_is_restored_byte_for_byte(saved: Target) 
     assert saved.inside(host, f"ls -A {APP_PATH}/shared").split() == ["app.db", "data"]
 
 
+@pytest.mark.slow
 def test_so_many_are_kept_and_a_damaged_or_failed_one_changes_nothing(saved: Target) -> None:
     host, served = saved.hosts[0], saved.served(saved.hosts[0])
     taken = []

@@ -180,6 +180,7 @@ def test_a_client_sees_the_weights_of_a_canary_that_waits_for_a_person_and_no_ba
     assert (late.code, "has ended already" in late.said) == (8, True)
 
 
+@pytest.mark.slow
 def test_a_canary_that_fails_its_analysis_costs_no_more_than_its_part(coloured: Target) -> None:
     weight = STEPS[0]
     configure(coloured, [{"weight": weight, "pause": 20}], analysis=[ERRORS])

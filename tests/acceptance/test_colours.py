@@ -32,6 +32,7 @@ def configure(target: Target, strategy: str = "blue-green", **provider: object) 
     target.configure({"strategy": strategy, "proxy": proxy, "strategy_config": pace}, **provider)
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_seconds(30, reason="one host walks through six deployments instead of six hosts")
 def test_a_plain_unit_serves_until_its_first_slot_does_and_again_without_a_proxy(
     target: Target,

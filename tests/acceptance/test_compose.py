@@ -165,6 +165,7 @@ def require_an_edited_check_not_to_judge(project: Project, served: str) -> None:
     assert project.served() == served
 
 
+@pytest.mark.slow
 def test_a_check_that_an_adopted_service_never_passed_only_warns(project: Project) -> None:
     project.by_hand("up", "--detach", "--build")
     require_an_edited_check_not_to_judge(project, "1")

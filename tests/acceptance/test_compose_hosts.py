@@ -100,6 +100,7 @@ def test_a_project_is_sent_built_upgraded_and_taken_back_with_its_files(alone: H
     assert status.code == 0, status.said
 
 
+@pytest.mark.slow
 def test_changed_configs_and_what_the_service_needs_reach_the_host(alone: Hosts) -> None:
     (host,), folder = alone.hosts, alone.folder
     (folder / "back").mkdir()
@@ -184,6 +185,7 @@ def front_of_two(hosts: Hosts, **pace: object) -> None:
     hosts.configure({"strategy_config": pace, "proxy": proxy}, hosts=each)
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_seconds(60, reason="three hosts, two of which build and start two versions")
 def test_rolling_behind_a_proxy_of_its_own_costs_no_request(behind: Hosts) -> None:
     assert behind.front is not None

@@ -81,6 +81,7 @@ def see_what_runs(target: CoolifyTarget, commit: str) -> None:
     assert host["containers"][0]["health"] == "healthy"
 
 
+@pytest.mark.slow
 def test_a_deployment_that_fails_is_stopped_or_rolled_back(git: CoolifyTarget) -> None:
     git.app.healthy = "running:unhealthy"
     first = git.deploy("--version", A)

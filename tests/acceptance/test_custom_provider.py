@@ -35,6 +35,7 @@ def served(site: Target) -> str:
     return site.inside(site.hosts[0], "cat /srv/handbook/current/index.html 2>/dev/null || true")
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_seconds(40, reason="every verb of the provider that the tutorial writes")
 def test_the_tutorials_provider_deploys_goes_back_and_is_looked_at(site: Target) -> None:
     try:

@@ -118,6 +118,7 @@ def test_ctrl_c_stops_everything_and_the_old_release_serves(target: Target) -> N
     scenarios.check_cancelled_at_terminal(target, scenarios.press_ctrl_c)
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_stops_everything_and_the_old_release_serves(target: Target) -> None:
     scenarios.check_cancelled_at_terminal(target, scenarios.close_terminal)
 

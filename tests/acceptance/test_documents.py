@@ -37,7 +37,7 @@ REPEATED = {
 MANY = pytest.mark.cpu_seconds(60, reason="the document has a dozen runs of Ansible")
 OTHERS = (QUICK_START, ADOPTING, RELEASES, WEBHOOKS, *DATABASES)
 GUIDES = [page for page in GUIDES if page.path not in OTHERS]
-LONG = ("docs/CLI_REFERENCE.md", "docs/PROVIDER_BARE_METAL.md")
+LONG = {"docs/CLI_REFERENCE.md": (MANY, pytest.mark.slow), "docs/PROVIDER_BARE_METAL.md": MANY}
 
 
 def blocks_of(language: str) -> list[tuple[Page, Block]]:
@@ -61,7 +61,7 @@ UNITS = [(page, block) for page, block in blocks_of("ini") if "ExecStart=" in bl
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(each, marks=[MANY] * (each.name in LONG)) for each in GUIDES], ids=name_of
+    "page", [pytest.param(each, marks=LONG.get(each.name, ())) for each in GUIDES], ids=name_of
 )
 def test_the_shell_blocks_of_a_document_work(page: Page, target: Target, home: Path) -> None:
     older = target.repository.commit("good", {"note": "older"})

@@ -30,7 +30,7 @@ def receiver() -> Iterator[Listening]:
 
 def configure(target: Target, receiver: Listening) -> None:
     """Let the target be looked at, and a receiver be told of what becomes of its health."""
-    target.configure({"monitoring": {"interval": 5, "failure_threshold": 2}})
+    target.configure({"monitoring": {"interval": 5, "failure_threshold": 1}})
     file = target.folder / "fraises.yaml"
     document = yaml.safe_load(file.read_text())
     hook = {"name": "hook", "url": receiver.url(), "secret": {"env": "HOOK_SECRET"}}

@@ -79,6 +79,7 @@ def test_a_bare_host_is_shown_what_would_be_done_then_prepared_then_deployed_to(
     assert state(bare) == after
 
 
+@pytest.mark.slow
 def test_a_unit_of_somebody_else_stays_and_gets_its_variables_by_a_drop_in(bare: Target) -> None:
     host = bare.hosts[0]
     put(bare, UNIT_PATH, FOREIGN)

@@ -186,6 +186,7 @@ def probed(target: Target) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.slow
 def test_a_checkout_that_is_not_there_is_cloned_and_runs_under_a_unit_of_fraisiers(
     target: Target,
 ) -> None:
@@ -211,6 +212,7 @@ def test_a_checkout_that_is_not_there_is_cloned_and_runs_under_a_unit_of_fraisie
     target.inside(host, "rm -rf /var/lib/fraisier")
 
 
+@pytest.mark.slow
 def test_env_vars_reach_a_unit_by_a_drop_in_that_names_their_file(adopted: Target) -> None:
     """Without the drop-in it is refused: test_collection_rights."""
     host = adopted.hosts[0]

@@ -22,6 +22,7 @@ NOWHERE = {"health_check": {"type": "http", "url": "http://localhost:8000/nowher
 PATIENT = {"strategy_config": {"healthy_deadline": 300}}
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_seconds(40, reason="eight deployments on three hosts, and two servers")
 def test_a_killed_server_says_what_hosts_serve_and_its_queue_goes_on(fleet: Target) -> None:
     """I3 I7 I14: terminal within 60 s, no step afterwards, `status` is what the host says.

@@ -59,6 +59,7 @@ def test_what_succeeded_in_staging_goes_to_production_and_nothing_else(staged: T
     assert again.json["id"] == last["id"]
 
 
+@pytest.mark.slow
 def test_a_version_that_passes_its_tests_comes_to_production_by_itself(staged: Target) -> None:
     """What succeeded while no server was there is promoted by the next one, and once."""
     production, staging = staged.hosts

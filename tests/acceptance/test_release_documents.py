@@ -16,6 +16,7 @@ PAGE = Page(TOP / "docs/RELEASES.md")
 SAVED = "/opt/my-api/shared/app.db"
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_seconds(30, reason="a dozen deployments, as the document tells them")
 def test_the_shell_blocks_work(make_target: Callable[[int], Target], home: Path) -> None:
     target = make_target(2)

@@ -101,6 +101,7 @@ def test_a_plain_user_without_sudo_deploys_a_service_of_its_own(host: Target) ->
     assert "nothing was changed" in again.said
 
 
+@pytest.mark.slow
 def test_a_narrow_sudo_rule_is_enough_for_a_unit_of_the_system(host: Target) -> None:
     """The rule is the one that `fraisier setup` writes.
 

@@ -150,15 +150,9 @@ def test_a_canary_gets_its_weights_and_a_bad_one_costs_no_more_than_its_part(
     assert coloured.served(80) == [second]
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_seconds(30, reason="two servers, and a client that asks all the while")
-@pytest.mark.parametrize(
-    "name",
-    [
-        "canary",
-        pytest.param("blue-green", marks=pytest.mark.slow),
-        pytest.param("rolling", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("name", ["canary", "blue-green", "rolling"])
 def test_a_server_killed_midway_leaves_the_live_colour_all_traffic(
     coloured: Hosts, name: str
 ) -> None:

@@ -47,6 +47,7 @@ def shown(target: Target) -> str:
     return ssl.PEM_cert_to_DER_cert(pem + "\n").decode("latin-1")
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_seconds(50, reason="two real setups with certbot on one host, and a deployment")
 def test_a_proxy_gets_its_certificate_renews_it_and_gets_another_by_a_deployment(
     target: Target,

@@ -22,7 +22,7 @@ from support.server import Server, free_port, serving
 #: What is run after one another. What ends by itself has asked every operation: a limit of time
 #: would leave out the last on a slow machine. The last of the long ones goes on until its time is
 #: spent.
-SHORT = {"examples,fuzzing": "--max-examples=2"}
+SHORT = {"examples,fuzzing": "--max-examples=1"}
 LONG = {"examples,coverage,fuzzing": "--max-examples=3", "stateful": "--max-time=15"}
 #: The same each time: what a change breaks is told to who made it, not to somebody else by luck.
 SEED = 20261128

@@ -137,6 +137,7 @@ def check_a_bad_release_is_taken_back(controller: Controller, target: Target, go
     assert target.current(host) == current
 
 
+@pytest.mark.slow
 @once
 @pytest.mark.cpu_seconds(40, reason="three playbooks of plain Ansible, each a new process")
 def test_a_bad_release_that_nothing_replaces_is_stopped_or_stays(

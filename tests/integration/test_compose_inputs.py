@@ -150,6 +150,7 @@ def test_what_the_service_needs_is_built_anew_and_a_version_covers_it(shop: Shop
     assert shop.reads("/what", "back") == "rear 2"
 
 
+@pytest.mark.slow
 def test_a_dependency_that_is_not_as_it_was_brought_up_is_brought_up_again(shop: Shop) -> None:
     shop.document({}, {"scale": 2})
     shop.deploy_here()

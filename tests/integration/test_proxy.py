@@ -11,6 +11,7 @@ STATE = "systemctl is-active fraisier-proxy; systemctl is-enabled fraisier-proxy
 MAIN = "systemctl show -p MainPID --value fraisier-proxy"
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_seconds(40, reason="setup runs three times on a real host: shown, done, and again")
 def test_setup_says_what_it_would_do_makes_a_proxy_that_survives_and_finds_nothing_more_to_do(
     target: Target,

@@ -60,6 +60,7 @@ def two(make_target: Callable[[int], Target]) -> Target:
     return target
 
 
+@pytest.mark.slow
 def test_targets_are_changed_side_by_side_and_nothing_is_kept_of_runs(two: Target) -> None:
     sha = two.repository.commit("good")
     with serving(two.fraisier, executed=True) as server:

@@ -92,7 +92,10 @@ def started(server: Server, deployment_id: str) -> list[dict[str, Any]]:
         pytest.param(
             *FEW,
             id="few",
-            marks=pytest.mark.cpu_seconds(40, reason="two workers, a server, six deployments"),
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.cpu_seconds(40, reason="two workers, a server, six deployments"),
+            ],
         ),
         pytest.param(
             *MANY,
