@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.host_names import check_host
 from fraisier.config.coolify_checks import check_coolify
 from fraisier.config.document import Document
 from fraisier.config.proxy_checks import check_proxy
@@ -126,6 +127,8 @@ def _check_hosts(
             continue
         where = (*path, "hosts", at)
         _check_ssh_file(host, where, "ssh_key_path", report)
+        for key, problem in check_host(host):
+            report.add((*where, key), problem)
         address = f"{host['hostname']}:{host.get('port', 22)}"
         name = str(host.get("name", host["hostname"]))
         if address in addresses:

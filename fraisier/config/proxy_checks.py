@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.host_names import check_host
 from fraisier.config.report import Path, Report
 from fraisier.config.service_checks import reference_problem
 from fraisier.domain.catalogue import Provider
@@ -79,6 +80,8 @@ def _check_hosts(proxy: Values, path: Path, report: Report) -> None:
         if name in names:
             report.add(where, f"{name} is in the list already; give one another `name`")
         names.add(name)
+        for each, problem in check_host(host):
+            report.add((*where, each), problem)
         key = host.get("ssh_key_path")
         if isinstance(key, str) and (not key.isprintable() or set(key) & set("\"'\\%$")):
             report.add(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fraisier.domain.host_answer import CODE, HINT, Unfit, require_fit
@@ -56,6 +56,16 @@ class Outcome:
     def ok(self) -> bool:
         """True if every host did all that was asked."""
         return self.ended == "done" and all(host.ok for host in self.hosts.values())
+
+    def of(self, names: Sequence[str]) -> Outcome:
+        """Return the outcome for these hosts alone; one that a finished run left out is unknown."""
+        hosts = {name: self.hosts[name] for name in names if name in self.hosts}
+        if self.ended == "done":
+            missing = {"code": "no_answer", "message": "Ansible told nothing of it", "hint": ""}
+            hosts = {
+                name: hosts.get(name) or HostOutcome(name, "unknown", {}, missing) for name in names
+            }
+        return replace(self, hosts=hosts)
 
     def first_error(self) -> Mapping[str, str]:
         """Return the error to show for the step as a whole."""

@@ -67,7 +67,8 @@ class Hosts:
             secrets_required=target.has_secret_headers and _judges(verb, request),
             more=more,
         )
-        return self._runner.run(work, tell, cancelled)
+        outcome = self._runner.run(work, tell, cancelled)
+        return outcome.of([host.name for host in work.hosts])
 
     def in_turn(
         self, target: Target, verb: str, timeout: float, **request: Any

@@ -120,7 +120,7 @@ class Steps:
         hears = FirstFailure(self.record, step.verb)
         until = lambda: cancelled() or hears.failed or not self._valid()  # noqa: E731
         try:
-            outcome = self._runner.run(work, hears, until)
+            outcome = self._runner.run(work, hears, until).of([host.name for host in work.hosts])
         except (ConfigurationError, RunnerError) as error:  # raised before anything ran
             said = {"code": error.code, "message": error.message, "hint": error.hint}
             hosts = {host.name: HostOutcome(host.name, "failed", {}, said) for host in work.hosts}

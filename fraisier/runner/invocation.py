@@ -16,7 +16,7 @@ from fraisier.domain.catalogue import Host
 from fraisier.domain.plan import Work
 from fraisier.domain.secret import OF_CHECK, Secret
 from fraisier.runner.bounds import LINE
-from fraisier.runner.files import INVENTORY, PLAYBOOK
+from fraisier.runner.files import CHOSEN, CHOSEN_GROUP, INVENTORY, PLAYBOOK
 from fraisier.runner.unsafe import unsafe_json
 
 #: What a run may see of our environment. Everything else, database URLs and tokens included, stays.
@@ -66,7 +66,7 @@ def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invoc
     }
     variables = {
         "fraisier_request": request,
-        "fraisier_hosts": ",".join(h.name for h in work.hosts) if work.inventory else "all",
+        "fraisier_hosts": CHOSEN_GROUP if work.inventory else "all",
         **{f"ansible_become_{name}": text for name, text in _revealed(secrets, "become").items()},
     }
     reached_by_ssh = [host for host in work.hosts if host.connection == "ssh"]
@@ -74,6 +74,7 @@ def invocation(work: Work, secrets: Mapping[str, Secret], folder: Path) -> Invoc
     return Invocation(
         files={
             INVENTORY: unsafe_json(_inventory(work)),
+            **({CHOSEN: json.dumps(_chosen(work))} if work.inventory else {}),
             PLAYBOOK: json.dumps([{"ansible.builtin.import_playbook": work.playbook}]),
         },
         request=unsafe_json(variables),
@@ -120,6 +121,12 @@ def _inventory(work: Work) -> dict[str, Any]:
     if work.inventory is not None:
         return {"all": {"vars": _of_every_host(work)}}
     return {"all": {"hosts": {host.name: _host(host, work) for host in work.hosts}}}
+
+
+def _chosen(work: Work) -> dict[str, Any]:
+    """Return the inventory that groups the run's hosts: a pattern may mean other hosts."""
+    names = [host.name for host in work.hosts]
+    return {"plugin": "fraisier.deploy.chosen_hosts", "group": CHOSEN_GROUP, "hosts": names}
 
 
 def _of_every_host(work: Work) -> dict[str, Any]:

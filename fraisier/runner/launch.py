@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fraisier.domain.errors import RunnerError
-from fraisier.runner.files import INVENTORY, PLAYBOOK, REQUEST
+from fraisier.runner.files import CHOSEN, INVENTORY, PLAYBOOK, REQUEST
 from fraisier.runner.folder import base, write_private
 from fraisier.runner.forking import Launcher, fork
 from fraisier.runner.invocation import environment
@@ -35,7 +35,7 @@ def launch(
     inventory may come with settings of its own.
     """
     os.mkfifo(folder / REQUEST, 0o600)
-    for name in ("ansible.cfg", INVENTORY, PLAYBOOK):
+    for name in ("ansible.cfg", INVENTORY, PLAYBOOK, CHOSEN):
         write_private(folder / name, "")
     told = [str(folder), inventory or "", mechanism]
     seen = environment(folder, environ, inventory)

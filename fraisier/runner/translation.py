@@ -75,6 +75,13 @@ class Translation:
         return Outcome(ended, {name: self._outcomes[name] for name in self._hosts}, error)
 
     def _why_missing(self, ended: str, name: str) -> dict[str, str]:
+        if name not in self._started and ended == "done" and not self._said:
+            inventory = self._work.inventory.inventory if self._work.inventory else ""
+            return {
+                "code": ended,
+                "message": f"Ansible ran nothing on {name}: its inventory has no host of that name",
+                "hint": inventory and f"ansible-inventory -i {inventory} --graph",
+            }
         if name not in self._started:
             return {"code": ended, **self._broken(ended)}
         why = self._broken(ended)["message"] if ended != "done" else ""

@@ -155,15 +155,21 @@ def test_all_that_is_wrong_is_said_at_once_by_the_inventory(tmp_path: Path) -> N
 def test_hosts_of_a_teams_own_inventory_are_found_where_that_is_read_before(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "team.ini").write_text("[web]\nweb-1 ansible_host=10.0.0.1\nweb-2\n")
+    """`chosen_hosts` takes a name for that of a host, also where a group has it."""
+    (tmp_path / "team.ini").write_text(
+        "[web]\nweb-1 ansible_host=10.0.0.1\nweb-2\n[web-2]\nweb-1\nweb-2\n"
+    )
+    chosen = {"plugin": "fraisier.deploy.chosen_hosts", "group": "turn", "hosts": ["web-2", "w-9"]}
+    (tmp_path / "chosen.yml").write_text(json.dumps(chosen))
     data = _file(hosts={"inventory": "team.ini", "group": "web"}, service_user="app")
     alone = _run(tmp_path, "ansible-inventory", "--list", data=data)
     assert 'group "web" of team.ini; name that inventory before' in " ".join(alone.stderr.split())
-    finished = _run(
-        tmp_path, "ansible-inventory", "-i", "team.ini", "-i", "fraises.yaml", "--list", data=data
-    )
+    named = [word for name in ("team.ini", "fraises.yaml", "chosen.yml") for word in ("-i", name)]
+    finished = _run(tmp_path, "ansible-inventory", *named, "--list", data=data)
     assert finished.returncode == 0, finished.stderr
     found = _plain(json.loads(finished.stdout))
+    assert found["turn"]["hosts"] == ["web-2"]
+    assert set(found["_meta"]["hostvars"]) == {"web-1", "web-2"}
     assert found["my_api_staging_1"]["hosts"] == ["web-1", "web-2"]
     seen = found["_meta"]["hostvars"]["web-1"]
     assert seen["ansible_host"] == "10.0.0.1"

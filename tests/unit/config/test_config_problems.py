@@ -171,6 +171,44 @@ def test_a_problem_is_told_with_line_path_and_what_to_do(
 
 
 @pytest.mark.parametrize(
+    ("host", "key", "said"),
+    [
+        ("hostname: 'host:22'", "hostname", "write the host host, and port: 22 beside it"),
+        ("hostname: '10.0.0.1:2222'", "hostname", "port: 2222"),
+        ("hostname: 'host:22', name: web", "hostname", "port: 22"),
+        ("hostname: 'web[1:3]'", "hostname", ""),
+        ("hostname: all", "hostname", "`name`"),
+        ("hostname: ungrouped", "hostname", "`name`"),
+        ("hostname: a, name: all", "name", "`name`"),
+    ],
+)
+def test_a_host_name_that_ansible_reads_in_its_own_way_is_refused(
+    files: Files, host: str, key: str, said: str
+) -> None:
+    """Without `name`, the hostname is the host's name in Ansible's inventory."""
+    found = files.problems(changed({HOSTS: f"hosts: [{{{host}, username: b}}]"}))
+    assert [problem for problem in found if f"hosts[0].{key}: " in problem and said in problem]
+    proxy = f"\n        proxy: {{app_port: 80, hosts: [{{{host}}}]}}"
+    found = files.problems(changed({"provider: bare_metal": f"provider: bare_metal{proxy}"}))
+    assert [problem for problem in found if f"proxy.hosts[0].{key}: " in problem]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "hostname: '::1'",
+        "hostname: '2001:db8::22'",
+        "hostname: 2001:db8:0:0:0:0:0:22",
+        "hostname: localhost, port: 2222",
+        "hostname: all, name: everything",
+        "hostname: all.example.com",
+    ],
+)
+def test_host_names_that_ansible_takes_literally_are_accepted(files: Files, host: str) -> None:
+    files.load(changed({HOSTS: f"hosts: [{{{host}, username: b}}]"}))
+
+
+@pytest.mark.parametrize(
     ("hosts", "problem"),
     [
         ("{inventory: .}", '.hosts: "group" is missing'),

@@ -146,3 +146,16 @@ def test_a_host_is_found_by_its_name_or_named_almost() -> None:
     with pytest.raises(UsageError, match='did you mean "web-3"') as caught:
         host_named(TARGET, "web-33")
     assert "web-1, web-2, web-3" in caught.value.hint
+
+
+def test_an_answer_for_other_hosts_than_those_of_the_work_is_no_answer(store: SqlStore) -> None:
+    class Elsewhere(Answering):
+        def run(self, work: Work, on_facts: object, cancelled: object) -> Outcome:
+            return Outcome("done", {"web": self._host("web"), "web-2": self._host("web-2")})
+
+    found = Hosts(CATALOGUE, store, Elsewhere()).run(TARGET, "probe", 5)
+    assert {name: host.state for name, host in found.hosts.items()} == {
+        "web-1": "unknown", "web-2": "ok", "web-3": "unknown",
+    }  # fmt: skip
+    assert not found.ok
+    assert Outcome("broken", {}).of(["web-1"]).hosts == {}

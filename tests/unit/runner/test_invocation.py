@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fraisier.domain.catalogue import Host
+from fraisier.domain.catalogue import Host, InventoryGroup
 from fraisier.domain.plan import Work
 from fraisier.domain.secret import Secret
+from fraisier.runner.files import arguments
 from fraisier.runner.invocation import collections_root, environment, invocation
 from support.fakes import make_target
 
@@ -85,3 +86,18 @@ def test_a_kept_check_that_lacks_a_secret_decides_nothing() -> None:
         told = json.loads(invocation(work, secrets, Path("/run/x")).request)["fraisier_request"]
         assert "unhealthy" in told["kept"]["web-1"]
         assert unhealthy in str(told["kept"]["web-1"]["unhealthy"])
+
+
+def test_hosts_of_a_teams_own_inventory_are_chosen_by_their_names_not_by_a_pattern() -> None:
+    """A pattern `web` means the hosts of a group that has this name, and `db:1` a port."""
+    theirs = InventoryGroup("/srv/hosts.ini", "all")
+    work = Work(
+        "dep_1", "deploy", "p", (Host("web", "a"), Host("db:1", "b")), None, {}, {}, 60,
+        inventory=theirs,
+    )  # fmt: skip
+    found = invocation(work, {}, Path("/run/x"))
+    chosen = json.loads(found.files["chosen.yml"])
+    assert chosen["hosts"] == ["web", "db:1"]
+    pattern = json.loads(found.request)["fraisier_hosts"]
+    assert pattern == {"__ansible_unsafe": chosen["group"]}
+    assert arguments(Path("/run/x"), theirs.inventory)["inventory"][-1] == "/run/x/chosen.yml"

@@ -245,3 +245,10 @@ def test_events_of_any_shape_are_survived() -> None:
         for kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_start",
                      "runner_on_skipped", "playbook_on_play_start", None):  # fmt: skip
             translated({"event": kind, "event_data": data})
+
+
+def test_a_host_that_ansible_does_not_know_is_named() -> None:
+    """Its inventory was changed since, or reads the name in its own way."""
+    _, outcome = translated(event("runner_on_start", host="web"))
+    assert list(outcome.hosts) == ["web-1"]
+    assert "no host of that name" in (outcome.hosts["web-1"].error or {})["message"]

@@ -118,11 +118,17 @@ class InventoryModule(BaseInventoryPlugin):
                     "give one of them a name of its own"
                 )
             entry["targets"][name] = target.value
-            self.inventory.add_host(host)
-            for variable, value in connection.items():
-                self.inventory.set_variable(host, variable, value)
-            if BECOME in connection:
-                self.inventory.set_variable(host, "ansible_become_password", _BECOME_PASSWORD)
-            self.inventory.set_variable(host, "fraisier_targets", dict(entry["targets"]))
             for group in target.groups:
-                self.inventory.add_child(group, host)
+                self.inventory.add_host(host, group)
+            for variable, value in connection.items():
+                self._set(host, variable, value)
+            if BECOME in connection:
+                self._set(host, "ansible_become_password", _BECOME_PASSWORD)
+            self._set(host, "fraisier_targets", dict(entry["targets"]))
+
+    def _set(self, host: str, variable: str, value: Any) -> None:
+        """Set a variable of a host, also where a group of another inventory has its name."""
+        if host in self.inventory.groups:
+            self.inventory.hosts[host].set_variable(variable, value)
+        else:
+            self.inventory.set_variable(host, variable, value)

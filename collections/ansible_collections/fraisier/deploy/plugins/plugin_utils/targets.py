@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from ..module_utils.git_url import check_repository
+from ..module_utils.host_names import check_host
 from ..module_utils.paths import check_app_path, check_shared_path
 from .schema import fill, is_encrypted, problems
 
@@ -104,6 +105,9 @@ def _problems(
     if not wrong:
         checks = [("app_path", check_app_path(config["app_path"]))]
         checks += [("shared", check_shared_path(shared)) for shared in config.get("shared", ())]
+        hosts = config["hosts"] if isinstance(config["hosts"], list) else ()
+        for at, host in enumerate(hosts):
+            checks += [(f"hosts[{at}].{key}", why) for key, why in check_host(host)]
         wrong += [f"{path}.provider_config.{key}: {why}" for key, why in checks if why]
     return wrong
 
