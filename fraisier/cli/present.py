@@ -9,7 +9,7 @@ def short(version: str) -> str:
     """Return a version as people quote it: seven characters of a commit, twelve of an image."""
     if version.startswith("sha256:"):
         return version.removeprefix("sha256:")[:12]
-    return version[:7] if len(version) == 40 else version
+    return version[:7] if len(version) in (40, 64) else version
 
 
 def duration(seconds: float | None) -> str:

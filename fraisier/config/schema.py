@@ -23,8 +23,10 @@ from fraisier.config.windows import OUTSIDE, WINDOWS
 from fraisier.domain.catalogue import Json, Provider
 from fraisier.domain.strategy import STRATEGIES
 
-#: What git-check-ref-format allows, told as a pattern.
-GIT_BRANCH = r"^(?![-/.])(?!.*(\.\.|//|@\{|/\.))[^\x00-\x20\x7f~^:?*\[\\]+(?<!\.lock)(?<![/.])$"
+#: What git-check-ref-format allows, told as a pattern; `check_version` of the collection is it, too.
+GIT_BRANCH = (
+    r"^(?![-/.]|@$)(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)))[^\x00-\x20\x7f~^:?*\[\\]{1,255}(?<![/.])$"
+)
 GIT_PROVIDERS = ("github", "gitlab", "gitea", "forgejo", "bitbucket", "git")
 INVENTORY_PLUGIN = "fraisier.deploy.fraises"
 

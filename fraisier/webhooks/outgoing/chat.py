@@ -94,7 +94,7 @@ def _summary(notice: Notice) -> str:
 def _short_version(version: str) -> str:
     if version.startswith("sha256:"):
         return version.removeprefix("sha256:")[:12]
-    return version[:7] if len(version) == 40 else version
+    return version[:7] if len(version) in (40, 64) else version
 
 
 def _duration(seconds: Any) -> str:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.fraisier.deploy.plugins.module_utils import (
+    differences,
     git,
     git_mirror,
     git_tree,
     git_url,
 )
+from ansible_collections.fraisier.deploy.plugins.module_utils.checkout import Checkout
 from ansible_collections.fraisier.deploy.plugins.module_utils.commands import Finished, User
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
 from ansible_collections.fraisier.deploy.plugins.module_utils.git_access import Access
+from ansible_collections.fraisier.deploy.plugins.module_utils.site import require_sha
+from fraisier.config.schema import GIT_BRANCH
 
 A, B = "a" * 40, "b" * 40
 
@@ -95,23 +100,29 @@ def test_repositories_that_git_could_take_for_more_are_refused(repository: str) 
     assert git_url.check_repository(repository) is not None
 
 
-@pytest.mark.parametrize(
-    "version", ["main", "feature/x-1", "v1.2.0", A, "release@2", "refs/heads/main"]
-)
-def test_ordinary_versions_are_accepted(version: str) -> None:
-    assert git_url.check_version(version) is None
-
-
-@pytest.mark.parametrize(
-    "version",
-    [
-        "", "--upload-pack=x", "-x", "{{ 7*7 }}", "{%x%}", "refs/../x", "@{-1}", "a..b", "a b",
-        "a;id", "$(id)", "`id`", "a\nb", "main\n", "a:b", "a~1", "a^", "a*", "x.lock", "a//b",
-        "a" * 300,
-    ],
+NAMES = (
+    "main", "feature/x-1", "v1.2.0", A, "release@2", "refs/heads/main", "42-don't-x", "feat(x)",
+    "a=b", "a,b", "a;id", "$(id)", "`id`", "{%x%}", 'a"b', "a&b", "a|b", "<a>", "a!b", "100%",
+    "größe/名前", "_x", "+x", "#12", "'", "@x", "x@", "a.lock.b", "a{b}", "a@{b", "@{-1}", "@", "", "-x",
+    "--upload-pack=x", "{{ 7*7 }}", "refs/../x", "a..b", "a b", "a\nb", "main\n", "a\tb", "a\x7f",
+    "a:b", "a~1", "a^", "a*", "a?", "a[b", "a\\b", "x.lock", "x.lock/y", "a//b", "/a", "a/", "a.",
+    ".a", "a/.b", "a./b",
 )  # fmt: skip
-def test_versions_that_are_none_are_refused(version: str) -> None:
-    assert git_url.check_version(version) is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_branch_is_a_name_that_git_allows(name: str) -> None:
+    """Of `git check-ref-format --branch` alone is what begins with a hyphen, and `@`."""
+    argv = ["git", "check-ref-format", f"refs/heads/{name}"]
+    by_git = subprocess.run(argv, check=False).returncode == 0
+    expected = by_git and name != "@" and not name.startswith("-")
+    assert (git_url.check_version(name) is None) == expected
+    assert bool(re.search(GIT_BRANCH, name) and not name.endswith("\n")) == expected
+
+
+def test_a_name_is_no_longer_than_the_records_have_room_for() -> None:
+    assert git_url.check_version("a" * 255) is None
+    assert git_url.check_version("a" * 256) is not None
 
 
 def test_local_repositories_alone_may_use_the_file_protocol() -> None:
@@ -151,10 +162,55 @@ def test_branches_tags_and_commits_are_resolved_by_the_repository(origin: Path) 
 
 
 def test_a_branch_that_only_ends_in_the_name_is_another_one(origin: Path) -> None:
+    """What is missing comes with what there is."""
     _git(origin, "branch", "feature/login")
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(Failure, match=r"its branches: feature/login, main$") as caught:
         git.resolve(Access(str(origin)), "login")
     assert _code(caught) == "version_not_found"
+    first = _git(origin, "rev-parse", "main")
+    _git(origin, "update-ref", "refs/mirrored/refs/heads/main", first)
+    second = _commit(origin, "second")
+    assert git.resolve(Access(str(origin)), "main") == second, "git matches ends of refs"
+
+
+def test_of_many_branches_the_closest_are_named() -> None:
+    names = [f"release/{number}" for number in range(40)]
+    said = git.not_found("relese/7", "/r", names).message
+    assert "release/7" in said
+    assert "and 30 more" in said
+
+
+def test_a_repository_with_sha_256_is_mirrored_and_unpacked(tmp_path: Path, origin: Path) -> None:
+    """Also one that was converted while a mirror with SHA-1 was here."""
+    mirror, access = _mirror(tmp_path, origin), Access(str(origin))
+    mirror.fetch(_git(origin, "rev-parse", "main"))
+    origin.rename(tmp_path / "before")
+    origin.mkdir()
+    _git(origin, "init", "--quiet", "--initial-branch=feat(x)", "--object-format=sha256")
+    first, second = _commit(origin, "first"), _commit(origin, "second")
+    assert git.resolve(access, "feat(x)") == second
+    assert git.resolve(access, second) == second
+    assert mirror.fetch(first)
+    assert not mirror.fetch(second)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    git_tree.unpack(git_tree.fetch(mirror, second), str(tree), _me())
+    assert (tree / "file").read_text() == "second"
+    with differences.borrowed(f"{mirror.path}/objects", access, None, second) as borrowed:
+        borrowed.fetch(second)
+        (whole,) = differences.of_commits(borrowed, None, second)
+        (step,) = differences.of_commits(borrowed, first, second)
+    assert "file" in whole["prepared"]
+    assert "-first" in step["prepared"]
+    require_sha(second)
+    with pytest.raises(Failure):
+        require_sha(second[:50])
+    checkout = Checkout(str(tmp_path / "checkout"), _me(), access)
+    checkout.create(first)
+    checkout.fetch(first)
+    checkout.require_movable(first)
+    checkout.move(first, force=False)
+    assert checkout.head() == first
 
 
 @pytest.mark.parametrize(
@@ -163,6 +219,8 @@ def test_a_branch_that_only_ends_in_the_name_is_another_one(origin: Path) -> Non
         ("nope", "version_not_found"),
         ("--upload-pack=touch pwned", "version_invalid"),
         ("{{ 7*7 }}", "version_invalid"),
+        ("$(touch pwned)", "version_invalid"),
+        ("`id`;{%x%}", "version_not_found"),
     ],
 )
 def test_a_version_that_is_not_there_is_refused(origin: Path, version: str, code: str) -> None:

@@ -220,9 +220,9 @@ def test_the_commit_of_a_release_outlives_a_collection(checkout: Checkout, origi
 def test_a_checkout_is_made_where_nothing_is(origin: Path, tmp_path: Path) -> None:
     made = Checkout(str(tmp_path / "deep/new"), OWNER, Access(str(origin)))
     assert (made.head(), made.objects(), made.changes()) == (None, None, [])
-    made.create()
-    assert (made.head(), made.changes()) == (None, [])
     sha = git(origin, "rev-parse", "HEAD")
+    made.create(sha)
+    assert (made.head(), made.changes()) == (None, [])
     made.fetch(sha)
     made.move(sha, force=False)
     assert made.head() == sha
@@ -276,7 +276,7 @@ def test_the_difference_of_two_commits_is_found_without_touching_the_repository(
 ) -> None:
     older, newer = checkout.head(), commit(origin, app="two\n")
     before = sorted(str(path) for path in Path(checkout.path).rglob("*"))
-    with differences.borrowed(checkout.objects(), checkout.access, OWNER) as repository:
+    with differences.borrowed(checkout.objects(), checkout.access, OWNER, newer) as repository:
         repository.fetch(newer)
         (entry,) = differences.of_commits(repository, older, newer)
         (whole,) = differences.of_commits(repository, None, newer)

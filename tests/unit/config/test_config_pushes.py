@@ -60,6 +60,7 @@ def problems(files: Files, deploy_on: Any, git: Any) -> str:
     [
         ({}, DeployOn("trunk")),
         ({"branch": "release/*"}, DeployOn("release/*")),
+        ({"branch": "42-don't-(x)=y"}, DeployOn("42-don't-(x)=y")),
         ({"tag": "v*"}, DeployOn(None, "v*")),
         ({"tag": "v*", "branch": "main"}, DeployOn("main", "v*")),
         ({"paths": ["api/**"]}, DeployOn("trunk", paths=("api/**",))),

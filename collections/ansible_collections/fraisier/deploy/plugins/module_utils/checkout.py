@@ -18,7 +18,7 @@ from .failure import Failure, disk_full
 from .files import remove_file
 from .git import git
 from .git_access import Access
-from .git_mirror import Mirror
+from .git_mirror import Mirror, empty_tree, object_format
 from .git_url import show
 from .redaction import shorten
 
@@ -27,7 +27,6 @@ KEPT = "refs/fraisier/releases/"
 #: Changes to files that a deployment which was cut short or bad had left.
 SAVED = "refs/fraisier/saved/"
 #: The tree without files, which every repository knows.
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=untracked")
 _AUTHOR = ("-c", "user.name=Fraisier", "-c", "user.email=fraisier@localhost")
 SHOWN = 5  # names of files in one message
@@ -87,13 +86,13 @@ class Checkout:
         said = self.read("diff", "--binary", *_PLAIN, "HEAD", "--")
         return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
 
-    def create(self) -> None:
-        """Make an empty repository where nothing is, which belongs to the owner."""
+    def create(self, sha: str) -> None:
+        """Make an empty repository for a commit where nothing is, which belongs to the owner."""
         os.makedirs(os.path.dirname(self.path), 0o755, exist_ok=True)
         if not os.path.isdir(self.path):
             os.mkdir(self.path, 0o755)
             os.chown(self.path, self.owner.uid, self.owner.gid)
-        self.must(self.run("init", "--quiet"))
+        self.must(self.run("init", "--quiet", *object_format(sha)))
         self.must(self.run("remote", "add", "origin", show(self.access.repository)))
 
     def fetch(self, sha: str) -> bool:
@@ -116,7 +115,7 @@ class Checkout:
         `repository` is one that has the commit, where this one need not.
         """
         new = _names(
-            repository or self.repository, "--diff-filter=A", self.head() or EMPTY_TREE, sha
+            repository or self.repository, "--diff-filter=A", self.head() or empty_tree(sha), sha
         )
         blocked = [name for name in new if _in_the_way(self.path, name)]
         if blocked:

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from typing import Any, Iterator, Mapping
 
 from . import envfile
-from .checkout import EMPTY_TREE
 from .commands import User, as_user
 from .files import write_atomic
 from .git import git
 from .git_access import Access
-from .git_mirror import Mirror
+from .git_mirror import Mirror, empty_tree, object_format
 
 #: Set for each release by Fraisier itself: they differ always and say nothing.
 _OWN = ("FRAISIER_FRAISE", "FRAISIER_ENVIRONMENT", "FRAISIER_VERSION", "FRAISIER_RELEASE")
@@ -59,7 +58,13 @@ def of_commits(repository: Mirror, before: str | None, after: str) -> list[Entry
         return []
     known = before is not None and repository.has(before)
     how = ("--stat=100", "--patch") if known else ("--stat=100",)
-    what = ("--no-color", "--no-ext-diff", "--no-textconv", *how, before if known else EMPTY_TREE)
+    what = (
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+        *how,
+        before if known else empty_tree(after),
+    )
     finished = repository.run("diff", *map(str, what), after, "--")
     repository.must(finished)
     title = f"files: {before[:12] if before else 'nothing'} -> {after[:12]}\n"
@@ -67,16 +72,16 @@ def of_commits(repository: Mirror, before: str | None, after: str) -> list[Entry
 
 
 @contextmanager
-def borrowed(objects: str | None, access: Access, user: User | None) -> Iterator[Mirror]:
+def borrowed(objects: str | None, access: Access, user: User | None, sha: str) -> Iterator[Mirror]:
     """Make a repository that is gone afterwards and has all that the folder `objects` holds.
 
-    Git runs there as `user` where one is named.
+    It is for the commit `sha`. Git runs there as `user` where one is named.
     """
     with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
         if user is not None:
             os.chown(folder, user.uid, user.gid)
         mirror = Mirror(os.path.join(folder, "repository"), access, user)
-        quiet = ("init", "--quiet", "--bare", mirror.path)
+        quiet = ("init", "--quiet", "--bare", *object_format(sha), mirror.path)
         mirror.must(git(*quiet, access=access, cwd=folder, user=user))
         if objects is not None:
             _lend(objects, mirror, user)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+from difflib import get_close_matches
 from functools import lru_cache
-from typing import Mapping
+from typing import Mapping, Sequence
 
 from . import git_url
 from .commands import SYSTEM_PATH, Finished, User, run
@@ -104,10 +105,23 @@ def resolve(access: Access, version: str, timeout: float = 60.0) -> str:
     finished = git(*asked, access=access, timeout=timeout)
     if finished.code != 0:
         raise unreachable(access.repository, finished)
-    return pick(version, parse_ls_remote(finished.output), access.repository)
+    refs = parse_ls_remote(finished.output)  # git matches the end of a ref, too
+    found = {ref: sha for ref, sha in refs.items() if ref in names}
+    if not found:
+        raise not_found(version, access.repository, _branches(access, timeout))
+    return pick(version, found, access.repository)
 
 
 KINDS = ("heads", "tags")
+SHOWN = 10  # branches that an error names
+
+
+def _branches(access: Access, timeout: float) -> list[str]:
+    """Return the branches of a repository; none where it does not tell."""
+    asked = ("ls-remote", "--heads", "--", access.repository)
+    finished = git(*asked, access=access, timeout=timeout)
+    refs = parse_ls_remote(finished.output) if finished.code == 0 else {}
+    return [ref[len("refs/heads/") :] for ref in refs if ref.startswith("refs/heads/")]
 
 
 def parse_ls_remote(text: str) -> dict[str, str]:
@@ -136,12 +150,19 @@ def pick(version: str, refs: Mapping[str, str], repository: str) -> str:
     raise not_found(version, repository)
 
 
-def not_found(version: str, repository: str) -> Failure:
-    """Return the failure for a version that the repository does not have."""
+def not_found(version: str, repository: str, branches: Sequence[str] = ()) -> Failure:
+    """Return the failure for a version that the repository does not have.
+
+    `branches` are those that it has, as far as that is known.
+    """
+    close = get_close_matches(version, branches, SHOWN)
+    shown = list(dict.fromkeys([*close, *branches]))[:SHOWN]
+    more = f" and {len(branches) - len(shown)} more" if len(branches) > len(shown) else ""
+    known = f"; its branches: {', '.join(shown)}{more}" if shown else ""
     return Failure(
         "version_not_found",
-        f"{git_url.show(repository)} has no version {version!r}",
-        "name a branch, a tag or a full 40-character commit SHA that has been pushed",
+        f"{git_url.show(repository)} has no version {version!r}{known}",
+        "name a branch, a tag or a full commit SHA that has been pushed",
     )
 
 

@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Mapping
 
+from .clean_up import remove_tree
 from .commands import Finished, User, end_group, spawn
 from .failure import disk_full
 from .git import OPTIONS, environment, git, not_found, unreachable
@@ -19,7 +20,23 @@ from .git_access import Access
 FETCHED = (
     "+refs/heads/*:refs/fraisier/fetched/heads/*", "+refs/tags/*:refs/fraisier/fetched/tags/*",
 )  # fmt: skip
+SHA256_DIGITS = 64
+#: The tree without files, by its SHA-1 and its SHA-256.
+EMPTY_TREES = (
+    "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+)
 _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+def object_format(sha: str) -> tuple[str, ...]:
+    """Return the options of `git init` for a repository that is to hold a commit."""
+    return ("--object-format=sha256",) if len(sha) == SHA256_DIGITS else ()
+
+
+def empty_tree(sha: str) -> str:
+    """Return the tree without files in the repository of a commit."""
+    return EMPTY_TREES[bool(object_format(sha))]
 
 
 @dataclass(frozen=True)
@@ -40,11 +57,13 @@ class Mirror:
     def fetch(self, sha: str) -> bool:
         """Make sure the commit is here; True when anything was fetched. Raises Failure."""
         self.access.require_usable()
+        if self._hashes_otherwise(sha):
+            remove_tree(self.path)  # the repository was converted since
         if not os.path.isdir(self.path):
             os.makedirs(self.path, 0o700)
         if not os.path.exists(os.path.join(self.path, "HEAD")):
-            made = git("init", "--quiet", "--bare", self.path, access=self.access, user=self.user)
-            self.must(made)
+            init = ("init", "--quiet", "--bare", *object_format(sha), self.path)
+            self.must(git(*init, access=self.access, user=self.user))
         if self.has(sha):
             return False
         self.must(self._fetch("--prune", "--force", refs=_REFS))
@@ -53,6 +72,15 @@ class Mirror:
         if not self.has(sha):
             raise not_found(sha, self.access.repository)
         return True
+
+    def _hashes_otherwise(self, sha: str) -> bool:
+        """True where a mirror is here that cannot hold the commit: its ids are of another kind."""
+        try:
+            with open(os.path.join(self.path, "config"), encoding="utf-8") as file:
+                sha256 = "objectformat = sha256" in file.read().lower()
+        except FileNotFoundError:
+            return False
+        return sha256 != bool(object_format(sha))
 
     def bring(self, sha: str) -> bool:
         """Fetch a commit into a checkout's repository unless it is there; True when it was not.

@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 
 from .failure import Failure
 
-SHA = re.compile(r"[0-9a-f]{40}\Z")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@#-]{0,199}\Z")
+#: A commit's id, in a repository with SHA-1 or with SHA-256.
+SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+LONGEST_VERSION = 255
+#: What git-check-ref-format allows nowhere in the name of a branch or tag.
+_NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
 _SCHEMES = ("https://", "http://", "ssh://")
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*:[^-:\s][^:\s]*\Z")
 # Neither '?', '#' nor '\\' may hide in it: git, curl and Python would see different servers there.
@@ -48,9 +51,22 @@ def _check_port(url: str) -> str | None:
 
 
 def check_version(version: str) -> str | None:
-    """Say why this cannot be the name of a commit, branch or tag; None when it can."""
-    bad = (not _VERSION.match(version), ".." in version, "//" in version, "@{" in version)
-    if any(bad) or version.endswith((".lock", "/", ".")):
+    """Say why this cannot be the name of a commit, branch or tag; None when it can.
+
+    The rules are those of git-check-ref-format.
+    """
+    bad = (
+        len(version) > LONGEST_VERSION,
+        version == "@",
+        version.startswith("-"),
+        version.endswith("."),
+        bool(_NOT_IN_A_REF.search(version)),
+        any(
+            not part or part.startswith(".") or part.endswith(".lock")
+            for part in version.split("/")
+        ),
+    )
+    if any(bad):
         return "must be a full commit SHA, a branch or a tag, such as main or v1.2.0"
     return None
 

@@ -42,10 +42,10 @@ def look(layout: Layout) -> dict[str, Any] | None:
     return {"head": checkout.head(), "changes": checkout.changes()}
 
 
-def ensure(checkout: Checkout) -> None:
+def ensure(checkout: Checkout, sha: str) -> None:
     """Make the checkout where there is none."""
     if not checkout.exists:
-        checkout.create()
+        checkout.create(sha)
 
 
 def to_be_adopted(site: Site, user: User) -> dict[str, Any] | None:
@@ -99,7 +99,7 @@ def prepare(site: Site, version: str, checkout: Checkout) -> Release:
 def fetch(site: Site, version: str, checkout: Checkout) -> None:
     """Bring a commit into the checkout's repository; no file of the checkout changes."""
     with site.report.step("fetch") as step:
-        ensure(checkout)
+        ensure(checkout, version)
         step["changed"] = checkout.fetch(version)
 
 

@@ -131,7 +131,7 @@ def _environment_diff(
 def _files_diff(site: Site, current: Release | None, version: str, user: User) -> list[Entry]:
     if site.source.pushed:
         return []
-    with site.report.step("fetch"), _repository(site, user) as repository:
+    with site.report.step("fetch"), _repository(site, user, version) as repository:
         repository.fetch(version)
         before = current.version if current else None
         if site.layout.in_place:
@@ -139,14 +139,14 @@ def _files_diff(site: Site, current: Release | None, version: str, user: User) -
         return differences.of_commits(repository, before or None, version)
 
 
-def _repository(site: Site, user: User) -> AbstractContextManager[Mirror]:
+def _repository(site: Site, user: User, sha: str) -> AbstractContextManager[Mirror]:
     """Return a repository that borrows from the one that is here; nothing is written to that."""
     if not site.layout.in_place:
         objects = os.path.join(site.layout.repo, "objects")
         there = objects if os.path.isdir(objects) else None
-        return differences.borrowed(there, site.source.access, None)
+        return differences.borrowed(there, site.source.access, None, sha)
     checkout = in_place.checkout_of(site, user)
-    return differences.borrowed(checkout.objects(), checkout.access, checkout.owner)
+    return differences.borrowed(checkout.objects(), checkout.access, checkout.owner, sha)
 
 
 def _unpredictable(site: Site) -> list[dict[str, str]]:

@@ -135,7 +135,7 @@ def require_sha(version: str | None) -> None:
     if not SHA.match(version or ""):
         raise Failure(
             "version_invalid",
-            f"version {version!r} is not a full 40-character commit SHA",
+            f"version {version!r} is not a full commit SHA",
             "resolve it first: fraisier.deploy.git_version",
         )
 
