@@ -178,7 +178,7 @@ class _Walk:
 
     def _key(self, node: yaml.Node, path: Path) -> str | None:
         if isinstance(node, yaml.ScalarNode):
-            if node.tag in _TEXT_TAGS:
+            if node.tag in _TEXT_TAGS or node.value == "on":  # which YAML 1.1 reads as true
                 return str(node.value)
             message = f"the key {node.value} is no text for YAML: put it in quotes"
         else:

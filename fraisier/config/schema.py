@@ -23,7 +23,7 @@ from fraisier.config.windows import OUTSIDE, WINDOWS
 from fraisier.domain.catalogue import Json, Provider
 from fraisier.domain.strategy import STRATEGIES
 
-#: What git-check-ref-format allows, told as a pattern; `check_version` of the collection is it, too.
+#: What git-check-ref-format allows, told as a pattern; as `check_version` of the collection.
 GIT_BRANCH = (
     r"^(?![-/.]|@$)(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)))[^\x00-\x20\x7f~^:?*\[\\]{1,255}(?<![/.])$"
 )

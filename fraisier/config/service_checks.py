@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ansible_collections.fraisier.deploy.plugins.module_utils.compose_names import TAKEN
 from ansible_collections.fraisier.deploy.plugins.module_utils.paths import (
     check_app_path,
-    check_shared_path,
+    check_shared_paths,
 )
 from fraisier.config.document import Document
 from fraisier.config.report import Path, Report
@@ -31,13 +31,14 @@ Values = Mapping[str, Any]
 def check_app_folder(values: Values, path: Path, report: Report) -> None:
     """Check `app_path` and the `shared` paths inside a release."""
     app_path, shared = values.get("app_path"), values.get("shared")
+    shared = shared if isinstance(shared, list) else []
     if isinstance(app_path, str):
         problem = check_app_path(app_path)
         if problem:
             report.add((*path, "app_path"), problem)
-    for at, item in enumerate(shared if isinstance(shared, list) else ()):
-        problem = check_shared_path(item) if isinstance(item, str) else None
-        if problem:
+    known = [item if isinstance(item, str) else "" for item in shared]
+    for at, problem in check_shared_paths(known):
+        if isinstance(shared[at], str):
             report.add((*path, "shared", at), problem)
 
 

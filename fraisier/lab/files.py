@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fraisier.lab.engine import run
+from fraisier.lab.example import REPOSITORY
 from fraisier.lab.model import LOGIN, SSH_PORT, Lab, LabHost
 
 FRAISES = """\
@@ -18,7 +19,7 @@ fraises:
     type: api
     description: The simple web service of the examples
     git_provider: git
-    git_repo: {git}/simple-web-service.git
+    git_repo: {git}/{repository}
     git_branch: main
     environments:
       production:
@@ -110,7 +111,9 @@ def fraises(lab: Lab) -> str:
     hosts = [
         FRAISES_HOST.format(address=h.address, port=h.port, login=LOGIN, key=key) for h in lab.hosts
     ]
-    return FRAISES.format(git=lab.git, hosts="\n".join(hosts), known_hosts=lab.known_hosts)
+    return FRAISES.format(
+        git=lab.git, repository=REPOSITORY, hosts="\n".join(hosts), known_hosts=lab.known_hosts
+    )
 
 
 def _pin(host: LabHost) -> str:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from fraisier.domain.errors import LabError
 from fraisier.lab import addresses as loopback
-from fraisier.lab import containers, daemon, files, image, machine, nested, place
+from fraisier.lab import containers, daemon, example, files, image, machine, nested, place
 from fraisier.lab.model import Lab, LabHost, Say, checked_name
 from fraisier.lab.plan import Plan, Wish, plan
 from fraisier.lab.recipe import Recipe
@@ -91,6 +91,7 @@ def _bring_up(lab: Lab, todo: Plan, new: Sequence[LabHost], tag: str, say: Say) 
             say(f"{host.name} is up, but these units failed: {', '.join(units)}")
     keys = _each(containers.host_key, all_hosts)
     ready = replace(lab, hosts=tuple(sorted(all_hosts, key=_by_number)))
+    example.publish(ready)
     files.write(ready, {host.name: key for host, key in zip(all_hosts, keys, strict=True)})
     return ready
 

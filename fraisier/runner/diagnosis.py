@@ -65,10 +65,18 @@ UNREACHABLE: tuple[tuple[str, Diagnosis], ...] = (
     ),
     (
         r"Connection refused|Connection timed out|No route to host|Network is unreachable"
-        r"|Operation timed out|timed out during banner|Connection closed by|kex_exchange",
+        r"|Operation timed out|timed out during banner",
         Diagnosis(
             "host_unreachable",
             "nothing answers at {address}: check that the host is up and its SSH port is open",
+        ),
+    ),
+    (
+        r"Connection closed by|kex_exchange|not permitted to log in",
+        Diagnosis(
+            "host_unreachable",
+            "the SSH server at {address} refused the login: the host boots or shuts down, "
+            "/run/nologin or /etc/nologin there lets root alone log in, or too many log in at once",
         ),
     ),
     (
@@ -128,8 +136,8 @@ NO_MODULE: tuple[tuple[str, Diagnosis], ...] = (
         r"|login as|logged? ?in|not permitted|not allowed|restricted|maintenance",
         Diagnosis(
             "login_refused",
-            "user {user} may not run commands there: look at the account, its shell and command= "
-            "in its authorized_keys; try: {ssh} python3 -V",
+            "user {user} may not run commands there: look at the account, its shell, command= in "
+            "its authorized_keys, /run/nologin and /etc/nologin; try: {ssh} python3 -V",
         ),
     ),
     (
@@ -188,6 +196,7 @@ def sentence(said: str) -> str:
     """Return the telling part of what SSH or Ansible said: one line, without its banners."""
     lines = [line.strip(" @\r") for line in said.splitlines()]
     telling = [line for line in lines if line and not line.startswith(("Warning:", "debug1:"))]
+    telling = [line for line in telling if not line.endswith("over ssh:")] or telling
     only_closed = len(telling) > 1 and telling[-1].startswith("Connection closed by ")
     text = "; ".join(telling[-2 if only_closed else -1 :]) or said.strip()
     if re.search(r"IDENTIFICATION HAS CHANGED", said):

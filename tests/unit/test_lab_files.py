@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from dataclasses import replace
+from http.server import HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
 
 from fraisier.domain.errors import LabError
-from fraisier.lab import files, place
+from fraisier.lab import example, example_app, files, place
 from fraisier.lab.model import Lab, LabHost, checked_name
+from support.repository import git
 
 KEYS = {"demo-1": "ssh-ed25519 AAAA1", "demo-2": "ssh-ed25519 AAAA2"}
 
@@ -116,3 +121,26 @@ def test_the_home_comes_from_the_environment(
 def test_a_name_that_could_leave_the_home_is_refused(name: str) -> None:
     with pytest.raises(LabError, match="cannot name a lab"):
         checked_name(name)
+
+
+def test_the_service_of_fraises_yaml_is_in_the_labs_repository(lab: Lab) -> None:
+    example.publish(lab)
+    repository = lab.git / example.REPOSITORY
+    first = git("rev-parse", "main", cwd=repository)
+    assert git("show", "main:requirements.txt", cwd=repository).startswith("#")
+    code = git("show", "main:app.py", cwd=repository)
+    assert code == Path(example_app.__file__).read_text().strip()
+    git("update-ref", "refs/heads/mine", first, cwd=repository)
+    example.publish(lab)
+    assert git("rev-parse", "mine", cwd=repository) == first, "what is there is left alone"
+
+
+def test_the_example_service_says_how_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRAISIER_VERSION", "v1")
+    with HTTPServer(("127.0.0.1", 0), example_app.Service) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/health"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert json.load(answer) == {"status": "ok", "version": "v1"}
+        thread.join()

@@ -8,10 +8,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from ansible_collections.fraisier.deploy.plugins.module_utils import commands, failure, files
+from ansible_collections.fraisier.deploy.plugins.module_utils import (
+    commands,
+    failure,
+    files,
+    running,
+    systemd,
+    unit_check,
+)
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
 from ansible_collections.fraisier.deploy.plugins.module_utils.processes import start_time
 from ansible_collections.fraisier.deploy.plugins.module_utils.report import Report
@@ -102,6 +111,53 @@ def test_a_full_disk_is_seen_in_a_commands_output() -> None:
     assert found is not None
     assert found.code == "disk_full"
     assert failure.disk_full("all is well") is None
+    for said in (
+        "tar: a.bin: Wrote only 5632 of 10240 bytes\ntar: Exiting with failure status",
+        "write /opt/api/repo/lfs/x: no space left on device",
+        "npm ERR! ENOSPC: no space left on device, write",
+        "x\ntar: short write",
+        "cp: error writing 'a': Disk quota exceeded",
+    ):
+        found = failure.disk_full(said)
+        assert found is not None, said
+        assert found.code == "disk_full"
+    assert failure.disk_full("the test wrote: Wrote only 3 of 4 bytes") is None
+
+
+def test_the_mask_of_a_host_does_not_keep_a_service_from_its_folders(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(running, "lead_session", lambda: None)
+    monkeypatch.setattr(running, "_stop_on_signals", lambda: None)
+    ended: list[dict[str, Any]] = []
+    module = SimpleNamespace(no_log_values=set(), exit_json=lambda **found: ended.append(found))
+    site = SimpleNamespace(result=lambda: {"changed": False}, fence=None)
+
+    def work(_site: Any) -> dict[str, Any]:
+        os.makedirs(tmp_path / "opt/my-api")
+        return {}
+
+    before = os.umask(0o077)
+    try:
+        running.run_with(cast("Any", module), lambda: site, work, release=False)
+    finally:
+        os.umask(before)
+    assert ended == [{"changed": False}]
+    assert os.stat(tmp_path / "opt/my-api").st_mode & 0o777 == 0o755
+
+
+def test_a_masked_unit_is_called_masked() -> None:
+    found = systemd.parse_show("api.service", "LoadState=masked\nActiveState=inactive\n")
+    assert not found.exists
+    said = found.missing("install it")
+    assert (said.code, "masked" in said.message) == ("unit_missing", True)
+    assert "systemctl unmask api.service" in said.hint
+    manager = SimpleNamespace(show=lambda _name: found, installed_text=lambda _name: "")
+    site = SimpleNamespace(systemd=manager)
+    with pytest.raises(Failure, match="masked"):
+        unit_check.require_writable(cast("Any", site), "api.service")
+    gone = systemd.parse_show("api.service", "LoadState=not-found\n")
+    assert gone.missing("install it").hint == "install it"
 
 
 def test_the_step_of_a_failure_is_the_innermost_and_its_output_is_kept() -> None:

@@ -18,10 +18,13 @@ import yaml
 from ansible_collections.fraisier.deploy.plugins.module_utils import (
     compose_app,
     compose_colours,
+    compose_containers,
     compose_files,
+    compose_gate,
     compose_login,
     compose_logs,
 )
+from ansible_collections.fraisier.deploy.plugins.module_utils.check import Check
 from ansible_collections.fraisier.deploy.plugins.module_utils.compose_engine import Docker, Said
 from ansible_collections.fraisier.deploy.plugins.module_utils.failure import Failure
 from ansible_collections.fraisier.deploy.plugins.plugin_utils import compose_tree
@@ -328,3 +331,33 @@ def test_lines_of_all_containers_come_in_order_and_go_on_behind_a_cursor() -> No
     second = compose_logs.read(docker, found, after=first["cursor"])
     assert [entry["text"] for entry in second["entries"]] == ["fourth"]
     assert "--since" in docker.asked[-2]
+
+
+class Starting(Docker):
+    """An engine with one container, whose own check starts for so many looks, then ends so."""
+
+    def __init__(self, looks: int, then: str) -> None:
+        super().__init__()
+        self.looks, self.then = looks, then
+
+    def ask_json(self, *_arguments: str) -> list[dict[str, Any]]:
+        """Return the container as it is now."""
+        self.looks -= 1
+        health = {"Status": "starting" if self.looks >= 0 else self.then}
+        state = {"Status": "running", "Health": health}
+        return [{"Id": "a", "Name": "/a", "Image": "i", "State": state, "Config": {}}]
+
+
+@pytest.mark.parametrize(("then", "passed"), [("healthy", True), ("unhealthy", False)])
+@pytest.mark.parametrize("kind", ["http", "exec"])
+def test_a_container_whose_own_check_is_starting_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, kind: str, then: str, passed: bool
+) -> None:
+    monkeypatch.setattr(compose_gate, "attempt", lambda *_: (True, "HTTP 200"))
+    docker = Starting(6, then)
+    (seen,) = compose_containers.inspect(docker, ["a"])
+    check = Check(kind, interval=0.01, deadline=20, delay=0.001)
+    verdict = compose_gate.require_healthy(docker, check, None, [seen], fresh=True)
+    assert verdict.passed == passed
+    assert docker.looks < 0
+    assert verdict.attempts > 1

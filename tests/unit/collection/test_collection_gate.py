@@ -42,10 +42,11 @@ class World:
     def sleep(self, seconds: float) -> None:
         self.now += max(seconds, 0.0001)
 
-    def gate(self, check: Check, early: float = 0.0) -> Verdict:
+    def gate(self, check: Check, early: float = 0.0, held_until: float = 0.0) -> Verdict:
         return wait_until_healthy(
-            check, self.attempt, self.watch, early, clock=lambda: self.now, sleep=self.sleep
-        )
+            check, self.attempt, self.watch, early, clock=lambda: self.now, sleep=self.sleep,
+            hold=lambda: "its own check is still starting" if self.now < held_until else "",
+        )  # fmt: skip
 
 
 def test_a_healthy_service_passes_at_the_first_try() -> None:
@@ -196,3 +197,20 @@ def test_a_check_that_asks_nothing_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(Failure) as caught:
         parse(data, None, 60)
     assert caught.value.code == "health_check_invalid"
+
+
+def test_what_holds_a_healthy_service_is_waited_for_until_the_deadline() -> None:
+    verdict = World().gate(Check("http", interval=1.0, deadline=60), held_until=30)
+    assert verdict.passed
+    assert 30 <= verdict.seconds < 32
+    assert verdict.detail == "HTTP 200"
+    world = World()
+    world.try_takes = 3
+    verdict = world.gate(Check("http", interval=1.0, deadline=60), held_until=1000)
+    assert verdict.passed, "the check alone decides then, also where a try takes its time"
+    assert 50 <= verdict.seconds <= 60
+    assert "still starting" in verdict.detail
+    dying = World()
+    dying.broken_from = 20
+    assert not dying.gate(Check("http", deadline=60), held_until=1000).passed
+    assert World().gate(Check("http", deadline=60, retries=0), held_until=10).passed

@@ -103,8 +103,9 @@ def test_repositories_that_git_could_take_for_more_are_refused(repository: str) 
 NAMES = (
     "main", "feature/x-1", "v1.2.0", A, "release@2", "refs/heads/main", "42-don't-x", "feat(x)",
     "a=b", "a,b", "a;id", "$(id)", "`id`", "{%x%}", 'a"b', "a&b", "a|b", "<a>", "a!b", "100%",
-    "größe/名前", "_x", "+x", "#12", "'", "@x", "x@", "a.lock.b", "a{b}", "a@{b", "@{-1}", "@", "", "-x",
-    "--upload-pack=x", "{{ 7*7 }}", "refs/../x", "a..b", "a b", "a\nb", "main\n", "a\tb", "a\x7f",
+    "größe/名前", "_x", "+x", "#12", "'", "@x", "x@", "a.lock.b", "a{b}", "a@{b", "@{-1}",
+    "@", "", "-x", "--upload-pack=x", "{{ 7*7 }}", "refs/../x", "a..b", "a b", "a\nb", "main\n",
+    "a\tb", "a\x7f",
     "a:b", "a~1", "a^", "a*", "a?", "a[b", "a\\b", "x.lock", "x.lock/y", "a//b", "/a", "a/", "a.",
     ".a", "a/.b", "a./b",
 )  # fmt: skip
@@ -277,13 +278,22 @@ def _me() -> User:
     return User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
 
-def test_a_commit_is_unpacked_with_its_modes(tmp_path: Path, origin: Path) -> None:
+def test_a_commit_is_unpacked_with_its_modes(
+    tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sha, mirror = _git(origin, "rev-parse", "HEAD"), _mirror(tmp_path, origin)
     tree = tmp_path / "tree"
     tree.mkdir()
-    git_tree.unpack(git_tree.fetch(mirror, sha), str(tree), _me())
-    assert sorted(os.listdir(tree)) == ["file", "run"]
-    assert os.access(tree / "run", os.X_OK)
+    _git(origin, "config", "--file", f"{tmp_path}/gitconfig", "tar.umask", "0077")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "gitconfig").rename(tmp_path / ".gitconfig")
+    before = os.umask(0o077)
+    try:
+        git_tree.unpack(git_tree.fetch(mirror, sha), str(tree), _me())
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tree.iterdir()}
+    assert modes == {"file": 0o644, "run": 0o755}, "those of git, not of this machine"
 
 
 def test_hooks_in_the_mirror_are_never_run(tmp_path: Path, origin: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from ansible_collections.fraisier.deploy.plugins.module_utils.paths import (
     check_app_path,
     check_shared_path,
+    check_shared_paths,
 )
 
 
@@ -67,3 +68,8 @@ def test_a_relative_path_can_be_shared(path: str) -> None:
 )
 def test_a_path_that_leaves_the_release_cannot_be_shared(path: str) -> None:
     assert check_shared_path(path) is not None
+
+
+def test_shared_paths_beside_each_other_and_the_same_twice_do_no_harm() -> None:
+    assert not list(check_shared_paths(["config", "config.d", "up/loads", "up/load", "config"]))
+    assert [at for at, _problem in check_shared_paths(["a", "a/b", "a/b/c", "../x"])] == [1, 2, 3]

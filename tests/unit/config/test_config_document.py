@@ -72,7 +72,7 @@ def test_a_folder_and_an_unreadable_file_are_named(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("a: 1\nb: 2\na: 3\n", "3: a: is set twice, first in line 1"),
-        ("a:\n  on: 1\n", "2: a: the key on is no text for YAML: put it in quotes"),
+        ("a:\n  yes: 1\n", "2: a: the key yes is no text for YAML: put it in quotes"),
         ("? [a]\n: 1\n", "1: a key must be text"),
         ("a: !!python/name:os.system x\n", "1: a: the tag tag:yaml.org,2002:python/name:os.system"),
         ("a: !thing {b: 1}\n", "1: a: the tag !thing is not allowed here"),

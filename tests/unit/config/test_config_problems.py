@@ -244,6 +244,10 @@ def test_an_inventory_of_hosts_that_cannot_be_used_is_told(
         ("build: make", 'build: expected a list, got "make" (a string)'),
         ("build: [{a: b}]", "build[0]: expected a string or a list, got a mapping"),
         ("shared: [../up]", "shared[0]: must be a plain relative path"),
+        ("shared: [config, config/db.yml]", "shared[1]: overlaps config, which is shared"),
+        ("shared: [a/b, c, a]", "shared[2]: overlaps a/b"),
+        ("shared: [.git]", "shared[0]: must not be in .git"),
+        ("shared: [sub/.GIT/hooks]", "shared[0]: must not be in .git"),
         ("known_hosts: 'a\"b'", "known_hosts: must be a path without quotes"),
         (
             "health_check: {type: htp}",

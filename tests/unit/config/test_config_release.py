@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
 import yaml
 from config_files import GOOD, Files
 
+from ansible_collections.fraisier.deploy.plugins.plugin_utils import targets
 from fraisier.domain.errors import ConfigurationError
 
 ENVIRONMENT = "fraises.my_api.environments.production"
@@ -50,6 +52,28 @@ def test_what_is_done_around_a_release_goes_to_the_hosts_as_it_is_written(files:
     assert found["migrate"] == {"command": ["m"], "timeout": 1800, "on": "first"}
     assert found["smoke"] == keys["smoke"]
     assert "around" not in with_keys(files).service
+
+
+def test_the_key_on_needs_no_quotes(files: Files) -> None:
+    """YAML 1.1 reads it as true; what else it reads so is still no key."""
+    around = ("backup: {paths: [shared/data], on: first}", "migrate: {command: [m], on: each}")
+    lines = "\n        ".join(("provider: bare_metal", *around))
+    text = GOOD.replace("provider: bare_metal", lines)
+    found = files.load(text).target("my_api", "production").service["around"]
+    assert (found["backup"]["on"], found["migrate"]["on"]) == ("first", "each")
+    with pytest.raises(ConfigurationError, match="the key yes is no text"):
+        files.load(text.replace("on: first", "yes: first"))
+
+
+def test_plain_ansible_reads_the_key_on_as_well() -> None:
+    data = yaml.safe_load(GOOD)
+    production = data["fraises"]["my_api"]["environments"]["production"]
+    production["backup"] = yaml.safe_load("{paths: [shared/data], on: first}")
+    assert True in production["backup"]
+    provider = FilePath(targets.__file__).parents[2] / "providers/bare_metal/provider.yml"
+    schema = yaml.safe_load(provider.read_text())["schema"]
+    (found,) = targets.read_targets(data, schema, "/", {})
+    assert found.value["service"]["around"]["backup"] == {"paths": ["shared/data"], "on": "first"}
 
 
 @pytest.mark.parametrize(

@@ -229,14 +229,24 @@ def test_a_hint_names_a_command_that_can_be_pasted() -> None:
          "ssh-dss", "ssh_unsuitable", "ssh-dss"),
         ("The system is going down for maintenance.\r\nConnection closed by 10.0.0.1 port 22",
          "host_unreachable", "going down for maintenance.; Connection closed"),
+        ("Connection closed by 10.0.0.1 port 22", "host_unreachable", "closed by 10"),
+        ("kex_exchange_identification: Connection closed by remote host", "host_unreachable",
+         "closed by remote"),
     ],
 )  # fmt: skip
 def test_what_sshd_says_before_a_login_is_told(said: str, code: str, words: str) -> None:
-    msg = f"Failed to connect to the host via ssh: {said}"
+    begin = (
+        'Task failed: Data could not be sent to remote host "10.0.0.1". Make sure this host can be '
+        "reached over ssh:\r\n"
+    )
+    msg = f"{begin if words == 'closed by 10' else 'Failed to connect to the host via ssh: '}{said}"
     _, outcome = translated(event("runner_on_unreachable", res={"msg": msg}))
     host = outcome.hosts["web-1"]
     assert ((host.error or {})["code"], host.state) == (code, "unreachable")
     assert words in (host.error or {})["message"]
+    assert "Data could not" not in (host.error or {})["message"]
+    closed = code == "host_unreachable"
+    assert closed == ("/run/nologin" in (host.error or {})["hint"]), "pam_nologin closes so"
 
 
 def test_events_of_any_shape_are_survived() -> None:

@@ -71,7 +71,7 @@ def _tell_systemd(site: Site, verb: str, step: dict[str, Any]) -> None:
     name = live_seat(site.service, site.layout).unit
     before = site.systemd.show(name)
     if not before.exists:
-        raise Failure("unit_missing", f"there is no unit {name} on the host", "deploy the service")
+        raise before.missing("deploy the service")
     if site.service.is_job:
         step["changed"] = site.changed = True
         oneshot.control(site, verb)

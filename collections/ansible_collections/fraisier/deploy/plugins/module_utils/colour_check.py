@@ -43,7 +43,11 @@ def check_colours(site: Site) -> None:
 def _check_unit(site: Site, seat: Seat) -> None:
     if site.service.writes_unit:
         require_writable(site, seat.unit)
-    elif site.systemd.show(seat.unit).exists:
+        return
+    state = site.systemd.show(seat.unit)
+    if state.masked:
+        raise state.missing("")
+    if state.exists:
         _check_template(site, seat)
     else:
         name = seat.unit.partition("@")[0]

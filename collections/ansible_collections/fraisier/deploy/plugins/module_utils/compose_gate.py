@@ -41,8 +41,18 @@ def require_healthy(
             return _exec(docker, check, seen, limit)
         return attempt(check, Place(), limit)
 
+    ill_before = {c.id for c in seen if c.health == "unhealthy"}
+
+    def hold() -> str:
+        """Name the containers whose own check has not decided, or against them since `watch`."""
+        now = [c for c in watch.look().values() if c.health not in ("", "healthy")]
+        return ", ".join(
+            f"{c.name} is {c.health} by its own check" for c in now if c.id not in ill_before
+        )
+
     early = gate.EARLY if fresh and not check.delay and check.type in ("http", "tcp") else 0.0
-    return gate.wait_until_healthy(check, try_once, watch, early)
+    held = hold if fresh and check.type != "docker" else (lambda: "")
+    return gate.wait_until_healthy(check, try_once, watch, early, hold=held)
 
 
 def states(found: Sequence[Container]) -> tuple[bool, str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 from .redaction import shorten
 
@@ -47,13 +48,16 @@ def from_os_error(error: OSError) -> Failure | None:
     return Failure(code, f"{what}{where}", hint)
 
 
+#: What programs say of a full disk; tar says only how much of a file found room.
+_NO_ROOM = re.compile(
+    r"no space left on device|disk quota exceeded|^tar: .*(: Wrote only \d+ of|short write)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
 def disk_full(text: str) -> Failure | None:
     """Return the Failure when a command's output says that the disk is full."""
-    for sign in ("No space left on device", "Disk quota exceeded"):
-        if sign in text:
-            return Failure("disk_full", "the disk is full: " + _line_with(text, sign), _FULL)
-    return None
-
-
-def _line_with(text: str, sign: str) -> str:
-    return shorten(next(line.strip() for line in text.splitlines() if sign in line), 300)
+    found = next((line for line in text.splitlines() if _NO_ROOM.search(line)), None)
+    if found is None:
+        return None
+    return Failure("disk_full", f"the disk is full: {shorten(found.strip(), 300)}", _FULL)

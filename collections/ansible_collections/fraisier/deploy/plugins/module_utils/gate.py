@@ -22,6 +22,8 @@ EARLY = 1.0
 
 #: Tries the check for at most so many seconds: (healthy, what was seen).
 Try = Callable[[float], "tuple[bool, str]"]
+#: Says what a service that is healthy still has to wait for; empty: nothing.
+Hold = Callable[[], str]
 #: Says what is wrong with the unit now (None: nothing); the argument asks for a thorough look.
 Watch = Callable[[bool], "str | None"]
 
@@ -108,10 +110,12 @@ def wait_until_healthy(
     early: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    hold: Hold = lambda: "",
 ) -> Verdict:
     """Try until the check has been good for `min_healthy` seconds, or cannot become so any more.
 
-    `early`: for how many seconds it must be good when it was so at the very first try.
+    `early`: for how many seconds it must be good when it was so at the very first try. What `hold`
+    names is waited for until the deadline; the check alone decides then.
     """
     started, attempts, pause = clock(), 0, FIRST_PAUSE
     spell = Spell(check.min_healthy, early)
@@ -130,9 +134,13 @@ def wait_until_healthy(
         if wrong:
             return verdict(wrong, False)
         spell.take(healthy, began)
-        left = spell.left(clock())
+        ended = clock()
+        left = spell.left(ended)
         if left is not None and left <= 0:
-            return verdict(seen, True)
+            awaited = hold()
+            if not awaited or ended + pause + (ended - began) >= limit:  # no time for another try
+                return verdict("; ".join(filter(None, (seen, awaited))), True)
+            left = None
         if _given_up(check, healthy, attempts) or clock() >= limit:
             brief = "" if left is None else f", for less than {spell.needed:g} s"
             return verdict(seen + brief, False)

@@ -130,8 +130,9 @@ def _start_archive(
 ) -> subprocess.Popen[bytes]:
     lfs = git_lfs.FILTER if part.lfs else ()
     prefix = (f"--prefix={part.folder}/",) if part.folder else ()
+    modes = ("-c", "tar.umask=0022")  # whatever the machine's own settings say
     return spawn(
-        ["git", *OPTIONS, *lfs, "archive", f"--format={form}", *prefix, part.sha],
+        ["git", *OPTIONS, *modes, *lfs, "archive", f"--format={form}", *prefix, part.sha],
         env=environment(part.mirror.access), cwd=part.mirror.path,
         stdout=stdout, stderr=errors.fileno(),
     )  # fmt: skip

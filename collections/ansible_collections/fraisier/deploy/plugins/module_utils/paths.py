@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Iterator, Sequence
 
 #: Nothing in these is an application's.
 _CLOSED = re.compile(r"/(?:bin|boot|dev|etc|lib|lib32|lib64|proc|run|sbin|sys|usr)(?:/|\Z)")
@@ -44,4 +45,23 @@ def check_shared_path(path: str) -> str | None:
         return "must be a relative path of printable characters"
     if path != os.path.normpath(path) or path.split("/")[0] in (".", ".."):
         return "must be a plain relative path without '.', '..' or a final '/'"
+    if ".git" in path.lower().split("/"):
+        return "must not be in .git: a release has none"
     return None
+
+
+def check_shared_paths(paths: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield (place in the list, what is wrong) of the shared paths of a release."""
+    for at, path in enumerate(paths):
+        problem = check_shared_path(path)
+        over = next((other for other in paths[:at] if _overlap(path, other)), None)
+        if problem is None and over is not None:
+            problem = f"overlaps {over}, which is shared as a whole: list one of them"
+        if problem is not None:
+            yield at, problem
+
+
+def _overlap(one: str, other: str) -> bool:
+    """True where one path is inside the other; the same path twice does no harm."""
+    inside = one.startswith(f"{other}/")
+    return inside or other.startswith(f"{one}/")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import suppress
 from typing import Any, Callable, Protocol, TypeVar
@@ -70,6 +71,7 @@ def run_with(
 ) -> None:
     """Do a module's work, as `run_on_site` does, on a site that `make` returns."""
     lead_session()
+    os.umask(0o022)  # the host's own must not keep the service from its folders
     _stop_on_signals()
     know(module.no_log_values)
     site = outcome(make)

@@ -13,7 +13,7 @@ from . import envfile, unit
 from .check import Check
 from .failure import Failure
 from .health import parse
-from .paths import check_app_path, check_shared_path
+from .paths import check_app_path, check_shared_paths
 from .releases import IN_PLACE
 
 #: The types of services that come to an end.
@@ -158,7 +158,8 @@ def shown(command: Command) -> str:
 
 def _check(service: Service) -> None:
     problems = [("app_path", check_app_path(service.app_path))]
-    problems += [(f"shared {path!r}", check_shared_path(path)) for path in service.shared]
+    for at, problem in check_shared_paths(service.shared):
+        problems.append((f"shared {service.shared[at]!r}", problem))
     if not unit.UNIT_NAME.match(service.systemd_service):
         problems.append(("systemd_service", "must be a unit's name that ends in .service"))
     if service.layout == IN_PLACE and service.shared:

@@ -54,6 +54,21 @@ class UnitState:
         return self.load_state not in ("not-found", "masked")
 
     @property
+    def masked(self) -> bool:
+        """True where an administrator has forbidden it to start: its file leads to /dev/null."""
+        return self.load_state == "masked"
+
+    def missing(self, hint: str) -> Failure:
+        """Return the Failure of a unit that systemd cannot start as it has no file for it."""
+        if self.masked:
+            return Failure(
+                "unit_missing",
+                f"the unit {self.name} is masked on the host, so that nothing can start it",
+                f"on the host: systemctl unmask {self.name}",
+            )
+        return Failure("unit_missing", f"there is no unit {self.name} on the host", hint)
+
+    @property
     def active(self) -> bool:
         """True while the service runs."""
         return self.active_state in ("active", "reloading")

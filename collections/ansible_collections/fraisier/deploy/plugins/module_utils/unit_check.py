@@ -22,21 +22,20 @@ def check_unit(site: Site) -> None:
         require_writable(site, site.service.systemd_service)
         return
     name = site.service.systemd_service
-    if not site.systemd.show(name).exists:
-        raise Failure(
-            "unit_missing",
-            f"there is no unit {name} on the host",
-            "install it, or name the command in exec and Fraisier writes the unit",
-        )
+    state = site.systemd.show(name)
+    if not state.exists:
+        raise state.missing("install it, or name the command in exec and Fraisier writes the unit")
     user = find_user(site.service.service_user)
     check_setup(site.systemd.setup(name), site.service, site.layout, user)
 
 
 def require_writable(site: Site, name: str) -> None:
     """Raise Failure where a unit that is to be written is somebody else's."""
-    text = site.systemd.installed_text(name)
+    text, state = site.systemd.installed_text(name), site.systemd.show(name)
+    if state.masked:
+        raise state.missing("")
     path = site.systemd.unit_path(name) if text is not None else None
-    path = path or site.systemd.show(name).fragment_path
+    path = path or state.fragment_path
     if path and not (text is not None and unit.is_ours(text)):
         raise Failure(
             "unit_not_ours",

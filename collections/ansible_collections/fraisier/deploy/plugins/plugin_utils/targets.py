@@ -13,7 +13,7 @@ from typing import Any, Mapping
 
 from ..module_utils.git_url import check_repository
 from ..module_utils.host_names import check_host
-from ..module_utils.paths import check_app_path, check_shared_path
+from ..module_utils.paths import check_app_path, check_shared_paths
 from .schema import fill, is_encrypted, problems
 
 PROVIDER = "bare_metal"
@@ -104,7 +104,7 @@ def _problems(
         wrong.append(f'fraises.{name}: "git_repo" is missing')
     if not wrong:
         checks = [("app_path", check_app_path(config["app_path"]))]
-        checks += [("shared", check_shared_path(shared)) for shared in config.get("shared", ())]
+        checks += [("shared", why) for _at, why in check_shared_paths(config.get("shared", ()))]
         hosts = config["hosts"] if isinstance(config["hosts"], list) else ()
         for at, host in enumerate(hosts):
             checks += [(f"hosts[{at}].{key}", why) for key, why in check_host(host)]
@@ -152,7 +152,7 @@ def _target(
     plain, secret = _split(config["env_vars"], folder)
     headers: dict[str, Any] = {}
     check = _request(config.get("health_check"), "health_check", headers, folder)
-    around = {key: values[key] for key in _AROUND if values.get(key)}
+    around = {key: _with_on(values[key]) for key in _AROUND if values.get(key)}
     if "smoke" in around:
         around["smoke"] = [
             _request(test, f"smoke/{number}", headers, folder)
@@ -194,6 +194,13 @@ def _target(
         return Target(name, environment, {}, value, hosts["inventory"], hosts["group"], common)
     named = {str(h.get("name", h["hostname"])): _connection(h, config, folder) for h in hosts}
     return Target(name, environment, named, value)
+
+
+def _with_on(value: Any) -> Any:
+    """Return a value with the key `on` where YAML 1.1 has read it as true."""
+    if isinstance(value, Mapping):
+        return {"on" if key is True else key: _with_on(item) for key, item in value.items()}
+    return [_with_on(item) for item in value] if isinstance(value, list) else value
 
 
 def _split(variables: Mapping[str, Any], folder: str) -> tuple[dict[str, str], dict[str, Any]]:
