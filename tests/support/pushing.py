@@ -9,6 +9,7 @@ import json
 import time
 from copy import deepcopy
 from typing import Any
+from urllib.parse import urlencode
 
 SHA = "4f2d1c0b9a8e7d6c5b4a39281706f5e4d3c2b1a0"
 BEFORE = "a0b1c2d3e4f5061728394a5b6c7d8e9f0a1b2c3d"
@@ -70,7 +71,7 @@ def gitlab(ref: str = "refs/heads/main", message: str = "one", **more: Any) -> d
     """Return a push as GitLab tells of it."""
     return {
         "object_kind": "push" if ref.startswith("refs/heads/") else "tag_push",
-        "event_name": "push",
+        "event_name": "push" if ref.startswith("refs/heads/") else "tag_push",
         "before": BEFORE,
         "after": SHA,
         "ref": ref,
@@ -265,6 +266,14 @@ def headers(
                         "X-Hub-Signature": f"sha256={signed}"},
     }  # fmt: skip
     return {"Content-Type": "application/json", **found[host]}
+
+
+def form(payload: Any, host: str, number: str = "11111111-2222") -> tuple[bytes, dict[str, str]]:
+    """Return a push in a form, as Gitea, Forgejo and Gogs send it: the JSON in it is signed."""
+    said = json.dumps(payload, indent=2, ensure_ascii=False)
+    shown = headers(host, said.encode(), number)
+    body = urlencode({"payload": said}).encode()
+    return body, {**shown, "Content-Type": "application/x-www-form-urlencoded"}
 
 
 def route(host: str) -> str:

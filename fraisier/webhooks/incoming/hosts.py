@@ -11,10 +11,16 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from fraisier.domain import plain_json
-from fraisier.domain.errors import UsageError
+from fraisier.domain.errors import Unauthorized, UsageError
 from fraisier.domain.push import Received
 from fraisier.webhooks.incoming import payloads
-from fraisier.webhooks.incoming.verifying import Headers, Verify, signed_in, token_or_standard
+from fraisier.webhooks.incoming.verifying import (
+    Headers,
+    Secrets,
+    Verify,
+    signed_in,
+    token_or_standard,
+)
 
 __all__ = ["HOSTS", "JSON", "Headers", "Host"]
 
@@ -24,14 +30,36 @@ LONGEST_ID = 200
 
 @dataclass(frozen=True)
 class Host:
-    """A git host. `ids` and `events` name the headers that say them, the first that is there."""
+    """A git host. `ids` and `events` name the headers that say them, the first that is there.
+
+    `may_push` tells by the event and the body whether a delivery can be about a push: only then is
+    the payload read. `signs_field`: of a form it signs the JSON in `payload`, not the body.
+    """
 
     name: str
     verify: Verify
     read: Callable[[str, Any], Received]
     ids: tuple[str, ...]
     events: tuple[str, ...]
+    may_push: Callable[[str, bytes], bool]
     types: tuple[str, ...] = (JSON,)
+    signs_field: bool = False
+
+    def prove(
+        self, headers: Headers, content_type: str, body: bytes, secrets: Secrets, now: float
+    ) -> None:
+        """Raise Unauthorized where neither the body nor, of a form, what is in it was signed."""
+        try:
+            self.verify(headers, body, secrets, now)
+        except Unauthorized:
+            if not self.signs_field or content_type != FORM:
+                raise
+            self.verify(headers, _field_or_body(body), secrets, now)
+
+    def received(self, event: str, content_type: str, body: bytes) -> Received:
+        """Return what a verified delivery says; raise UsageError. It reads pushes only."""
+        wanted = self.may_push(event, body)
+        return self.read(event, self.data(content_type, body) if wanted else None)
 
     def delivery_id(self, headers: Headers) -> str:
         """Return the id that is the same however often a delivery is sent; raise UsageError."""
@@ -55,6 +83,14 @@ class Host:
         return found
 
 
+def _field_or_body(body: bytes) -> bytes:
+    """Return what is signed of a form; the body where it cannot be read, to be refused as such."""
+    try:
+        return _field(body)
+    except ValueError:
+        return body
+
+
 def _field(body: bytes) -> bytes:
     """Return the field `payload` of a form; raise ValueError."""
     found = parse_qs(body.decode("ascii"), strict_parsing=True, errors="strict", max_num_fields=8)
@@ -72,6 +108,7 @@ HOSTS: Mapping[str, Host] = {
             payloads.github,
             ("X-GitHub-Delivery",),
             ("X-GitHub-Event",),
+            payloads.pushes_of("push"),
             (JSON, FORM),
         ),
         Host(
@@ -80,6 +117,7 @@ HOSTS: Mapping[str, Host] = {
             payloads.gitlab,
             ("webhook-id", "Idempotency-Key", "X-Gitlab-Event-UUID"),
             ("X-Gitlab-Event",),
+            payloads.may_push_of_gitlab,
         ),
         Host(
             "gitea",
@@ -87,7 +125,9 @@ HOSTS: Mapping[str, Host] = {
             payloads.gitea,
             ("X-Gitea-Delivery",),
             ("X-Gitea-Event",),
+            payloads.pushes_of("push"),
             (JSON, FORM),
+            signs_field=True,
         ),
         Host(
             "forgejo",
@@ -95,7 +135,9 @@ HOSTS: Mapping[str, Host] = {
             payloads.gitea,
             ("X-Forgejo-Delivery",),
             ("X-Forgejo-Event",),
+            payloads.pushes_of("push"),
             (JSON, FORM),
+            signs_field=True,
         ),
         Host(
             "gogs",
@@ -103,7 +145,9 @@ HOSTS: Mapping[str, Host] = {
             payloads.gogs,
             ("X-Gogs-Delivery",),
             ("X-Gogs-Event",),
+            payloads.pushes_of("push"),
             (JSON, FORM),
+            signs_field=True,
         ),
         Host(
             "bitbucket",
@@ -111,6 +155,7 @@ HOSTS: Mapping[str, Host] = {
             payloads.bitbucket,
             ("X-Request-UUID", "X-Request-Id"),
             ("X-Event-Key",),
+            payloads.pushes_of("repo:push", "repo:refs_changed"),
         ),
     )
 }

@@ -58,12 +58,13 @@ class Intake:
         """
         configured, host = self._require(provider), HOSTS[provider]
         try:
-            host.verify(headers, body, self._secrets(provider, configured), self._clock())
+            secrets = self._secrets(provider, configured)
+            host.prove(headers, content_type, body, secrets, self._clock())
         except Unauthorized as error:
             log.warning("a delivery of %s was refused: %s", provider, error.message)
             raise
         delivery_id, event = host.delivery_id(headers), host.event(headers)
-        said = host.read(event, host.data(content_type, body))
+        said = host.received(event, content_type, body)
         return self._pushes.receive(provider, delivery_id, body, said)
 
     def _require(self, provider: str) -> GitHost:

@@ -6,6 +6,8 @@ Sources: GitHub "Webhook events and payloads", GitLab "Webhook events", Gitea an
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 from fraisier.domain.push import BRANCH, TAG, Push, Received
@@ -13,6 +15,7 @@ from fraisier.webhooks.incoming.reading import (
     branch_or_tag,
     changed,
     commit,
+    existed,
     message,
     of,
     pushed,
@@ -21,10 +24,31 @@ from fraisier.webhooks.incoming.reading import (
     value,
 )
 
+#: What GitLab calls pushes, and what its administrators' hooks call everything that happens.
+GITLAB_PUSHES, GITLAB_SYSTEM = ("Push Hook", "Tag Push Hook"), "System Hook"
 #: From so many commits on GitHub leaves out the others, and does not say so.
 GITHUB_COMMITS = 2048
 _URLS = ("clone_url", "ssh_url", "git_url", "html_url")
 _BITBUCKET_TYPES = {"branch": BRANCH, "named_branch": BRANCH, "tag": TAG, "annotated_tag": TAG}
+
+
+def pushes_of(*events: str) -> Callable[[str, bytes], bool]:
+    """Return what tells pushes from other deliveries of a host, by the names of their events."""
+    return lambda event, _body: event in events
+
+
+def may_push_of_gitlab(event: str, body: bytes) -> bool:
+    """Tell whether a delivery of GitLab may be about a push; a system hook says it in its payload.
+
+    What cannot be read may be: then it is refused where it is read whole.
+    """
+    if event != GITLAB_SYSTEM:
+        return event in GITLAB_PUSHES
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return True
+    return _is_push_of_gitlab(said)
 
 
 def github(event: str, data: Any) -> Received:
@@ -45,7 +69,7 @@ def gitea(event: str, data: Any) -> Received:
         return Received(event)
     commits = value(data, "commits", list, [])
     total = value(data, "total_commits", int, -1)
-    whole = total == len(commits) and bool(commit(data, "before"))
+    whole = total == len(commits) and existed(data)
     return Received(event, _one(data, _common(data, "after"), commits, whole))
 
 
@@ -61,7 +85,8 @@ def gogs(event: str, data: Any) -> Received:
 
 def gitlab(event: str, data: Any) -> Received:
     """Return what a delivery of GitLab says; raise UsageError."""
-    if event not in ("Push Hook", "Tag Push Hook"):
+    wanted = event in GITLAB_PUSHES or (event == GITLAB_SYSTEM and _is_push_of_gitlab(data))
+    if not wanted:
         return Received(event)
     after = commit(data, "after")
     sha = after and (
@@ -76,9 +101,16 @@ def gitlab(event: str, data: Any) -> Received:
         ref,
         sha,
         message=message(of(commits, sha), "message"),
-        paths=changed(commits, whole and ref[0] == BRANCH and bool(commit(data, "before"))),
+        paths=changed(commits, whole and ref[0] == BRANCH and existed(data)),
     )
     return Received(event, tuple(found))
+
+
+def _is_push_of_gitlab(data: Any) -> bool:
+    kinds = (
+        [data.get(key) for key in ("object_kind", "event_name")] if isinstance(data, dict) else []
+    )
+    return any(kind in ("push", "tag_push") for kind in kinds)
 
 
 def bitbucket(event: str, data: Any) -> Received:

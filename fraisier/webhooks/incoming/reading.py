@@ -58,6 +58,11 @@ def commit(data: Any, path: str) -> str:
     return found if found.strip("0") else ""
 
 
+def existed(data: Any) -> bool:
+    """Return whether the payload says that the branch was there before the push."""
+    return value(data, "before", str, None) is not None and bool(commit(data, "before"))
+
+
 def urls(data: Any, *paths: str) -> tuple[str, ...]:
     """Return the URLs that are there."""
     found = [text(data, path, "", 2000) for path in paths]
@@ -70,14 +75,16 @@ def branch_or_tag(data: Any, path: str) -> tuple[str, str]:
 
 
 def changed(commits: Sequence[Any], whole: bool) -> tuple[str, ...] | None:
-    """Return the files that commits changed; None where they are not all there, or too many."""
+    """Return the files that commits changed; None where they are not all there, or too many.
+
+    A list that is null or missing says nothing of what was changed: it may not be empty.
+    """
     if not whole or not commits:
         return None
-    found: set[str] = set()
-    for each in commits:
-        for kind in ("added", "modified", "removed"):
-            found.update(_names(value(each, kind, list, [])))
-    return tuple(sorted(found)) if len(found) <= PATHS else None
+    kinds = ("added", "modified", "removed")
+    lists = [value(each, kind, list, None) for each in commits for kind in kinds]
+    found = {name for names in lists for name in _names(names or ())}
+    return tuple(sorted(found)) if None not in lists and len(found) <= PATHS else None
 
 
 def of(commits: Iterable[Any], sha: str) -> Any:

@@ -29,6 +29,7 @@ from support.pushing import (
     SHA,
     ZEROS,
     delivery,
+    form,
     github,
     headers,
     mutations,
@@ -246,6 +247,63 @@ def test_github_may_send_a_form(hooked: Hooked) -> None:
         assert hooked.post("github", wrong, shown).status_code == 422
     shown = {**headers("gitlab", body), "Content-Type": shown["Content-Type"]}
     assert hooked.post("gitlab", body, shown).status_code == 415
+
+
+@pytest.mark.parametrize("host", ["gitea", "forgejo"])
+def test_those_like_gitea_may_send_a_form_whose_json_they_sign(hooked: Hooked, host: str) -> None:
+    hooked.listen(SAMPLES[host][1], DeployOn("main"), host)
+    body, shown = form(SAMPLES[host][0](message="ä & b"), host)
+    said = hooked.post(host, body, shown).get_json()
+    assert said["status"] == "deployment_triggered"
+    assert hooked.post(host, body, shown).get_json() == said
+    assert hooked.post(host, body + b"%20", shown).status_code == 401
+    assert len(hooked.deployments()) == 1
+
+
+def test_a_push_whose_lists_of_files_are_null_deploys(hooked: Hooked) -> None:
+    hooked.listen(SAMPLES["gitea"][1], DeployOn("main", paths=("web/**",)), "gitea")
+    assert hooked.push("gitea")["status"] == "ignored"
+    nothing = dict.fromkeys(("added", "modified", "removed"))
+    commit = {"id": SHA, "message": "one", **nothing}
+    said = hooked.push("gitea", number="2", commits=[commit])
+    assert said["status"] == "deployment_triggered"
+
+
+@pytest.mark.parametrize(
+    ("host", "event"),
+    [
+        ("github", "issues"), ("gitea", "issues"), ("forgejo", "release"),
+        ("gitlab", "Pipeline Hook"), ("gitlab", "System Hook"), ("bitbucket", "repo:fork"),
+        ("data_center", "pr:opened"),
+    ],
+)  # fmt: skip
+def test_what_is_no_push_is_ignored_whatever_its_payload_is(
+    hooked: Hooked, host: str, event: str
+) -> None:
+    bodies = [b'{"event_name": "user_create", "a": 1, "a": {"b": 2, "b": 3}}', b'{"a": NaN}']
+    unread = [] if event == "System Hook" else [b"", b"\xff", b"[" * 100_000]
+    for number, body in enumerate([*bodies, *unread]):
+        answer = hooked.post(host, body, headers(host, body, f"{number}", event))
+        assert (answer.status_code, answer.get_json()["status"]) == (200, "ignored"), body
+        assert answer.get_json()["reason"] == f"{event} deploys nothing"
+    assert hooked.post(host, b"{}", headers(host, b"{}", secret="another")).status_code == 401
+
+
+def test_a_push_with_a_doubled_key_is_refused_also_by_a_system_hook(hooked: Hooked) -> None:
+    twice = b'{"object_kind": "push", "ref": "refs/heads/a", "ref": "refs/heads/main"}'
+    for event in ("Push Hook", "System Hook"):
+        answer = hooked.post("gitlab", twice, headers("gitlab", twice, event, event))
+        assert answer.status_code == 422, event
+    answer = hooked.post("gitlab", b"{", headers("gitlab", b"{", "3", "System Hook"))
+    assert answer.status_code == 422
+
+
+def test_a_system_hook_of_gitlab_deploys_a_push(hooked: Hooked) -> None:
+    hooked.listen(SAMPLES["gitlab"][1], DeployOn("main", paths=("web/**",)), "gitlab")
+    payload = SAMPLES["gitlab"][0](commits=[], total_commits_count=3)
+    body = json.dumps(payload).encode()
+    said = hooked.post("gitlab", body, headers("gitlab", body, event="System Hook")).get_json()
+    assert (said["status"], said["event"]) == ("deployment_triggered", "System Hook")
 
 
 def test_a_refused_target_hinders_no_other(hooked: Hooked) -> None:

@@ -65,6 +65,55 @@ def test_where_files_may_be_missing_none_are_known(host: str, more: dict[str, An
     assert one(host, **more).paths is None
 
 
+@pytest.mark.parametrize("host", ["github", "gitlab", "gitea", "forgejo"])
+@pytest.mark.parametrize("absent", [("added", "modified", "removed"), ("removed",)])
+@pytest.mark.parametrize("null", [True, False])
+def test_a_list_that_is_null_or_missing_says_nothing_of_files(
+    host: str, absent: tuple[str, ...], null: bool
+) -> None:
+    lists: dict[str, Any] = {"added": [], "modified": ["README.md"], "removed": []}
+    known = {key: names for key, names in lists.items() if key not in absent}
+    commit = {"id": SHA, "message": "one", **(dict.fromkeys(absent) if null else {}), **known}
+    assert one(host, commits=[commit]).paths is None
+    whole = {**commit, **{key: [] for key in absent}}
+    assert one(host, commits=[whole]).paths == (("README.md",) if absent == ("removed",) else ())
+
+
+@pytest.mark.parametrize("host", ["github", "gitlab", "gitea", "forgejo"])
+def test_a_commit_that_is_null_and_a_push_without_its_before_are_read(host: str) -> None:
+    assert one(host, commits=[None]).paths is None
+    assert one(host, commits=None).paths is None
+    if host != "github":
+        assert one(host, before=None).paths is None
+
+
+def test_a_push_by_a_system_hook_of_gitlab_is_one() -> None:
+    """GitLab "System hooks": the payload says what it is about; commits are often not listed."""
+    bare = {"commits": [], "total_commits_count": 2, "message": None}
+    found = one("gitlab", event="System Hook", **bare)
+    assert (found.kind, found.name, found.commit, found.paths) == ("branch", "main", SHA, None)
+    assert one("gitlab", event="System Hook").paths == ("README.md", "api/new.py")
+    tag = one("gitlab", "refs/tags/v1", event="System Hook", after="f" * 40, **bare)
+    assert (tag.kind, tag.name, tag.commit) == ("tag", "v1", SHA)
+    gone = {"after": ZEROS, "checkout_sha": None, **bare}
+    assert one("gitlab", event="System Hook", **gone).commit == ""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"event_name": "repository_update", "changes": [], "refs": ["refs/heads/main"]},
+        {"event_name": "project_create", "path_with_namespace": "my-org/my-api"},
+        {"object_kind": "merge_request"},
+        {"object_kind": ["push"], "event_name": {}},
+        [],
+        None,
+    ],
+)
+def test_other_system_hooks_are_no_push(other: Any) -> None:
+    assert read("gitlab", other, "System Hook") == Received("System Hook")
+
+
 @pytest.mark.parametrize(
     ("host", "more"),
     [

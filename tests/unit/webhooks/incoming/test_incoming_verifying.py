@@ -12,8 +12,21 @@ from werkzeug.datastructures import Headers
 
 from fraisier.domain.errors import Unauthorized
 from fraisier.webhooks.incoming import HOSTS
+from fraisier.webhooks.incoming.hosts import FORM, JSON
 from fraisier.webhooks.incoming.verifying import Secrets
-from support.pushing import SAMPLES, SECRET, STANDARD, delivery, digest, headers, route, standard
+from support.pushing import (
+    SAMPLES,
+    SECRET,
+    STANDARD,
+    delivery,
+    digest,
+    form,
+    gitea,
+    github,
+    headers,
+    route,
+    standard,
+)
 
 BODY = b'{"a": 1}'
 NOW = 1_795_000_000.0
@@ -96,6 +109,33 @@ def test_without_a_secret_nothing_is_accepted(host: str) -> None:
     """S4."""
     for secrets in (Secrets(()), Secrets(("",)), Secrets((), ("",))):
         refused(host, headers(host, BODY, secret=""), secrets=secrets)
+
+
+@pytest.mark.parametrize("host", ["gitea", "forgejo", "gogs"])
+def test_of_a_form_the_json_in_it_is_signed(host: str) -> None:
+    """Gitea `services/webhook/deliver.go`, Forgejo `default.go`, Gogs `database/webhook.go`."""
+    secrets = Secrets((SECRET,))
+    body, shown = form(gitea(message='ä & b = "c" % d + e'), host)
+    HOSTS[host].prove(Headers(shown), FORM, body, secrets, NOW)
+    of_the_body = headers(host, body)
+    HOSTS[host].prove(Headers(of_the_body), FORM, body, secrets, NOW)  # as 0.1.0 accepted it
+    other, _ = form(gitea(message="another"), host)
+    for wrong in (other, body + b"+", body + b"&" + body, b"payload=", b"x=1", b"\xff", b""):
+        with pytest.raises(Unauthorized):
+            HOSTS[host].prove(Headers(shown), FORM, wrong, secrets, NOW)
+    for secret in (Secrets(("another",)), Secrets(())):
+        with pytest.raises(Unauthorized):
+            HOSTS[host].prove(Headers(shown), FORM, body, secret, NOW)
+    with pytest.raises(Unauthorized):
+        HOSTS[host].prove(Headers(shown), JSON, body, secrets, NOW)
+
+
+def test_github_signs_a_form_as_it_is_sent() -> None:
+    body, shown = form(github(), "github")
+    with pytest.raises(Unauthorized):
+        HOSTS["github"].prove(Headers(shown), FORM, body, Secrets((SECRET,)), NOW)
+    signed = headers("github", body)
+    HOSTS["github"].prove(Headers(signed), FORM, body, Secrets((SECRET,)), NOW)
 
 
 def test_gitlab_signs_by_standard_webhooks_where_a_key_is_known() -> None:
