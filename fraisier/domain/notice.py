@@ -18,8 +18,8 @@ class Notice:
 
     `stream_id`: whose log it is in, a deployment's id or, for `audit.*`, that of the one note;
     `sequence` counts from 1 without a gap within it. `at` is UTC, in microseconds since 1970.
-    What concerns no deployment (`audit.*`) has None for what deployments have. `data` is JSON and
-    holds no secret.
+    What concerns no deployment (as `audit.token.create`) has None for what deployments have. `data`
+    is JSON and holds no secret.
     """
 
     event_id: str

@@ -19,9 +19,9 @@ Words = str | Sequence[str] | None
 class EventFilter:
     """What an event has to be like: each is a value, a list of values, or None for any.
 
-    `*` in a value stands for any text: `deployment.*`, `api-*`. An event that has no such value
-    (`audit.*` has no service) is let through by None only. Raises UsageError for what can never
-    match.
+    `*` in a value stands for any text: `deployment.*`, `api-*`. An event that has no such value (as
+    `audit.token.create` has no service) is let through by None only. Raises UsageError for what can
+    never match.
     """
 
     event_type: Words = None

@@ -44,10 +44,10 @@ def last_facts(deployment: Deployment, status: Status, reason: str, at: int) -> 
         "queue_seconds": _seconds(deployment.created_at, began or at),
         "duration_seconds": None if began is None else _seconds(began, at),
     }
-    data = {"status": status.value, "reason": reason}
+    data = {"status": status.value, "reason": reason, **seconds}
     named = [] if status is Status.SUCCESS else [Fact(f"deployment.{status.value}", None, data)]
     metrics = Fact("metrics.deployment", None, {"status": status.value, **seconds})
-    last = Fact("deployment.completed", None, {**data, **seconds})
+    last = Fact("deployment.completed", None, data)
     return [*named, metrics, last]
 
 

@@ -91,7 +91,6 @@ def placement_from(row: Row) -> Placement:
 
 def notice_from(event: Event, deployment: Row) -> Notice:
     """Return an event of a deployment as the world is told of it."""
-    target = deployment.target
     return Notice(
         event_id=event.id,
         event_type=event.type,
@@ -100,23 +99,19 @@ def notice_from(event: Event, deployment: Row) -> Notice:
         at=event.at,
         host=event.host,
         data=event.data,
-        region=target.get("region") or DEFAULT_REGION,
-        deployment_id=deployment.id,
-        fraise=target["fraise"],
-        environment=target["environment"],
-        provider=target["provider"],
-        version=deployment.version,
-        strategy=deployment.strategy,
-        kind=deployment.kind,
         triggered_by=deployment.triggered_by,
-        trace_id=deployment.trace_id,
+        **_of_deployment(deployment),
     )
 
 
-def notice_of_audit(note: Row, region: str, trace_id: str | None = None) -> Notice:
-    """Return a note of the audit trail as the world is told of it."""
+def notice_of_audit(note: Row, deployment: Row | None = None) -> Notice:
+    """Return a note of the audit trail as the world is told of it.
+
+    `deployment` is the one that it is about; None where it is about none, or that is removed.
+    """
     names = ("actor", "action", "subject", "reason", "result")
     about = note.subject if note.subject.startswith("dep_") else None
+    known = {"deployment_id": about} if deployment is None else _of_deployment(deployment)
     return Notice(
         event_id=note.id,
         event_type=f"audit.{note.action}",
@@ -125,11 +120,25 @@ def notice_of_audit(note: Row, region: str, trace_id: str | None = None) -> Noti
         at=note.at,
         host=None,
         data={name: getattr(note, name) for name in names},
-        region=region,
-        deployment_id=about,
-        trace_id=trace_id,
         triggered_by=note.actor,
+        **known,
     )
+
+
+def _of_deployment(deployment: Row) -> dict[str, Any]:
+    """Return what every notice about a deployment says of it."""
+    target = deployment.target
+    return {
+        "region": target.get("region") or DEFAULT_REGION,
+        "deployment_id": deployment.id,
+        "fraise": target["fraise"],
+        "environment": target["environment"],
+        "provider": target["provider"],
+        "version": deployment.version,
+        "strategy": deployment.strategy,
+        "kind": deployment.kind,
+        "trace_id": deployment.trace_id,
+    }
 
 
 def notice_of_health(row: Row) -> Notice:

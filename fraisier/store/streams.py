@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from fraisier.domain.notice import DEFAULT_REGION, Notice
+from fraisier.domain.notice import Notice
 from fraisier.store.log import AUDIT, DEPLOYMENT, HEALTH
 from fraisier.store.rows import event_from, notice_from, notice_of_audit, notice_of_health
 from fraisier.store.tables import (
@@ -41,7 +41,7 @@ def notices_of(connection: Connection, row: Any, limit: int) -> Sequence[Notice]
     """Return what a row of `waiting_for` has to be told, at most so much of it."""
     if row.kind == AUDIT:
         note = connection.execute(select(audit).where(audit.c.id == row.stream_id)).first()
-        return [notice_of_audit(note, *_about(connection, note.subject))] if note else []
+        return [notice_of_audit(note, _about(connection, note.subject))] if note else []
     if row.kind == HEALTH:
         one = health_events.c.id == row.stream_id
         told = connection.execute(select(health_events).where(one)).first()
@@ -54,10 +54,8 @@ def notices_of(connection: Connection, row: Any, limit: int) -> Sequence[Notice]
     return [notice_from(event_from(each), of) for each in connection.execute(query)]
 
 
-def _about(connection: Connection, subject: str) -> tuple[str, str | None]:
-    """Return the region and the trace of what a note is about, where that is a deployment."""
-    one = select(deployments.c.target, deployments.c.trace_id).where(deployments.c.id == subject)
-    row = connection.execute(one).first() if subject.startswith("dep_") else None
-    if row is None:
-        return DEFAULT_REGION, None
-    return row.target.get("region") or DEFAULT_REGION, row.trace_id
+def _about(connection: Connection, subject: str) -> Any:
+    """Return the deployment that a note is about; None where it is about something else."""
+    if not subject.startswith("dep_"):
+        return None
+    return connection.execute(select(deployments).where(deployments.c.id == subject)).first()

@@ -94,6 +94,8 @@ def test_an_end_whose_commit_is_lost_is_one_end(broken: Broken, when: str) -> No
     types = ["deployment.failed", "metrics.deployment", "deployment.completed"]
     assert [event.type for event in told] == types
     assert told == broken.direct.events(running.id, after=2)
+    assert told[0].data == told[2].data
+    assert told[0].data["duration_seconds"] >= 0
     assert broken.direct.deployment(running.id).status is Status.FAILED
 
 

@@ -128,6 +128,12 @@ def test_a_notice_says_all_of_its_deployment(store: SqlStore) -> None:
     note = next(notice for notice in sink.heard if notice.event_type == "audit.cancel")
     assert (note.data["actor"], note.deployment_id) == ("cli:ada", found.id)
     assert (note.data["result"], note.region) == ("done", first.region)
+    alike = ("fraise", "environment", "provider", "version", "strategy", "kind", "trace_id")
+    for each in sink.heard:
+        assert [getattr(each, name) for name in alike] == [getattr(first, name) for name in alike]
+    end = next(notice for notice in sink.heard if notice.event_type == "deployment.cancelled")
+    assert end.data["duration_seconds"] is None
+    assert end.data["queue_seconds"] >= 0
 
 
 def test_a_sink_that_is_away_delays_only_itself_and_loses_nothing(store: SqlStore) -> None:
