@@ -237,7 +237,7 @@ class Application:
             self.catalogue.pinning(promotions),
             self.telling,
             self.catalogue.pinning(self.pushes.tidy),
-            self.catalogue.pinning(self._monitor(worker.labels, member).round),
+            self._monitor(worker.labels, member).round,
         )
 
     def _monitor(self, labels: Mapping[str, str], member: Membership) -> Monitor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -184,6 +185,11 @@ class Catalogue:
     def now(self) -> Catalogue:
         """Return it as it is now, never to change."""
         return self
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Let this thread see one configuration as long as the block runs."""
+        yield
 
     def fraise(self, name: str) -> Fraise:
         """Return a fraise by name, or raise FraiseNotFound."""

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Protocol
 
 from fraisier.domain.catalogue import Target
@@ -83,7 +85,9 @@ class EnvironmentHealth:
     def _ask(self, name: str, targets: Sequence[Target]) -> Json:
         deadline = time.monotonic() + self._limit
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            shown = list(pool.map(lambda target: self._one(target, deadline), targets))
+            # each thread sees the configuration that this request sees
+            asks = [partial(copy_context().run, self._one, each, deadline) for each in targets]
+            shown = list(pool.map(lambda ask: ask(), asks))
         return {"name": name, "health": worst([each["health"] for each in shown]), "targets": shown}
 
     def _one(self, target: Target, deadline: float) -> Json:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from fraisier.domain.catalogue import Catalogue, Target
 from fraisier.domain.health import Health
@@ -20,6 +21,9 @@ AGAIN_SECONDS = 5.0
 #: For so long after a look should have ended nobody else looks.
 GRACE_SECONDS = 30.0
 
+#: A target's fraise and environment.
+Key = tuple[str, str]
+
 log = logging.getLogger("fraisier.worker")
 
 
@@ -27,7 +31,8 @@ class Monitor:
     """Gives each monitored target its look when that is due, one process at a time.
 
     Several threads may call `round` at once: each takes targets of its own. A target that changes
-    is left alone, and what was seen while it began to change does not count.
+    is left alone, and what was seen while it began to change does not count. Each look is by the
+    configuration that holds when it begins.
     """
 
     def __init__(
@@ -38,40 +43,59 @@ class Monitor:
         labels: Mapping[str, str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._catalogue = catalogue
         self._store = store
         self._checkups = checkups
+        self._labels = labels
         self._clock = clock
-        self._targets = [
-            target
-            for target in catalogue.targets()
-            if target.monitoring.interval > 0 and takes(labels, target)
-        ]
-        self._next: dict[tuple[str, str], float] = {}
+        self._looked: dict[Key, float] = {}
+        self._not_before: dict[Key, float] = {}
         self._lock = threading.Lock()
 
     def round(self) -> None:
         """Look at every target that is due and that nobody looks at; raise StoreError."""
-        for target in self._targets:
-            if self._mine(target):
-                self._one(target)
+        while self._look_at_next():
+            pass
 
-    def _mine(self, target: Target) -> bool:
-        """Return whether a target is due here, and let no other thread begin it as well."""
-        key, at = (target.fraise, target.environment), self._clock()
+    def _look_at_next(self) -> bool:
+        """Look at the target that has been due the longest; False where none is."""
+        with self._catalogue.pinned():
+            target = self._take()
+            if target is not None:
+                self._one(target)
+        return target is not None
+
+    def _take(self) -> Target | None:
+        """Return a target that is due here, and let no other thread begin it as well."""
         with self._lock:
-            if self._next.get(key, at) > at:
-                return False
-            self._next[key] = at + AGAIN_SECONDS + _longest(target)
-            return True
+            at = self._clock()
+            due = [each for each in self._monitored() if self._due(each) <= at]
+            if not due:
+                return None
+            target = min(due, key=self._due)
+            self._not_before[_key(target)] = at + AGAIN_SECONDS + _longest(target)
+            return target
+
+    def _monitored(self) -> Iterator[Target]:
+        for target in self._catalogue.now.targets():
+            if target.monitoring.interval > 0 and takes(self._labels, target):
+                yield target
+
+    def _due(self, target: Target) -> float:
+        """Return when a target is due, by the interval that it has now."""
+        looked = self._looked.get(_key(target), -math.inf) + target.monitoring.interval
+        return max(looked, self._not_before.get(_key(target), -math.inf))
 
     def _one(self, target: Target) -> None:
         looked = False
         try:
             looked = self._look(target)
         finally:
-            pause = target.monitoring.interval if looked else AGAIN_SECONDS
+            at = self._clock()
             with self._lock:
-                self._next[target.fraise, target.environment] = self._clock() + pause
+                if looked:
+                    self._looked[_key(target)] = at
+                self._not_before[_key(target)] = at if looked else at + AGAIN_SECONDS
 
     def _look(self, target: Target) -> bool:
         """Look, and record that; False where it was not to be."""
@@ -85,6 +109,10 @@ class Monitor:
             name = f"{target.fraise} {target.environment} {after.host}"
             say("%s is %s%s", name, after.health.value, f": {after.reason}" if after.reason else "")
         return True
+
+
+def _key(target: Target) -> Key:
+    return target.fraise, target.environment
 
 
 def _longest(target: Target) -> float:

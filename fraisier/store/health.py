@@ -112,9 +112,17 @@ def _is_busy(connection: Connection, target_id: str) -> bool:
 def _take(
     connection: Connection, target_id: str, claim: str, at: int, until: int, interval: float
 ) -> bool:
-    """Put a claim where there is none, or one that is over, also by a clock that was set back."""
-    longest = max(until, at + int(interval * MICROSECONDS))
-    over = or_(target_checks.c.until <= at, target_checks.c.until > longest)
+    """Put a claim where there is none, or one that is over, also by a clock that was set back.
+
+    The pause after a look is over as well where it is longer than the interval that holds now.
+    """
+    next_at = at + int(interval * MICROSECONDS)
+    paused = target_checks.c.claim.startswith(_DONE, autoescape=True)
+    over = or_(
+        target_checks.c.until <= at,
+        target_checks.c.until > max(until, next_at),
+        and_(paused, target_checks.c.until > next_at),
+    )
     due = and_(target_checks.c.target_id == target_id, over)
     values = {"claim": claim, "until": until}
     if connection.execute(update(target_checks).where(due).values(**values)).rowcount:

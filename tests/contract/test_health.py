@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -104,6 +105,18 @@ def test_a_target_is_looked_at_by_one_at_a_time_and_when_it_is_due(store: SqlSto
     assert store.claim_check(WATCHED, 60) is None, "the next look is due in 30 seconds"
     due(store)
     assert store.claim_check(WATCHED, 60) is not None
+
+
+def test_a_shorter_interval_ends_the_pause_of_the_longer_one(store: SqlStore) -> None:
+    """The configuration may change in the pause; a look that is under way is left alone."""
+    often = replace(WATCHED, monitoring=replace(WATCHED.monitoring, interval=1))
+    watched(store)
+    claimed = store.claim_check(WATCHED, 60)
+    assert claimed is not None
+    assert store.claim_check(often, 60) is None, "somebody looks"
+    assert store.record_check(claimed, WATCHED, [Seen("web-1", GOOD)]) == []
+    assert store.claim_check(WATCHED, 60) is None
+    assert store.claim_check(often, 60) is not None
 
 
 def test_nobody_looks_while_a_deployment_is_under_way(store: SqlStore) -> None:

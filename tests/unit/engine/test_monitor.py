@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from fraisier.domain.catalogue import Catalogue, Fraise, Target
 from fraisier.domain.deployment import Placement, Status
@@ -14,6 +15,7 @@ from fraisier.domain.event import Fact
 from fraisier.domain.health import Monitoring
 from fraisier.domain.ports import NewDeployment
 from fraisier.engine.checkup import Checkups
+from fraisier.engine.current import CurrentCatalogue
 from fraisier.engine.monitor import AGAIN_SECONDS, Monitor
 from support.fakes import PROVIDER, ScriptedRunner, begin, make_target
 from support.records import open_records
@@ -39,9 +41,13 @@ class World:
         new = NewDeployment("deploy", target, "v1", None, "rolling", "t")
         return self.store.request(new).id
 
-    def monitor(self, **labels: str) -> Monitor:
-        named = {t.fraise: Fraise(t.fraise, t.type, "", {t.environment: t}) for t in self.targets}
-        catalogue = Catalogue("fraises.yaml", named, {"bare_metal": PROVIDER})
+    @staticmethod
+    def catalogue(*targets: Target) -> Catalogue:
+        named = {t.fraise: Fraise(t.fraise, t.type, "", {t.environment: t}) for t in targets}
+        return Catalogue("fraises.yaml", named, {"bare_metal": PROVIDER})
+
+    def monitor(self, current: Catalogue | None = None, **labels: str) -> Monitor:
+        catalogue = current or self.catalogue(*self.targets)
         checkups = Checkups(catalogue, self.store, catalogue.target, lambda: self.runner)
         return Monitor(catalogue, self.store, checkups, labels, lambda: self.now)
 
@@ -127,3 +133,71 @@ def test_a_look_that_breaks_off_records_nothing_and_is_not_silent(world: World) 
     with pytest.raises(ZeroDivisionError):
         monitor.round()
     assert world.states() == {}
+
+
+QUIET = replace(WATCHED, monitoring=Monitoring())
+
+
+def of_one_host(name: str, interval: float) -> Target:
+    """Return a monitored target whose host has its name."""
+    return make_target(name, fraise=name, monitoring=Monitoring(interval))
+
+
+def test_monitoring_that_is_added_changed_or_removed_holds_from_the_next_look_on(
+    world: World,
+) -> None:
+    current = CurrentCatalogue(world.catalogue(QUIET))
+    monitor = world.monitor(current)
+
+    def looks(target: Target, seconds: float = 0.0) -> int:
+        """Return how many looks there are after a change of the file, and so much time."""
+        current.take(world.catalogue(target))
+        world.now += seconds
+        with world.store._engine.begin() as connection:
+            connection.execute(text("UPDATE target_checks SET until = 0"))
+        monitor.round()
+        return world.looks
+
+    assert looks(QUIET, 3600) == 0
+    assert looks(WATCHED) == 1
+    assert looks(WATCHED, 29) == 1
+    sooner = replace(WATCHED, monitoring=Monitoring(5))
+    assert looks(sooner) == 2, "its last look is longer ago than its interval is now"
+    assert looks(WATCHED, 5) == 2
+    assert looks(QUIET, 3600) == 2
+    assert looks(WATCHED) == 3
+    moved = replace(sooner, hosts=WATCHED.hosts[:1], strategy="basic")
+    assert looks(moved, 5) == 4
+    assert [host.name for host in world.runner.works[-1].hosts] == ["web-1"]
+    assert world.states() == {"web-1": "healthy"}
+
+
+def test_a_change_during_a_round_holds_for_the_looks_that_follow(tmp_path: Path) -> None:
+    """One look sees one configuration, but a round of many slow ones does not see an old one."""
+    world = World(tmp_path, *(of_one_host(name, 30) for name in ("a", "b", "c")))
+    current = CurrentCatalogue(world.catalogue(*world.targets))
+    first, *_, last = world.targets
+
+    def change(_work: object) -> None:
+        current.take(world.catalogue(last))
+        assert current.target("a", "production") == first, "this look goes on as it began"
+        world.runner.before_step = lambda _work: None
+
+    world.runner.before_step = change
+    world.monitor(current).round()
+    assert [work.hosts[0].name for work in world.runner.works] == ["a", "c"]
+
+
+def test_a_target_that_is_always_due_keeps_no_other_waiting(tmp_path: Path) -> None:
+    world = World(tmp_path, of_one_host("a", 1e-6), of_one_host("b", 1e-6))
+    monitor = world.monitor()
+
+    def slow(_work: object) -> None:
+        world.now += 10
+        if len(world.runner.works) == 4:
+            raise ZeroDivisionError
+
+    world.runner.before_step = slow
+    with pytest.raises(ZeroDivisionError):
+        monitor.round()
+    assert [work.hosts[0].name for work in world.runner.works] == ["a", "b", "a", "b"]
