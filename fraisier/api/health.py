@@ -22,6 +22,7 @@ from fraisier.domain.ports import Filter
 Part = dict[str, str]
 OK: Part = {"status": "ok"}
 NO_DATABASE: Part = {"status": "failed", "reason": "the database does not answer"}
+NO_CHANGES: Part = {"status": "failed", "reason": "the database takes no changes"}
 WELL = ("ok", "off")
 ILL = "It is not well."
 
@@ -62,12 +63,12 @@ class Health:
         self._services = services
 
     def database(self) -> Part:
-        """Return `{"status": "ok"}`, or what is wrong, after really reading."""
+        """Return `{"status": "ok"}`, or what is wrong, after really reading and writing."""
         try:
             self._services.store.deployments(Filter(limit=1))
         except StoreError:
             return NO_DATABASE
-        return OK
+        return NO_CHANGES if self._services.writability.refused() else OK
 
     def worker(self) -> Part:
         """Return how the queue is worked on."""

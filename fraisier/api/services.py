@@ -31,6 +31,7 @@ from fraisier.engine.reloading import Reloading
 from fraisier.engine.tending import Tending
 from fraisier.engine.tokens import Tokens
 from fraisier.engine.within import within
+from fraisier.engine.writability import Writability
 from fraisier.webhooks.incoming import Intake
 from fraisier.webhooks.outgoing import Outgoing
 
@@ -43,6 +44,9 @@ LONG_AT_ONCE = 4
 
 class Records(Store, FreezeStore, AuditStore, Protocol):
     """The records as routes use them."""
+
+    def try_write(self) -> None:
+        """Write something that nobody reads, once; raise StoreError where that is refused."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,11 @@ class Services:
         """Return what tells those who follow a log live; it is one for the whole server."""
         parts = (self.store, self.tokens.still_valid, self.stop.drain, ServerSentEvents())
         return Following(*parts, self.limits)
+
+    @cached_property
+    def writability(self) -> Writability:
+        """Return what knows whether the database takes changes; it is one for the whole server."""
+        return Writability(self.store.try_write)
 
     @property
     def freezes(self) -> Freezes:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from fraisier.cli.control import Json, NoFeed, Watch, who
 from fraisier.domain.audit import AuditFilter
-from fraisier.domain.errors import ConfigurationError
+from fraisier.domain.errors import ConfigurationError, FraisierError, LeaseLost, StoreError
 from fraisier.domain.event import Event
 from fraisier.domain.incoming import IncomingFilter, IncomingStatus
 from fraisier.domain.plain_json import plain
@@ -217,16 +217,22 @@ class LocalControl:
         return NoFeed()
 
     def carry_out(self, deployment_id: str, watch: Watch, stop: Callable[[], bool]) -> Json:
-        """Do the work in this process; `stop()` cancels it."""
+        """Do the work in this process; `stop()` cancels it.
+
+        Raises StoreError or LeaseLost, with what to do about the deployment, where it is left.
+        """
         application = self._application
-        with application.wakeups(), application.telling(application.member):
-            application.worker.carry_out(
-                application.store.deployment(deployment_id),
-                lambda events: watch.tell(_told(events)),
-                stop,
-                lambda waits: watch.waiting(waits.reason),
-            )
-        return self.deployment(deployment_id)
+        try:
+            with application.wakeups(), application.telling(application.member):
+                application.worker.carry_out(
+                    application.store.deployment(deployment_id),
+                    lambda events: watch.tell(_told(events)),
+                    stop,
+                    lambda waits: watch.waiting(waits.reason),
+                )
+            return self.deployment(deployment_id)
+        except (StoreError, LeaseLost) as error:
+            raise _left(deployment_id, error, application.member.trouble) from error
 
     @property
     def _looks(self) -> Looks:
@@ -241,6 +247,19 @@ class LocalControl:
 
 def _with_secret(token: Token, secret: str) -> Json:
     return {**token_json(token), "token": secret}
+
+
+def _left(deployment_id: str, error: FraisierError, trouble: str) -> FraisierError:
+    """Return an error that the records caused with the deployment that it leaves, and what to do.
+
+    `trouble`: why the lease could not be renewed. The next command that can write settles it.
+    """
+    why = dict.fromkeys(filter(None, (error.message, trouble)))
+    look = f"then see what became of it: fraisier show {deployment_id}"
+    return type(error)(
+        f"{deployment_id} was left before its end was recorded: {'; '.join(why)}",
+        f"{error.hint or 'let the database take changes again'}; {look}",
+    )
 
 
 def _told(events: Sequence[Event]) -> list[Json]:

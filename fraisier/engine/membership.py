@@ -55,6 +55,8 @@ class Membership:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.id = ""
+        #: Why the lease could not be renewed last; empty where it was.
+        self.trouble = ""
 
     def __enter__(self) -> Membership:
         """Join and keep the lease; raise StoreError where the records cannot be written."""
@@ -146,9 +148,10 @@ class Membership:
         while not self._stop.wait(pause):
             try:
                 self.renew()
-                pause = usual
+                pause, self.trouble = usual, ""
                 self._compare_clocks()
             except StoreError as error:
+                self.trouble = error.message
                 if pause == usual:
                     log.warning("the lease could not be renewed: %s", error.message)
                 pause = min(RETRY_SECONDS, usual)

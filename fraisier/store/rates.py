@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlalchemy import Connection, delete, insert, select, update
 
 from fraisier.domain.rate import WINDOW, Allowance
 from fraisier.store.clock import lease_now
 from fraisier.store.tables import rate_limits
-from fraisier.store.transactions import Transactions
+from fraisier.store.transactions import Conflict, Transactions
 
 SECOND = 1_000_000
 #: For how many windows a row stays that nobody asks for.
 KEPT = 60
+#: The row that is written to learn whether the database takes changes.
+PROBE = "probe"
 
 
 class Rates(Transactions):
@@ -36,6 +40,15 @@ class Rates(Transactions):
             return Allowance(granted, left, (WINDOW * SECOND - past) / SECOND)
 
         return self._write(change, lambda _: None)
+
+    def try_write(self) -> None:
+        """Write something that nobody reads, once; raise StoreError where that is refused."""
+        with suppress(Conflict), self._transaction() as connection:  # others write it: they can
+            at = lease_now(connection)
+            values = {"slot": at // (WINDOW * SECOND), "used": at % (1 << 31)}
+            mine = update(rate_limits).where(rate_limits.c.id == PROBE).values(**values)
+            if connection.execute(mine).rowcount == 0:
+                connection.execute(insert(rate_limits).values(id=PROBE, **values))
 
 
 def _used(connection: Connection, key: str, number: int) -> int:

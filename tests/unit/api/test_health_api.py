@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection, event
 
 from fraisier.engine.bell import Bell
 from fraisier.engine.queue import QueueWorker
+from fraisier.engine.writability import TRIES
 from support.fakes import joined
 
 
@@ -56,3 +58,30 @@ def test_a_worker_in_trouble_shows(server) -> None:
     assert answer.status_code == 503
     assert answer.get_json()["parts"]["worker"]["reason"] == worker.trouble
     assert answer.get_json()["reason"] == f"worker: {worker.trouble}"
+
+
+def test_a_database_that_takes_no_changes_makes_it_unready_until_it_does(
+    server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one on a full disk, or a server that is no primary: it is read as ever."""
+    refusing = []
+
+    @event.listens_for(server.store._engine, "begin")
+    def refuse(connection: Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if refusing else 'OFF'}")
+
+    def asked(part: str) -> tuple[int, str]:
+        answer = server.ask("GET", f"/health{part}", scope=None)
+        return answer.status_code, answer.get_json()["status"]
+
+    assert asked("") == (200, "ok")
+    refusing.append(True)
+    for part in ("", "/ready", "/database"):
+        assert asked(part) == (503, "failed"), part
+    reason = server.ask("GET", "/health", scope=None).get_json()["reason"]
+    assert reason == "database: the database takes no changes"
+    assert asked("/live") == (200, "ok")
+    assert caplog.text.count("takes no changes") == 1
+    refusing.clear()
+    server.services.writability._begun.extend([float("-inf")] * TRIES)  # some seconds later
+    assert asked("") == (200, "ok")
