@@ -7,12 +7,15 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier.runner.containment import anywhere, end_marked
 
 PREFIX = "fraisier-run-"
+#: A link in the folder to a second one, for the temporary files of what runs on this machine.
+SCRATCH, SCRATCH_PREFIX = "scratch", "fraisier-tmp-"
 #: A process of a dead run has this long to end by itself when its folder is swept up.
 SWEEP_GRACE = 1.0
 #: An owner that has let go of a pipe is on its way out, and has this long to let go of its lock;
@@ -29,7 +32,7 @@ class Folder:
 
     def wipe(self) -> None:
         """Remove the folder; it may be gone already."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
         os.close(self.lock)
 
     def disown(self) -> None:
@@ -62,7 +65,19 @@ def make_folder() -> Folder:
     except OSError:
         folder.wipe()
         raise
+    with suppress(OSError):  # no room: what wants temporary files finds out by itself
+        _make_scratch(path)
     return folder
+
+
+def scratch(folder: Path) -> Path | None:
+    """Return where temporary files of a run belong; None where there is no such place.
+
+    It is where the machine has them, as they may be large, and open as that is, as modules may
+    become another user. It goes with the run, and so do the modules that Ansible unpacks there.
+    """
+    place = folder / SCRATCH
+    return place.resolve() if place.is_dir() else None
 
 
 def sweep() -> None:
@@ -87,9 +102,26 @@ def wipe_orphaned(path: Path, patience: float = 0.0) -> None:
     try:
         if os.fstat(lock).st_uid == os.geteuid() and _locked(lock, patience):
             end_marked(str(path), anywhere, SWEEP_GRACE)
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
     finally:
         os.close(lock)
+
+
+def _make_scratch(folder: Path) -> None:
+    made = tempfile.mkdtemp(prefix=SCRATCH_PREFIX)
+    try:
+        (folder / SCRATCH).symlink_to(made)
+        os.chmod(made, 0o1777)  # noqa: S103 - as /tmp itself
+    except OSError:
+        os.rmdir(made)
+        raise
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder of ours, with its scratch; either may be gone already."""
+    if made := scratch(folder):
+        shutil.rmtree(made, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _locked(descriptor: int, patience: float) -> bool:

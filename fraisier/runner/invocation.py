@@ -17,6 +17,7 @@ from fraisier.domain.plan import Work
 from fraisier.domain.secret import OF_CHECK, Secret
 from fraisier.runner.bounds import LINE
 from fraisier.runner.files import CHOSEN, CHOSEN_GROUP, INVENTORY, PLAYBOOK
+from fraisier.runner.folder import scratch
 from fraisier.runner.unsafe import unsafe_json
 
 #: What a run may see of our environment. Everything else, database URLs and tokens included, stays.
@@ -174,8 +175,10 @@ def environment(
         seen["ANSIBLE_VAULT_PASSWORD_FILE"] = os.path.abspath(password_file)
     arguments = " ".join(f"-o {name}={value}" for name, value in SSH_OPTIONS.items())
     user_collections = Path(environ.get("HOME", "/")) / ".ansible/collections"
+    temporary = scratch(folder)
     return {
         **seen,
+        **({"TMPDIR": str(temporary)} if temporary else {}),
         "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
         ":/sbin:/bin",
         "FRAISIER_RUN": str(folder),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import tempfile
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -77,6 +78,7 @@ def _play(argv: list[str], environment: dict[str, str]) -> NoReturn:
         os.closerange(3, 1 << 12)  # with them goes the pipe on which pexpect waits for an exec
         os.environ.clear()
         os.environ.update(environment)
+        tempfile.tempdir = None  # it is another one in each run
         sys.argv = argv
         sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
         warnings.simplefilter("ignore")  # that the loader of collections is there already

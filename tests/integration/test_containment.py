@@ -57,11 +57,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @modes(ALL)
 def test_i6_a_killed_worker_takes_its_run_along(start: Start, mode: str) -> None:
-    """I6, I7."""
+    """I6, I7: with its folders, and the module that Ansible had unpacked for it."""
     marking = start(mode)
+    unpacked = marking.unpacked
+    assert unpacked
     marking.kill(marking.process.pid)
     assert marking.quiet_after(BAR) < BAR
     until(lambda: not marking.folders, BAR)
+    assert not any(path.parent.exists() for path in unpacked)
 
 
 @modes(["forked"], ["auto", "subreaper"])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fraisier.runner.containment import anywhere, end_marked
-from fraisier.runner.folder import PREFIX, base
+from fraisier.runner.folder import PREFIX, base, scratch
 from support.target import until
 
 WRITE = "while :; do date +%s%N >> {}; sleep 0.05; done"
@@ -89,6 +89,12 @@ class Marking:
     def folders(self) -> list[Path]:
         """Return the private folders of the run."""
         return list(base().glob(f"{PREFIX}{self.process.pid}-*"))
+
+    @property
+    def unpacked(self) -> list[Path]:
+        """Return the modules that Ansible has unpacked for the run."""
+        places = filter(None, map(scratch, self.folders))
+        return [found for place in places for found in place.glob("ansible_*_payload_*")]
 
     def named(self, word: str) -> list[int]:
         """Return those of the tree that have a word in their command line, the oldest first."""
