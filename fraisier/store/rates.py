@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from sqlalchemy import Connection, delete, insert, select, update
 
 from fraisier.domain.rate import WINDOW, Allowance
 from fraisier.store.clock import lease_now
 from fraisier.store.tables import rate_limits
-from fraisier.store.transactions import Conflict, Transactions
+from fraisier.store.transactions import Transactions
 
 SECOND = 1_000_000
 #: For how many windows a row stays that nobody asks for.
@@ -42,13 +40,16 @@ class Rates(Transactions):
         return self._write(change, lambda _: None)
 
     def try_write(self) -> None:
-        """Write something that nobody reads, once; raise StoreError where that is refused."""
-        with suppress(Conflict), self._transaction() as connection:  # others write it: they can
+        """Write something that nobody reads; raise StoreError where that is refused."""
+
+        def change(connection: Connection) -> None:
             at = lease_now(connection)
             values = {"slot": at // (WINDOW * SECOND), "used": at % (1 << 31)}
             mine = update(rate_limits).where(rate_limits.c.id == PROBE).values(**values)
             if connection.execute(mine).rowcount == 0:
                 connection.execute(insert(rate_limits).values(id=PROBE, **values))
+
+        self._write(change, lambda _: None)
 
 
 def _used(connection: Connection, key: str, number: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -121,6 +122,16 @@ def test_s12_what_is_left_of_a_minute_is_told(store: SqlStore) -> None:
         assert store.take_allowance("requests:tok_1", 1, 12).granted in (0, 1)
     assert 0 < first.seconds <= 60
     assert store.take_allowance("requests:tok_2", 5, 12).granted == 5
+
+
+def test_what_is_written_to_learn_whether_that_works_costs_nobody_an_allowance(
+    store: SqlStore,
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(store.try_write) for _ in range(8)]:
+            done.result()
+    assert store.take_allowance("requests:tok_3", 5, 12).granted == 5
+    store.try_write()
 
 
 def test_a_token_is_found_by_its_digest_until_it_is_revoked(store: SqlStore) -> None:
