@@ -26,7 +26,6 @@ from .redaction import shorten
 KEPT = "refs/fraisier/releases/"
 #: Changes to files that a deployment which was cut short or bad had left.
 SAVED = "refs/fraisier/saved/"
-#: The tree without files, which every repository knows.
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=untracked")
 _AUTHOR = ("-c", "user.name=Fraisier", "-c", "user.email=fraisier@localhost")
 SHOWN = 5  # names of files in one message
