@@ -11,25 +11,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
 
 from fraisier.cli.arguments import optional_target
 from fraisier.cli.context import Context
+from fraisier.cli.host_readiness import CONTACT_SECONDS, host_readiness
 from fraisier.cli.proxy_health import proxy_health
 from fraisier.cli.push_routes import push_routes
-from fraisier.cli.symptoms import symptoms
 from fraisier.domain.catalogue import Target
 from fraisier.domain.errors import FraisierError
 from fraisier.domain.ids import now
-from fraisier.domain.outcome import HostOutcome
 from fraisier.engine.hosts import Hosts
 from fraisier.engine.membership import CLOCK_SECONDS
 from fraisier.wiring import Application
 
 PROGRAMS = {"git": "apt-get install git", "ssh": "apt-get install openssh-client"}
-CONTACT_SECONDS = 60.0
 NATS_SECONDS = 5.0
 #: So many targets are looked at side by side.
 AT_ONCE = 4
@@ -174,40 +173,26 @@ def _targets(application: Application, targets: Sequence[Target]) -> Iterator[Ch
 def _target(application: Application, target: Target, stop: threading.Event) -> list[Check]:
     name = f"{target.fraise} {target.environment}"
     resolve, secrets = application.repositories.resolve, application.secrets_of
+    version = None
     checks = [_attempt(f"{name} secrets", lambda: secrets(target))]
     if application.catalogue.providers[target.provider].versions == "git":
         checks.insert(0, _attempt(f"{name} repository", lambda: resolve(target, None)))
+        version = checks[0].detail if checks[0].ok else None
     try:
         whole = application.deployments.target(target.fraise, target.environment)
-        return [*checks, *_hosts(application, whole, name, stop)]
+        return [*checks, *_hosts(application, whole, name, version, stop)]
     except FraisierError as error:
         return [*checks, Check(f"{name} hosts", False, error.message, error.hint)]
 
 
 def _hosts(
-    application: Application, target: Target, name: str, stop: threading.Event
+    application: Application, target: Target, name: str, version: str | None, stop: threading.Event
 ) -> Iterator[Check]:
     hosts = Hosts(application.catalogue, application.store, application.new_runner())
-    can = hosts.can(target, "app")
-    login = {host.name: host.username for host in target.hosts if host.username}
-    asked = {"action": "examine", "login": login}
-    verb, began = "app" if can else "probe", time.time()
-    outcome = hosts.run(target, verb, CONTACT_SECONDS, cancelled=stop.is_set, app=asked)
-    period = (began, time.time())
-    for host in outcome.hosts.values():
-        yield from _host(host, name, period)
-    for what, ok, detail, fix in proxy_health(hosts, target, CONTACT_SECONDS, stop.is_set):
+    readiness = host_readiness(hosts, target, version, stop.is_set)
+    proxies = proxy_health(hosts, target, CONTACT_SECONDS, stop.is_set)
+    for what, ok, detail, fix in chain(readiness, proxies):
         yield Check(f"{name} {what}", ok, detail, fix)
-
-
-def _host(host: HostOutcome, name: str, period: tuple[float, float]) -> Iterator[Check]:
-    error = host.error or {}
-    took = period[1] - period[0]
-    good = f"answers, and a deployment has the rights it needs there ({took:.1f} s for all)"
-    detail = good if host.ok else error.get("message", "no answer")
-    yield Check(f"{name} host {host.host}", host.ok, detail, error.get("hint", ""))
-    for symptom, fix in symptoms(host.result.get("app", {}), period):
-        yield Check(f"{name} host {host.host}", False, symptom, fix)
 
 
 def _attempt(name: str, action: Callable[[], object]) -> Check:

@@ -53,6 +53,11 @@ def test_what_cannot_work_is_refused_before_any_host_is_touched(shop: Hosts) -> 
     assert not shop.containers(shop.hosts[0])
     shop.compose()
     host = shop.hosts[1]
+    shop.configure(project_name=None)
+    ready = shop.run("doctor", "my_api", "production")
+    assert ready.code == 0, ready.said
+    assert shop.inside(host, f"ls {STATE} 2>/dev/null; true") == "", "it was only looked at"
+    shop.configure()
     shop.inside(host, "mv /usr/bin/docker /usr/bin/docker.away")
     try:
         missing = shop.deploy()

@@ -42,6 +42,9 @@ def values(target: CoolifyTarget) -> dict[str, str]:
 
 
 def test_a_commit_is_deployed_shown_and_rolled_back_to(git: CoolifyTarget) -> None:
+    ready = git.fraisier("doctor", "my_api", "production")
+    assert ready.code == 0, ready.said
+    assert git.begun() == 0
     deployed = git.good("--version", A)
     assert git.app.commit_that_runs == A
     assert git.begun() == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,12 +174,34 @@ def test_a_key_that_changed_is_shown_and_never_replaced(target: Target, tmp_path
     assert pinned.read_text() == f"{target.hosts[0].address} {others[-1]}\n"
 
 
+def check_it_is_the_preflight(target: Target) -> None:
+    """Before a first deployment; nothing is made on the host."""
+    doctor = ("doctor", "my_api", "production")
+    target.configure(service_user="nobody-there")
+    user = target.fraisier(*doctor)
+    assert user.code == 1, user.said
+    assert 'there is no user "nobody-there" on the host' in user.out
+    assert "fraisier setup my_api production --yes" in user.out
+    here = target.folder / "here.git"  # a path that the host does not have
+    shutil.copytree(target.repository.path, here)
+    target.git_repo = str(here)
+    target.configure()
+    fetched = target.fraisier(*doctor)
+    assert fetched.code == 1, fetched.said
+    assert f"cannot read {here}" in fetched.out
+    assert "source: push" in fetched.out
+    target.inside(target.hosts[0], f"test ! -e {APP_PATH}")
+    target.git_repo = ""
+    target.configure()
+
+
 def test_doctor_finds_what_a_host_lacks_with_its_fix(target: Target) -> None:
     host, file = target.hosts[0], "/home/deploy/.bashrc"
     doctor = ("doctor", "my_api", "production")
     target.repository.commit("good")
     well = target.fraisier(*doctor)
     assert well.code == 0, well.said
+    check_it_is_the_preflight(target)
     target.inside(host, f"cp {file} {file}.before; sed -i '1i sleep 1' {file}")
     try:
         slow = target.fraisier("--json", *doctor)

@@ -133,9 +133,9 @@ class Machine:
         to = {"to": previous["id"]} if previous else {"nothing": True}
         return self.run_restore(mark_bad=True, **to)
 
-    def check(self, version: str = "") -> Answer:
+    def check(self, version: str = "", **more: Any) -> Answer:
         """Run the check before a deployment."""
-        return self._run(coolify_preflight.main, version=version, fence=self._claim())
+        return self._run(coolify_preflight.main, version=version, fence=self._claim(), **more)
 
     def probe(self, **more: Any) -> Answer:
         """See what runs."""

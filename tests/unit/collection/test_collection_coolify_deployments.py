@@ -160,6 +160,9 @@ def test_a_probe_tells_what_runs(git: Machine) -> None:
 
 
 def test_the_check_before_a_deployment_changes_nothing_at_coolify(git: Machine) -> None:
+    tried = git.check(A, _ansible_check_mode=True)
+    assert (tried.failed, tried["fence"]) == (False, 0)
+    assert list(git.folder.iterdir()) == [], "and nothing here, where it is only tried"
     answer = git.check(A)
     assert not answer.failed
     assert answer["fence"] == 1

@@ -94,9 +94,9 @@ class Checkout:
         self.must(self.run("init", "--quiet", *object_format(sha)))
         self.must(self.run("remote", "add", "origin", show(self.access.repository)))
 
-    def fetch(self, sha: str) -> bool:
-        """Make sure the commit is here; True when anything was fetched. Raises Failure."""
-        repository = self.repository
+    def fetch(self, sha: str, into: Mirror | None = None) -> bool:
+        """Make sure the commit is here, or `into`; True when it was fetched. Raises Failure."""
+        repository = into or self.repository
         fetched = repository.bring(sha)
         if git_lfs.used(repository, sha):
             git_lfs.fetch(repository, sha)

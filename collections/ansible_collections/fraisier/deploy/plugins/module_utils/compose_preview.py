@@ -27,6 +27,7 @@ def preview(site: ComposeSite, version: str) -> dict[str, Any]:
     version = check_version(version)
     if site.coloured:
         check_colours(site)
+    site.try_enter()
     site.previous = site.remembered()
     require_no_conflicts(site, site.project)
     image = predicted(site, version)

@@ -27,7 +27,7 @@ from .front import Front
 from .ledger import Ledger
 from .releases import ID, IN_PLACE, Layout, Release, state_home
 from .report import Report
-from .state_folders import make_own
+from .state_folders import make_own, try_own
 
 PLACE = "place.json"
 LOCK = "up.lock"
@@ -103,6 +103,14 @@ class ComposeSite:
             if self.files is not None:
                 self.files.keep()
         return self.claim
+
+    def try_enter(self) -> None:
+        """Raise what `enter` would; makes no folder and leaves the fence as it is."""
+        if self.claim is None:
+            raise ValueError("a site that was made without a claim takes no fence")
+        with self.report.step("fence"):
+            self.fence.examine(self.claim)
+            try_own(self.layout.state, self.layout.records)
 
     @contextmanager
     def alone(self, seconds: float) -> Iterator[None]:

@@ -135,6 +135,7 @@ def prune(site: CoolifySite) -> None:
 def preview(site: CoolifySite, version: str | None) -> dict[str, Any]:
     """Say what deploying a version would change: `diff` and `unpredictable`."""
     view, wanted = look(site, version)
+    site.try_enter()
     site.previous = site.remembered()
     now = read_now(site, site.service.variables)
     site.changed = not (version and unchanged(site, view, wanted))

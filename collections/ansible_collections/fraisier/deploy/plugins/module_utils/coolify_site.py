@@ -24,7 +24,7 @@ from .ledger import Ledger
 from .redaction import SHORTEST_SECRET
 from .releases import IN_PLACE, Layout, Release, new_id, state_home
 from .report import Report
-from .state_folders import make_own
+from .state_folders import make_own, try_own
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,14 @@ class CoolifySite:
             self.fence.acquire(self.claim)
             self.ledger.sweep(lambda release: self.removing("fence", release))
         return self.claim
+
+    def try_enter(self) -> None:
+        """Raise what `enter` would; makes no folder and leaves the fence as it is."""
+        if self.claim is None:
+            raise ValueError("a site that was made without a claim takes no fence")
+        with self.report.step("fence"):
+            self.fence.examine(self.claim)
+            try_own(self.layout.state, self.layout.records)
 
     def remembered(self) -> Release | None:
         """Return the release that is current by the records of this machine."""

@@ -19,6 +19,7 @@ from .git_mirror import Mirror, empty_tree, object_format
 
 #: Set for each release by Fraisier itself: they differ always and say nothing.
 _OWN = ("FRAISIER_FRAISE", "FRAISIER_ENVIRONMENT", "FRAISIER_VERSION", "FRAISIER_RELEASE")
+_DISK = "/var/tmp"  # noqa: S108 - a folder is made there that nobody else can enter
 HIDDEN, HIDDEN_OTHER = "(secret)", "(secret, another value)"
 
 Entry = dict[str, str]
@@ -75,9 +76,11 @@ def of_commits(repository: Mirror, before: str | None, after: str) -> list[Entry
 def borrowed(objects: str | None, access: Access, user: User | None, sha: str) -> Iterator[Mirror]:
     """Make a repository that is gone afterwards and has all that the folder `objects` holds.
 
-    It is for the commit `sha`. Git runs there as `user` where one is named.
+    It is for the commit `sha`, and on a disk, as /tmp may be in memory. Git runs there as `user`
+    where one is named.
     """
-    with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
+    disk = None if "TMPDIR" in os.environ or not os.access(_DISK, os.W_OK) else _DISK
+    with tempfile.TemporaryDirectory(prefix="fraisier-", dir=disk) as folder:
         if user is not None:
             os.chown(folder, user.uid, user.gid)
         mirror = Mirror(os.path.join(folder, "repository"), access, user)
@@ -89,10 +92,15 @@ def borrowed(objects: str | None, access: Access, user: User | None, sha: str) -
 
 
 def _lend(objects: str, mirror: Mirror, user: User | None) -> None:
-    def write() -> None:
-        write_atomic(os.path.join(mirror.path, "objects/info/alternates"), objects + "\n", 0o644)
-
+    write = lambda: lend(objects, mirror.path)  # noqa: E731
     write() if user is None else as_user(user, write)
+
+
+def lend(objects: str, repository: str) -> None:
+    """Let a bare repository, which need not be there yet, have what the folder `objects` holds."""
+    info = os.path.join(repository, "objects", "info")
+    os.makedirs(info, exist_ok=True)
+    write_atomic(os.path.join(info, "alternates"), objects + "\n", 0o644)
 
 
 def _lines(variables: Mapping[str, str]) -> str:

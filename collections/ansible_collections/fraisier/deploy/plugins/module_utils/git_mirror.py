@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import Mapping
@@ -26,6 +27,8 @@ EMPTY_TREES = (
     "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 )
+#: No use in asking such a server again: that would take as long as before.
+_SILENT = re.compile(r"timed out|[Ff]ailed to connect")
 _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -43,12 +46,14 @@ def empty_tree(sha: str) -> str:
 class Mirror:
     """A bare mirror of the repository of `access` in the folder `path`.
 
-    Git runs as `user` there where one is named.
+    Git runs as `user` there where one is named. `shallow`: commits come without their history
+    from servers that allow it.
     """
 
     path: str
     access: Access
     user: User | None = None
+    shallow: bool = False
 
     def has(self, sha: str) -> bool:
         """True when the commit is here already."""
@@ -66,6 +71,8 @@ class Mirror:
             self.must(git(*init, access=self.access, user=self.user))
         if self.has(sha):
             return False
+        if self.shallow and self._fetch_alone(sha):
+            return True
         self.must(self._fetch("--prune", "--force", refs=_REFS))
         if not self.has(sha):
             self._fetch(refs=(sha,))
@@ -89,6 +96,8 @@ class Mirror:
         """
         if self.has(sha):
             return False
+        if self.shallow and self._fetch_alone(sha):
+            return True
         if self._fetch("--force", refs=(sha,)).code != 0:
             self.must(self._fetch("--force", refs=FETCHED))
         if not self.has(sha):
@@ -119,6 +128,13 @@ class Mirror:
         """Raise Failure where git failed."""
         if finished.code != 0:
             raise disk_full(finished.output) or unreachable(self.access.repository, finished)
+
+    def _fetch_alone(self, sha: str) -> bool:
+        """Fetch a commit without its history; False where a server that answers does not do so."""
+        finished = self._fetch("--depth=1", refs=(sha,))
+        if finished.timed_out or _SILENT.search(finished.output):
+            self.must(finished)
+        return finished.code == 0 and self.has(sha)
 
     def _fetch(self, *options: str, refs: tuple[str, ...]) -> Finished:
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")

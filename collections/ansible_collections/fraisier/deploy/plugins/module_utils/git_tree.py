@@ -9,7 +9,7 @@ import hashlib
 import os
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Iterator
 
 from . import git_lfs
@@ -22,6 +22,7 @@ from .redaction import cut_ends
 
 _SAID = 16 * 1024  # bytes
 MOST_PARTS = 200
+_MODULES = "modules"
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,22 @@ def _fetch_all(mirror: Mirror, sha: str) -> Iterator[Part]:
         part = _fetch_part(*waiting.pop(0))
         yield part
         for module in submodules(part.mirror, part.sha):
-            below = Mirror(_module(mirror.path, module.url), part.mirror.access.to(module.url))
+            access = part.mirror.access.to(module.url)
+            below = replace(mirror, path=_module(mirror.path, module.url), access=access)
             waiting.append((below, module.commit, os.path.join(part.folder, module.path)))
+
+
+def module_mirrors(mirror: str, other: str) -> list[tuple[str, str]]:
+    """Return the mirrors of submodules in a mirror's folder, each with its place in another's."""
+    folder, beside = (os.path.join(each, _MODULES) for each in (mirror, other))
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return [(os.path.join(folder, name), os.path.join(beside, name)) for name in names]
 
 
 def _module(mirror: str, url: str) -> str:
     """Return the folder for the mirror of a submodule, where git itself keeps them."""
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
-    return os.path.join(mirror, "modules", name)
+    return os.path.join(mirror, _MODULES, name)
 
 
 def _fetch_part(mirror: Mirror, sha: str, folder: str) -> Part:

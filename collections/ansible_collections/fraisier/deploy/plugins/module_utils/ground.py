@@ -10,7 +10,7 @@ import os
 import pwd
 import shutil
 import stat
-from typing import Sequence
+from typing import Mapping, Sequence
 
 from . import systemd
 from .commands import User, user_of
@@ -84,11 +84,12 @@ def _require_sudo_rule(service: Service, user: User, manager: systemd.Manager) -
         )
 
 
-def require_programs(names: Sequence[str]) -> None:
-    """Raise Failure `program_missing` unless these programs are there."""
+def require_programs(names: Sequence[str], instead: Mapping[str, str]) -> None:
+    """Raise Failure `program_missing` unless these are there; `instead` says what else helps."""
     for name in names:
         if shutil.which(name) is None:
-            raise Failure("program_missing", f"{name} is not installed", f"install {name}")
+            hint = "; ".join(filter(None, (f"install {name}", instead.get(name))))
+            raise Failure("program_missing", f"{name} is not installed", hint)
 
 
 def require_own_folder(path: str, owner: User | None = None) -> None:

@@ -12,15 +12,17 @@ from .colour_check import check_colours
 from .commands import User, find_user
 from .failure import Failure
 from .ground import require_own_folder, require_programs, require_rights, require_space
+from .setup_hint import naming_setup
 from .site import Site
+from .source import INSTEAD
 from .unit_check import check_unit
 
 
 def check_host(site: Site) -> User:
     """Return the service's account; raises Failure where a deployment could not succeed."""
-    with site.report.step("check host"):
+    with site.report.step("check host"), naming_setup(site.service):
         user = _account(site)
-        require_programs(site.source.programs)
+        require_programs(site.source.programs, {} if site.layout.in_place else INSTEAD)
         require_space(site.layout.app_path)
         if site.coloured:
             check_colours(site)
@@ -35,7 +37,7 @@ def check_host(site: Site) -> User:
 
 def check_ground(site: Site) -> User:
     """Return the service's account; raises Failure where this run may not work here at all."""
-    with site.report.step("check host"):
+    with site.report.step("check host"), naming_setup(site.service):
         user = _account(site)
         _check_folder(site, user)
     return user

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 from . import switch_note
 from .checkout import Checkout, find_owner, named
 from .commands import User, find_user, user_of
+from .differences import borrowed
 from .failure import Failure
 from .files import read_text, write_atomic
 from .git_access import Access
@@ -21,6 +23,7 @@ from .observe import UNKNOWN, running_release
 from .prepare import build, write_files
 from .releases import FOUND, GOOD, PREPARED, Layout, Release, new_id
 from .site import Site
+from .state_folders import try_folders
 
 
 def checkout_of(site: Site, user: User) -> Checkout:
@@ -101,6 +104,15 @@ def fetch(site: Site, version: str, checkout: Checkout) -> None:
     with site.report.step("fetch") as step:
         ensure(checkout, version)
         step["changed"] = checkout.fetch(version)
+
+
+def try_fetch(site: Site, version: str, checkout: Checkout) -> None:
+    """Raise what `fetch` would; what it brings is gone afterwards."""
+    with site.report.step("fetch"):
+        if not checkout.exists:
+            try_folders(checkout.path)
+        with borrowed(checkout.objects(), checkout.access, checkout.owner) as trial:
+            checkout.fetch(version, replace(trial, shallow=True))
 
 
 def move(site: Site, release: Release, user: User) -> None:

@@ -8,17 +8,22 @@ from __future__ import annotations
 from . import in_place
 from .deploy import served_before, take_over
 from .host_check import check_host
-from .prepare import fetch
+from .prepare import fetch, try_fetch
 from .site import Site, require_sha
 
 
 def examine(site: Site, version: str | None) -> None:
-    """Check the host and the fence as `preflight` does, and change nothing. Raises Failure."""
-    check_host(site)
-    site.fence.examine(site.claim)
+    """Raise the Failure that `preflight` would, and change nothing."""
+    user = check_host(site)
+    site.try_enter()
     site.previous = served_before(site)
-    if version is not None:
-        require_sha(version)
+    if version is None:
+        return
+    require_sha(version)
+    if site.layout.in_place:
+        in_place.try_fetch(site, version, in_place.checkout_of(site, user))
+    else:
+        try_fetch(site, version)
 
 
 def preflight(site: Site, version: str | None) -> None:

@@ -19,6 +19,7 @@ from .redaction import shorten
 from .releases import PREPARED, Release, new_id
 from .service import argument_list, shown
 from .site import Site
+from .state_folders import try_folders
 
 
 def prepare(site: Site, version: str, deployment: str, user: User) -> Release:
@@ -53,6 +54,14 @@ def fetch(site: Site, version: str) -> list[Part]:
         parts = site.source.fetch(site.layout.repo, version)
         step["changed"] = any(part.fetched for part in parts)
     return parts
+
+
+def try_fetch(site: Site, version: str) -> None:
+    """Raise what `fetch` would; what it brings is gone afterwards."""
+    if not site.source.pushed:
+        with site.report.step("fetch"):
+            try_folders(site.layout.repo)
+            site.source.try_fetch(site.layout.repo, version)
 
 
 def build(site: Site, version: str, release: str, user: User) -> None:

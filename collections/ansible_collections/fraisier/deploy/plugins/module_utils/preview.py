@@ -27,7 +27,7 @@ def deployment(site: Site, version: str) -> dict[str, Any]:
     """Return what deploying a version would change here: `release`, `diff`, `unpredictable`."""
     require_sha(version)
     user = check_host(site)
-    site.fence.examine(site.claim)
+    site.try_enter()
     current, site.previous = remembered(site), served_before(site)
     if current is not None and same(site, current, version) and _runs(site, current):
         return _told(describe(current), [], [])

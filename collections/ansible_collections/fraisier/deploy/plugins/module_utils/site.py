@@ -20,8 +20,9 @@ from .ledger import Ledger
 from .releases import ID, Release, layout_of
 from .report import Report
 from .service import Service
+from .setup_hint import naming_setup
 from .source import Source
-from .state_folders import make_own
+from .state_folders import make_own, try_folders, try_own
 
 
 class Site:
@@ -66,8 +67,19 @@ class Site:
         """Make the folders that are missing and take the fence; `user` is the service's."""
         with self.report.step("fence"):
             self.fence.require_its_time(self.claim)
-            self.make_folders(user)
+            with naming_setup(self.service):
+                self.make_folders(user)
             self.fence.acquire(self.claim)
+
+    def try_enter(self) -> None:
+        """Raise what `enter` would; makes no folder and leaves the fence as it is."""
+        layout = self.layout
+        folders = [layout.home] if layout.in_place else [layout.releases, layout.shared]
+        with self.report.step("fence"):
+            self.fence.examine(self.claim)
+            with naming_setup(self.service):
+                try_folders(*folders)
+                try_own(layout.state, layout.records)
 
     def make_folders(self, user: User) -> None:
         """Make the folders that are missing."""

@@ -8,17 +8,23 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
-from typing import Any, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Iterator, Mapping
 
 from . import git_access, git_tree
 from .commands import User
+from .differences import borrowed, lend
 from .failure import Failure
 from .git_access import Access
 from .git_mirror import Mirror
 from .git_tree import Part
 
 PUSH = "push"
+#: What helps a host that has no git, or no way to the repository.
+_PUSHED = "or set source: push: Fraisier then fetches the code and sends the host its files"
+INSTEAD = {"git": _PUSHED}
+_UNREADABLE = ("repository_denied", "repository_unreachable", "lfs_failed")
 _CHUNK = 1 << 20
 
 
@@ -42,7 +48,17 @@ class Source:
 
     def fetch(self, mirror: str, version: str) -> list[Part]:
         """Bring a commit here, all that it needs included; raises Failure."""
-        return git_tree.fetch(Mirror(mirror, self.access), version)
+        with _naming_push():
+            return git_tree.fetch(Mirror(mirror, self.access), version)
+
+    def try_fetch(self, mirror: str, version: str) -> None:
+        """Raise what `fetch` would; what it brings is gone afterwards."""
+        objects = os.path.join(mirror, "objects")
+        there = objects if os.path.isdir(objects) else None
+        with _naming_push(), borrowed(there, self.access, None) as trial:
+            for here, kept in git_tree.module_mirrors(mirror, trial.path):
+                lend(os.path.join(here, "objects"), kept)
+            git_tree.fetch(replace(trial, shallow=True), version)
 
     def unpack(self, parts: list[Part], version: str, folder: str, user: User) -> None:
         """Unpack a commit into a folder as `user`, from its `parts` or what was pushed."""
@@ -66,6 +82,16 @@ class Source:
                 "deploy again; if it happens again, look for a full disk on the host",
             )
         return self.archive
+
+
+@contextmanager
+def _naming_push() -> Iterator[None]:
+    try:
+        yield
+    except Failure as failure:
+        if failure.code in _UNREADABLE:
+            failure.hint = f"{failure.hint}; {_PUSHED}"
+        raise
 
 
 def from_options(options: Mapping[str, Any]) -> Source:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import stat
@@ -21,16 +22,40 @@ def make_own(*folders: str) -> None:
     """
     for folder in folders:
         os.makedirs(folder, 0o700, exist_ok=True)
-        found = os.stat(folder)
-        if found.st_uid != os.geteuid():
-            me, owner = (_name(uid) for uid in (os.geteuid(), found.st_uid))
-            raise Failure(
-                "state_unsafe",
-                f"{folder} belongs to {owner}, and {me} runs what its files say",
-                f"look at what is in it, then: chown -R {me} {folder}",
-            )
-        if found.st_mode & _OTHERS:
+        if _require_mine(folder).st_mode & _OTHERS:
             os.chmod(folder, 0o700)
+
+
+def try_own(*folders: str) -> None:
+    """Raise what `make_own` would for these folders; makes and changes nothing."""
+    try_folders(*folders)
+    for folder in folders:
+        if os.path.isdir(folder):
+            _require_mine(folder)
+
+
+def try_folders(*folders: str) -> None:
+    """Raise the OSError in which making these folders would end; makes nothing."""
+    for folder in folders:
+        missing, place = "", folder
+        while not os.path.lexists(place):
+            missing, place = place, os.path.dirname(place)
+        if missing and not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+            read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+            number = errno.EROFS if read_only else errno.EACCES
+            raise OSError(number, os.strerror(number), missing)
+
+
+def _require_mine(folder: str) -> os.stat_result:
+    found = os.stat(folder)
+    if found.st_uid != os.geteuid():
+        me, owner = (_name(uid) for uid in (os.geteuid(), found.st_uid))
+        raise Failure(
+            "state_unsafe",
+            f"{folder} belongs to {owner}, and {me} runs what its files say",
+            f"look at what is in it, then: chown -R {me} {folder}",
+        )
+    return found
 
 
 def is_own_file(path: str) -> bool:

@@ -124,6 +124,7 @@ from ..module_utils.front import from_options as front
 from ..module_utils.module import Module
 from ..module_utils.options import claim, proxy_options
 from ..module_utils.running import run_with
+from ..module_utils.setup_hint import naming_setup
 
 
 def main() -> None:
@@ -153,10 +154,13 @@ def work(site: ComposeSite, module: Module) -> dict[str, Any]:
     check_machine(site)
     if site.coloured:
         check_colours(site)
-        traffic().require()
+        with naming_setup(site.service):
+            traffic().require()
     require_no_conflicts(site, site.project)
     predicted(site, check_version(module.params["version"]))
-    if not module.check_mode:
+    if module.check_mode:
+        site.try_enter()
+    else:
         site.enter()
     site.previous = site.remembered()
     return {"probe": probe(site)}

@@ -124,7 +124,9 @@ def site_of(module: Module) -> CoolifySite:
 def work(site: CoolifySite, module: Module) -> dict[str, Any]:
     """Check, and say what is true at Coolify."""
     look(site, module.params["version"])
-    if not module.check_mode:
+    if module.check_mode:
+        site.try_enter()
+    else:
         site.enter()
     site.previous = site.remembered()
     return {"probe": probe(site)}

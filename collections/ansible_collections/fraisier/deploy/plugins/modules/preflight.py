@@ -14,6 +14,8 @@ description:
   - Checks that the host has what a deployment needs, takes or renews the fence, and fetches the
     version into the mirror, so that a missing version fails before any host is touched.
   - Makes the application's folder with its mirror; touches neither releases nor the unit.
+  - In check mode it makes and keeps nothing; the version is fetched all the same, into a folder
+    that is gone afterwards.
 options:
   version:
     description: The full commit SHA to fetch; nothing is fetched when left out.
