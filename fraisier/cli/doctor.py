@@ -18,6 +18,7 @@ import click
 
 from fraisier.cli.arguments import optional_target
 from fraisier.cli.context import Context
+from fraisier.cli.exposure import bind_exposure, writable_files
 from fraisier.cli.host_readiness import CONTACT_SECONDS, host_readiness
 from fraisier.cli.proxy_health import proxy_health
 from fraisier.cli.push_routes import push_routes
@@ -69,6 +70,7 @@ def _checks(
     yield loaded
     if not loaded.ok:
         return
+    yield from _exposure(application)
     database = _attempt("database", lambda: _database(application))
     yield database
     if database.ok:
@@ -127,6 +129,13 @@ def _durability(application: Application) -> Iterator[Check]:
 
     for warning in look(application.database_url, 1)["warnings"]:
         yield Check("database durability", False, warning, "see: fraisier db status")
+
+
+def _exposure(application: Application) -> Iterator[Check]:
+    """Say who else than this account could change what is deployed, or read the API's tokens."""
+    files = writable_files(application.catalogue)
+    for name, detail, fix in chain(bind_exposure(os.environ), files):
+        yield Check(name, False, detail, fix)
 
 
 def _clock(application: Application) -> Check:
