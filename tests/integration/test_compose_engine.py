@@ -191,7 +191,17 @@ def run(
     return site
 
 
-def test_a_build_that_fails_leaves_what_serves_alone(project: Project) -> None:
+def test_what_fails_is_stopped_the_first_time_and_leaves_what_serves_alone_later(
+    project: Project,
+) -> None:
+    project.write("0", "die")
+    failure_of(lambda: run(project, lambda site: deploy(site, "")))
+    assert project.containers("db")
+    run(project, lambda site: restore(site, Wanted(nothing=True, mark_bad=True)))
+    assert not project.containers("db"), "the first deployment had started it"
+    assert not project.containers()
+
+    project.write("1")
     run(project, lambda site: deploy(site, ""))
     before = project.containers()
     with (project.folder / "Dockerfile").open("a") as file:

@@ -29,6 +29,7 @@ from ansible_collections.fraisier.deploy.plugins.module_utils import (
     compose_service,
     compose_site,
     compose_stage,
+    compose_started,
     seal,
 )
 from ansible_collections.fraisier.deploy.plugins.module_utils.compose_balancer import variables_of
@@ -79,6 +80,7 @@ class World:
     around: Mapping[str, Any] = field(default_factory=lambda: AROUND)
     deployments: int = 0
     mounts: list[dict[str, Any]] = field(default_factory=list)
+    needs: tuple[str, ...] = ()
 
     def site(self, version: str = "") -> compose_site.ComposeSite:
         """Return the site as the next run finds it."""
@@ -161,6 +163,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (tmp_path / "project").mkdir()
 
     def run_up(site: Any, release: Any, name: str, _file: str) -> None:
+        compose_started.note_first(site, made.needs)
+        made.up.update({each: "up" for each in made.needs if each not in made.up})
         made.up[name] = release.version
         made.tell(f"up:{name}")
 
@@ -197,6 +201,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for module in (compose_deploy, compose_restore):
         monkeypatch.setattr(module, "healthy", healthy)
         monkeypatch.setattr(module, "containers", seen)
+    monkeypatch.setattr(compose_started, "containers", seen)
     monkeypatch.setattr(compose_deploy, "obtain", lambda _site, v: Image(id_of(v), f"api:{v}"))
     monkeypatch.setattr(compose_deploy, "obtain_others", lambda _site, _image: {})
     monkeypatch.setattr(compose_deploy, "keep", lambda _site, image: image)
@@ -438,3 +443,49 @@ def test_where_a_restore_fails_the_containers_stay_stopped(world: World) -> None
         compose_backups.restore(world.site(), None)
     assert caught.value.code == "restore_failed"
     assert world.up == {}
+
+
+@pytest.mark.parametrize("front", [None, PROXY], ids=["plain", "slots"])
+def test_a_failed_first_deployment_stops_what_it_had_started(
+    world: World, front: Front | None
+) -> None:
+    world.front, world.needs, world.bad = front, ("db", "cache"), {id_of("1")}
+    world.up["cache"] = "somebody's"
+    with pytest.raises(Failure):
+        world.deploy("1")
+    site = world.restore(Wanted(nothing=True, mark_bad=True))
+    assert world.up == {"cache": "somebody's"}
+    assert site.changed
+    world.bad.clear()
+    world.deploy("2")
+    assert "db" in world.up
+
+
+def test_a_second_deployment_that_fails_leaves_what_the_service_needs(world: World) -> None:
+    world.needs = ("db",)
+    first = world.deploy("1").ledger.current() or ""
+    world.bad = {id_of("2")}
+    with pytest.raises(Failure):
+        world.deploy("2")
+    world.restore(Wanted(to=first, mark_bad=True))
+    assert "db" in world.up
+
+
+DB, MID = container("db", service="db"), container("mid", service="mid", needs=("db",))
+OWN = container("api", service="api", needs=("db",), state="exited")
+
+
+@pytest.mark.parametrize(
+    ("others", "kept"),
+    [
+        ([], set()),
+        ([OWN], set()),
+        ([container("web", service="web", needs=("db",))], {"db"}),
+        ([container("web", service="web", needs=("mid",))], {"db", "mid"}),
+        ([container("web", service="web", needs=("mid",), state="exited")], set()),
+        ([container("web", service="web", needs=())], set()),
+        ([container("web", service="web", needs=None)], {"db", "mid"}),
+    ],
+)
+def test_what_others_need_goes_on_running(others: list[Container], kept: set[str]) -> None:
+    assert compose_started.needed([DB, MID, *others], {"db", "mid"}) == kept

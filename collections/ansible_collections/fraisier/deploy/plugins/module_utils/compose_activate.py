@@ -18,6 +18,7 @@ from .compose_gate import require_healthy
 from .compose_images import name_again
 from .compose_project import image_of, replicas
 from .compose_site import ComposeSite, content_of
+from .compose_started import note_first
 from .failure import Failure
 from .judge import mark_of, unhealthy
 from .releases import BAD, Release
@@ -51,10 +52,10 @@ def activate(site: ComposeSite, release: Release, went_live: bool = True) -> Rel
 
 def _switch(site: ComposeSite, release: Release, step: dict[str, Any], went_live: bool) -> Release:
     site.fence.check()
-    site.changed = True
     current = site.ledger.current()
     if current == release.id:
         return release
+    site.changed = True
     if went_live:
         release = site.ledger.write(replace(release, deployed_at=time.time(), previous=current))
     site.ledger.switch(release.id)
@@ -98,7 +99,8 @@ def run_up(site: ComposeSite, release: Release, service: str, file: str) -> None
             if site.fence.holder is not None:  # else the caller keeps deployments out
                 site.fence.check()
                 name_again(site, release, project)
-            step["changed"] = True
+            note_first(site, set(project["services"]) - {site.service.service, service})
+            site.changed = step["changed"] = True
             finished = Finished(0, "")
             broken = _tidy(site, {service, *project["services"]} - plain)
             if broken:

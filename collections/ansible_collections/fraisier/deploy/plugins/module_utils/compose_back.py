@@ -13,6 +13,7 @@ from .compose_restore import chosen, require_startable, take_back_inputs
 from .compose_retire import forget
 from .compose_site import ComposeSite
 from .compose_stage import give_traffic, leave, start
+from .compose_started import stop_started
 from .failure import Failure
 from .releases import BAD, Release
 from .wanted import Wanted
@@ -31,6 +32,7 @@ def restore(site: ComposeSite, wanted: Wanted) -> None:
             step["changed"] = site.changed = site.switched = True
             forget(pair)
             site.ledger.forget_current()
+        stop_started(site)
         return
     with site.report.step("choose"):
         release = chosen(site, wanted)

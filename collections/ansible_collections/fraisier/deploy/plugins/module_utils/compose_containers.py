@@ -15,6 +15,7 @@ from .redaction import last_part
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 HASH_LABEL = "com.docker.compose.config-hash"
+NEEDS_LABEL = "com.docker.compose.depends_on"
 ONCE_LABEL = "com.docker.compose.oneoff"
 PASSING = re.compile(r"([0-9a-f]{12})_(.+)")
 
@@ -25,6 +26,7 @@ class Container:
 
     `state`: created, running, restarting, paused, exited, dead. `health`: empty where the image
     and the file have no check, else starting, healthy or unhealthy, with what was last seen.
+    `needs`: the services that its own one depends on, None where Compose did not write them down.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Container:
     seen: str
     restarts: int
     started_at: str
+    needs: tuple[str, ...] | None = ()
 
     @property
     def running(self) -> bool:
@@ -122,7 +125,15 @@ def parse(data: Mapping[str, Any]) -> Container:
         seen=last_part(str(log[-1].get("Output", "")).strip(), 200),
         restarts=data.get("RestartCount", 0),
         started_at=state.get("StartedAt", ""),
+        needs=_needs(labels.get(NEEDS_LABEL)),
     )
+
+
+def _needs(label: str | None) -> tuple[str, ...] | None:
+    """Return the services in a label such as `db:service_started:false,cache:…`."""
+    if label is None:
+        return None
+    return tuple(each.partition(":")[0] for each in label.split(",") if each)
 
 
 def judge(before: Container, now: Container | None, restarts: int) -> str | None:

@@ -16,6 +16,7 @@ from .compose_inputs import with_kept
 from .compose_project import text_of
 from .compose_retire import retire
 from .compose_site import ComposeSite
+from .compose_started import stop_started
 from .failure import Failure
 from .releases import BAD, Release, choose
 from .wanted import Wanted
@@ -30,6 +31,7 @@ def restore(site: ComposeSite, wanted: Wanted) -> None:
         compose_around.take_back(site)
         retire(site)
         _remove_service(site)
+        stop_started(site)
         _abandon(site, None, wanted)
         return
     with site.report.step("choose"):
@@ -87,7 +89,7 @@ def take_back_inputs(site: ComposeSite, release: Release) -> None:
 
 
 def _remove_service(site: ComposeSite) -> None:
-    """Stop and remove the service's containers; volumes, networks and other services stay."""
+    """Stop and remove the service's containers; volumes and networks stay."""
     with site.report.step("remove") as step:
         site.fence.check()
         ids = [c.id for c in containers(site.docker, site.name, site.service.service)]

@@ -25,6 +25,7 @@ from .compose_deploy import (
 from .compose_pair import ComposePair, open_pair
 from .compose_service import check_version
 from .compose_site import ComposeSite
+from .compose_started import stop_started
 from .failure import Failure
 from .judge import mark_of
 from .releases import BAD, Release
@@ -176,6 +177,7 @@ def _stage(pair: ComposePair, version: str) -> Release | None:
         start(pair, pair.record.idle, release, smoke=True)
     except (Failure, OSError):
         compose_around.take_back(site)
+        stop_started(site)
         raise
     return release
 
