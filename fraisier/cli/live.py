@@ -47,6 +47,7 @@ class Live(Waiting):
         self._width = max((len(host) for host in deployment["targets"]), default=0)
         self._again = False
         self._failed: dict[str, str] = {}
+        self._unhealthy = False
 
     def tell(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Print what these events say."""
@@ -60,7 +61,8 @@ class Live(Waiting):
         status = deployment["status"]
         word = self._context.style(status, fg=COLORS.get(status, "red"), bold=True)
         target = f"{deployment['fraise']} {deployment['environment']}"
-        served = f" {short(deployment['version'])} serves" if status == "success" else ""
+        does = "runs" if self._unhealthy else "serves"
+        served = f" {short(deployment['version'])} {does}" if status == "success" else ""
         took = deployment["duration_seconds"]
         length = f" ({duration(took)})" if took is not None else ""
         reason = f": {deployment['reason']}" if deployment["reason"] else ""
@@ -140,14 +142,16 @@ class Live(Waiting):
         if data["verb"] == "shift":
             return f"measured: {data.get('verdict') or 'nothing'}"
         if not release:
-            return "the service is stopped, as before"
-        serves = f"{_version(release)} serves"
+            return _nothing(data)
+        healthy = (data.get("gate") or {}).get("passed", True)
+        self._unhealthy |= not healthy
+        serves = f"{_version(release)} {'serves' if healthy else 'runs, but is not healthy'}"
         if not data.get("changed"):
-            return f"{serves} already; nothing changed"
+            return f"{serves} already; nothing changed" if healthy else f"{serves}; nothing changed"
         if data["verb"] == "deploy" and not data.get("switched"):
             return f"{serves}, restarted  {_steps(data)}"
         if data["verb"] == "restore":
-            return f"{serves} again  {_steps(data)}"
+            return f"{serves} again  {_steps(data)}" if healthy else f"{serves}  {_steps(data)}"
         previous = data.get("previous")
         was = f" (was {_version(previous)})" if previous else ""
         return f"{serves}{was}  {_steps(data)}"
@@ -155,6 +159,13 @@ class Live(Waiting):
     def _mark(self, good: bool, host: str, text: str) -> str:
         mark, color = MARKS[good]
         return f"  {self._context.style(mark, fg=color)} {host.ljust(self._width)}  {text}"
+
+
+def _nothing(data: Mapping[str, Any]) -> str:
+    """Return what was done where a host has no release after a step."""
+    if not data.get("changed"):
+        return "no release is there; nothing changed"
+    return f"stopped: there was no earlier release  {_steps(data)}".rstrip()
 
 
 def _version(release: Mapping[str, Any]) -> str:

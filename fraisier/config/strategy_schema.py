@@ -137,8 +137,8 @@ STRATEGY_CONFIG = mapping_of(
             "default": 60,
         },
         "progress_deadline": {
-            "description": "Seconds for the whole way out; waiting for `fraisier resume` does not "
-            "count.",
+            "description": "Seconds for the whole way out, builds and pulls included; waiting for "
+            "`fraisier resume` does not count.",
             "type": "number",
             "exclusiveMinimum": 0,
             "maximum": LONGEST,

@@ -130,7 +130,8 @@ class Work:
     `request` is plain data for the playbook; `secrets` maps purposes to references, as a target
     does. Where they are not `required`, those that have no value are left out: the way back needs
     none of them, but what it says must not show those that are known. `more`: another run will
-    follow. `inventory`: the hosts are reached as that inventory says.
+    follow. `inventory`: the hosts are reached as that inventory says. `limit`: what people know the
+    end of its time by, such as "progress_deadline (600 s)".
     """
 
     deployment_id: str
@@ -144,3 +145,4 @@ class Work:
     secrets_required: bool = True
     more: bool = False
     inventory: InventoryGroup | None = None
+    limit: str = ""

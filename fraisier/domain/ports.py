@@ -166,8 +166,11 @@ class Store(KeyStore, Protocol):
     def held_by(self, worker_id: str) -> list[Deployment]:
         """Return the running deployments that a worker holds."""
 
-    def cancel(self, deployment_id: str, by: str) -> Deployment:
-        """End a pending deployment, or record the wish to end a running one; raise Refused."""
+    def cancel(self, deployment_id: str, by: str, why: str = "") -> Deployment:
+        """End a pending deployment, or record the wish to end a running one; raise Refused.
+
+        `why` is the reason of the end where it is another than that somebody cancelled.
+        """
 
     def go_on(self, deployment_id: str, by: str) -> Deployment:
         """Record the wish that a paused deployment goes on; raise Refused where it is none."""

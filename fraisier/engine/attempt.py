@@ -14,7 +14,7 @@ from fraisier.domain.plan import Plan, Step, way_back
 from fraisier.domain.ports import Runner, Store
 from fraisier.engine.contact import Contact
 from fraisier.engine.holding import wait_for_a_person
-from fraisier.engine.ledger import settled
+from fraisier.engine.ledger import RESTARTING, HostState, settled
 from fraisier.engine.steps import Listener, Steps
 from fraisier.engine.testing import run_tests
 from fraisier.engine.traffic import UNDRAIN_SECONDS, why_hold
@@ -126,8 +126,8 @@ class Attempt:
     def _end_unmoved(self, end: Status, why: str, unconfirmed: list[str]) -> Status:
         if unconfirmed:
             return self._finish(Status.INTERRUPTED, self._unseen(why, unconfirmed))
-        changed = [name for name, state in self._hosts.items() if state.changed]
-        left = f"the release was not switched; restarted on {', '.join(changed)}"
+        changed = [_changes(state) for state in self._hosts.values() if state.changed]
+        left = "; ".join(["the release was not switched", *changed])
         return self._finish(end, f"{why}; {left if changed else UNTOUCHED}")
 
     def _unseen(self, why: str, unconfirmed: list[str]) -> str:
@@ -159,15 +159,24 @@ class Attempt:
         if lost:
             why = f"{why}; not restored: {', '.join(lost)}"
             return self._finish(Status.ROLLBACK_FAILED, f"{why}{self._unknown()}")
-        back = [name for name in (*failed, *moved) if self._hosts[name].release is not None]
+        names = [*failed, *moved]
+        back = [name for name in names if self._hosts[name].release is not None]
+        stopped = ", ".join(name for name in names if name not in back)
         if not back:
             return self._finish(
                 end, f"{why}; there was no earlier release, so the service was stopped"
             )
         end = Status.ROLLED_BACK if end is Status.FAILED else end
-        serves = "serves again" if switched else SERVED_ON
-        why = f"{why}; the earlier release {serves} on {', '.join(back)}"
-        return self._finish(end, "; ".join([why, *self._doubts()]))
+        told = [f"{why}; the earlier release {self._served(switched)} on {', '.join(back)}"]
+        told += [f"stopped on {stopped}, where there was no earlier release"] if stopped else []
+        return self._finish(end, "; ".join([*told, *self._doubts()]))
+
+    def _served(self, switched: bool) -> str:
+        """Return what the earlier release does now: it serves again only where it is healthy."""
+        if not switched:
+            return SERVED_ON
+        doubtful = any(state.doubtful for state in self._hosts.values())
+        return "runs again" if doubtful else "serves again"
 
     def _doubts(self) -> list[str]:
         """Name the hosts whose restored release fails a check that decides nothing."""
@@ -223,3 +232,11 @@ class Attempt:
         if servers and not left:
             self._steps.drained.clear()
         return left
+
+
+def _changes(state: HostState) -> str:
+    """Return what was done on a host that was not switched."""
+    if set(state.done) & {*RESTARTING}:
+        return f"restarted on {state.name}"
+    what = ", ".join(dict.fromkeys(state.done))
+    return f"changed on {state.name}: {what}" if what else f"something was changed on {state.name}"

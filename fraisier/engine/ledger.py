@@ -12,6 +12,11 @@ from fraisier.domain.outcome import HostOutcome
 
 #: The steps that change what a host runs, or what its requests meet.
 CHANGING = ("deploy", "stage", "shift", "promote", "restore")
+#: The modules' steps that change nothing about what runs, and those that start it anew.
+PREPARING = (
+    "sweep", "adopt", "fetch", "unpack", "build", "pull", "record", "backup", "prune",
+)  # fmt: skip
+RESTARTING = ("restart", "up")
 #: The codes of modules that could not reach Coolify or the Docker engine.
 OUT_OF_SIGHT = (
     "coolify_unreachable", "coolify_silent", "coolify_error", "coolify_unexpected",
@@ -23,10 +28,11 @@ OUT_OF_SIGHT = (
 class HostState:
     """One host in one attempt. `previous_known` is False until the host or the records told.
 
-    `changed`: something was done there; `moved`: it was switched to another release; `lost`:
-    contact was lost in a step, and the host has not told since what it runs; `unsure`: that step
-    may have changed it; `staged`: the new release is up beside the one that serves; `doubtful`: it
-    went back, and is not healthy by a check that decides nothing.
+    `changed`: something was done there; `done`: by which of the module's steps; `moved`: it was
+    switched to another release; `lost`: contact was lost in a step, and the host has not told since
+    what it runs; `unsure`: that step may have changed it; `staged`: the new release is up beside
+    the one that serves; `doubtful`: it went back, and is not healthy by a check that decides
+    nothing.
     """
 
     name: str
@@ -38,6 +44,7 @@ class HostState:
     version: str | None = None
     good: bool = False
     changed: bool = False
+    done: tuple[str, ...] = ()
     moved: bool = False
     lost: bool = False
     unsure: bool = False
@@ -68,6 +75,7 @@ class HostState:
             good=release.get("status") == "good" if told else self.good,
             moved=moved,
             changed=self.changed or (verb in CHANGING and bool(result.get("changed"))),
+            done=(*self.done, *(_done(result) if verb in CHANGING else ())),
             lost=lost or (self.lost and not answered),
             unsure=(lost and verb != "preflight") or (self.unsure and not answered),
             recorded=self.recorded or lost,
@@ -153,6 +161,12 @@ def settled(host: HostOutcome, installation: str) -> bool:
     The traffic is not where whoever moves it could not be told to give all requests back.
     """
     return stopped(host, installation) and bool(host.result.get("healed", True))
+
+
+def _done(result: Mapping[str, Any]) -> list[str]:
+    """Return the steps that changed more than what lies beside the running release."""
+    steps = [step["name"] for step in result.get("steps") or () if step.get("changed")]
+    return [name for name in steps if name not in PREPARING]
 
 
 def _unhealthy(result: Mapping[str, Any]) -> bool:

@@ -223,7 +223,9 @@ def _said(name: str, seen: HostOutcome | None, installation: str) -> str:
     if not release:
         return f"{name} has no release"
     version = str(release.get("version") or "").removeprefix("sha256:")[:7]
-    running = result.get("running")
-    if "running" in result and running != release.get("id"):
+    if "running" not in result:
+        return f"{name} has {version} current"
+    running = result["running"]
+    if running != release.get("id"):
         return f"{name} has {version} current, and {running or 'nothing'} runs"
-    return f"{name} serves {version}"
+    return f"{name} runs {version}"

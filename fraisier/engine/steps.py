@@ -32,6 +32,8 @@ Listener = Callable[[Sequence[Event]], None]
 
 #: Steps that start the service, and cannot do without its secrets.
 WITH_SECRETS = ("preflight", "deploy", "stage")
+#: Steps that `progress_deadline` bounds.
+WAY_OUT = ("preflight", "drain", "deploy", "stage", "shift", "promote")
 #: Steps whose hosts the log names at their beginning.
 TOLD_FIRST = ("deploy", "stage", "promote", "restore")
 
@@ -160,7 +162,19 @@ class Steps:
             timeout=max(1.0, deadline - time.monotonic()),
             secrets_required=step.verb in WITH_SECRETS or asked_for,
             more=not step.last,
+            limit=self._limit(step.verb),
         )
+
+    def _limit(self, verb: str) -> str:
+        """Return the setting that bounds a step, as messages name it; empty where none does."""
+        pace, service = self._target.strategy_config, self._target.service
+        build = service.get("build_timeout") if service.get("build", True) else None
+        if verb in ("deploy", "stage") and build and build >= pace.progress_deadline:
+            after = f", which is over before build_timeout ({build:g} s)"
+            return f"progress_deadline ({pace.progress_deadline:g} s){after}"
+        if verb in WAY_OUT or (verb == "restore" and pace.rollback_deadline is None):
+            return f"progress_deadline ({pace.progress_deadline:g} s)"
+        return f"rollback_deadline ({pace.rollback_deadline:g} s)" if verb == "restore" else ""
 
     def _fences(self, step: Step) -> dict[str, dict[str, int | None]]:
         """Return the fence of each host; a proxy's host has no number, and knows turns alone."""

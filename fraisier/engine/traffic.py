@@ -8,6 +8,7 @@ from typing import Any
 from fraisier.domain.catalogue import Host
 from fraisier.domain.event import Fact
 from fraisier.domain.outcome import Outcome
+from fraisier.domain.plain_text import one_line
 from fraisier.domain.plan import Step
 
 #: Steps whose hosts are those of a proxy, not the service's.
@@ -78,10 +79,21 @@ def proxy_become(hosts: Sequence[Host]) -> bool:
 
 def why_hold(step: Step, outcome: Outcome) -> str | None:
     """Return why a person must say whether to go on after a step; None where nobody must."""
-    unsure = [name for name, host in outcome.hosts.items() if _inconclusive(host.result)]
+    unsure = [
+        f"{name}{_why_unsure(host.result)}"
+        for name, host in outcome.hosts.items()
+        if _inconclusive(host.result)
+    ]
     if step.verb == "shift" and unsure:
-        return f"what was measured on {', '.join(unsure)} is inconclusive"
+        return f"the analysis is inconclusive on {', '.join(unsure)}"
     return "the canary's step says pause: resume" if step.args.get("hold") else None
+
+
+def _why_unsure(result: Any) -> str:
+    """Return what each inconclusive metric saw last, in brackets; empty where no host tells."""
+    told = [each for each in result.get("analysis") or () if _inconclusive(each)]
+    seen = one_line("; ".join(f"{each.get('name')}: {each.get('last')}" for each in told))
+    return f" ({seen})" if seen else ""
 
 
 def _inconclusive(result: Any) -> bool:

@@ -96,9 +96,9 @@ class StoreWithin:
         """Return what one of its own waits for, which is of the same target."""
         return self._store.blocker(self.deployment(deployment_id).id)
 
-    def cancel(self, deployment_id: str, by: str) -> Deployment:
+    def cancel(self, deployment_id: str, by: str, why: str = "") -> Deployment:
         """Stop one of its own."""
-        return self._store.cancel(self.deployment(deployment_id).id, by)
+        return self._store.cancel(self.deployment(deployment_id).id, by, why)
 
     def go_on(self, deployment_id: str, by: str) -> Deployment:
         """Let one of its own go on."""

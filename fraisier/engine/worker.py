@@ -121,10 +121,12 @@ class Worker:
         execute(mine, self._catalogue, self._store, self._runner, tell, cancelled, valid)
 
     def _given_up(self, deployment: Deployment, holder: Deployment) -> Refused:
-        with suppress(Refused):  # it has its end already
-            self._store.cancel(deployment.id, deployment.triggered_by)
         name = f"{deployment.target.fraise} {deployment.target.environment}"
+        held = f"{name} is held: {holder.id} is {holder.status.value}"
+        with suppress(Refused):  # it has its end already
+            why = f"it did not begin: {held}"
+            self._store.cancel(deployment.id, deployment.triggered_by, why)
         return Refused(
-            f"{name} is held: {holder.id} is {holder.status.value}; {deployment.id} is given up",
+            f"{held}; {deployment.id} is cancelled",
             f"look at it (fraisier show {holder.id}), then: fraisier unlock {name} --reason …",
         )

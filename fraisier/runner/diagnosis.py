@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -148,6 +149,12 @@ NO_MODULE: tuple[tuple[str, Diagnosis], ...] = (
         ),
     ),
 )
+_ENDED_THERE = Diagnosis(
+    CODE,
+    "find out what ended it there (out of memory? journalctl -k on the host), then: "
+    "fraisier hosts probe",
+    nothing_ran=False,
+)
 #: Exit codes of a shell whose program was killed, so that a module may have begun.
 _KILLED = frozenset((129, 130, 131, 132, 134, 135, 136, 137, 139, 141, 143))
 #: Python could not flush its output at its end, or `timeout` ended the module.
@@ -174,6 +181,31 @@ def never_began(result: Mapping[str, Any]) -> bool:
     return 0 <= code < 255 and not ended and not _BEGAN.search(words)
 
 
+def cut_off(result: Mapping[str, Any]) -> tuple[Diagnosis, str] | None:
+    """Return what it means, and a sentence, where a signal or a lost connection ended a module.
+
+    None where neither is known. A negative `rc` is the signal that ended ssh on this machine.
+    """
+    code = result.get("rc")
+    if "module_stdout" not in result or not isinstance(code, int) or isinstance(code, bool):
+        return None
+    if own_words(result).startswith("{"):  # a part of a result: its end is missing
+        return None
+    if code < 0 or code == 255:
+        ended = f": {_signal(-code)} ended ssh on this machine" if code < 0 else ""
+        return UNREACHABLE[-1][1], f"the SSH connection broke off before the host answered{ended}"
+    if code in _KILLED or (code > 128 and not own_words(result)):
+        return _ENDED_THERE, f"{_signal(code - 128)} ended the module before it answered"
+    return None
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def own_words(result: Mapping[str, Any]) -> str:
     """Return what a host said in the place of a module's result."""
     parts = (str(result.get(name) or "").strip() for name in ("module_stderr", "module_stdout"))
@@ -183,7 +215,7 @@ def own_words(result: Mapping[str, Any]) -> str:
 SENTENCE = 500
 #: What Ansible says before it repeats what SSH said.
 PREAMBLE = (
-    r"^(Task failed: )?(Failed to connect to the host via ssh: |Data could not be sent.*ssh: )"
+    r"^(Task failed: )?(Failed to connect to the host via ssh:|Data could not be sent.*ssh:)\s*"
 )
 
 
@@ -201,4 +233,5 @@ def sentence(said: str) -> str:
     text = "; ".join(telling[-2 if only_closed else -1 :]) or said.strip()
     if re.search(r"IDENTIFICATION HAS CHANGED", said):
         text = "the host's key is not the pinned one"
-    return one_line(re.sub(PREAMBLE, "", text), SENTENCE)
+    told = re.sub(PREAMBLE, "", text) or "the SSH connection broke off, and ssh did not say why"
+    return one_line(told, SENTENCE)

@@ -19,6 +19,7 @@ from fraisier.runner.diagnosis import (
     SENTENCE,
     UNREACHABLE,
     Diagnosis,
+    cut_off,
     diagnose,
     never_began,
     own_words,
@@ -29,6 +30,10 @@ from fraisier.runner.diagnosis import (
 RESULT_FIELDS = tuple(name for name in FIELDS if name != "log")
 COLLECTION = "fraisier."
 SAID_LINES = 40
+RAISE = (
+    "see what hung: fraisier logs; where it only needs more time, raise that in strategy_config, "
+    "within which build_timeout and all other limits count"
+)
 
 
 class Translation:
@@ -84,15 +89,18 @@ class Translation:
             }
         if name not in self._started:
             return {"code": ended, **self._broken(ended)}
-        why = self._broken(ended)["message"] if ended != "done" else ""
-        message = f"the run ended before the host had answered{why and f': {why}'}"
+        why = self._broken(ended) if ended != "done" else {"message": "", "hint": ""}
+        message = f"the run ended before the host had answered{why['message'] and ': '}"
         code = "no_answer" if ended == "done" else ended
-        return {"code": code, "message": message, "hint": "fraisier status shows its state"}
+        hint = why["hint"] or "fraisier status shows its state"
+        return {"code": code, "message": message + why["message"], "hint": hint}
 
     def _broken(self, ended: str) -> dict[str, str]:
-        words = {"cancelled": "it was cancelled", "timeout": "its time was over"}
+        limit = self._work.limit or f"{self._work.timeout:.0f} s"
+        words = {"cancelled": "it was cancelled", "timeout": f"it did not end within {limit}"}
         said = one_line("\n".join(self._said))
-        return {"message": words.get(ended) or said or "Ansible ended without a word", "hint": ""}
+        hint = RAISE if ended == "timeout" and self._work.limit else ""
+        return {"message": words.get(ended) or said or "Ansible ended without a word", "hint": hint}
 
     def _ended(self, data: Mapping[str, Any], *, failed: bool) -> list[Fact]:
         result, host = _mapping(data.get("res")), str(data.get("host"))
@@ -168,6 +176,10 @@ def _diagnosed(result: Mapping[str, Any]) -> tuple[Diagnosis, str]:
         return diagnose(NO_MODULE, f"{message}\n{words}"), (
             f"the host {answer} and ran no module (exit status {result['rc']})"
         )
+    broken_off = cut_off(result)
+    if broken_off is not None:
+        found, said = broken_off
+        return found, f"{said}: {words}" if words else said
     more = (str(result.get(key) or "") for key in ("exception", "stderr"))
     found = diagnose(BROKEN_MODULE, "\n".join((message, words, *more)))
     if words and found.nothing_ran:  # words that a module may have said before it was killed

@@ -135,12 +135,15 @@ class Requests(Workers):
         row = connection.execute(query).first()
         return deployment_from(row) if row is not None else None
 
-    def cancel(self, deployment_id: str, by: str) -> Deployment:
-        """End a pending deployment, or record the wish to end a running one; raise Refused."""
+    def cancel(self, deployment_id: str, by: str, why: str = "") -> Deployment:
+        """End a pending deployment, or record the wish to end a running one; raise Refused.
+
+        `why` is the reason of the end where it is another than that somebody cancelled.
+        """
         mark = new_id("aud")
 
         def change(connection: Connection) -> Deployment:
-            found = self._cancel(connection, deployment_id, by, mark)
+            found = self._cancel(connection, deployment_id, by, why, mark)
             failpoint("cancel.before_commit")
             return found
 
@@ -151,7 +154,9 @@ class Requests(Workers):
         failpoint("cancel.after_commit")
         return found
 
-    def _cancel(self, connection: Connection, deployment_id: str, by: str, mark: str) -> Deployment:
+    def _cancel(
+        self, connection: Connection, deployment_id: str, by: str, why: str, mark: str
+    ) -> Deployment:
         found = deployment_from(self._row(connection, deployment_id, lock=True))
         if found.status.terminal:
             raise Refused(f"{deployment_id} has ended already: it is {found.status.value}")
@@ -162,9 +167,10 @@ class Requests(Workers):
             }
             one = deployments.c.id == deployment_id
             connection.execute(update(deployments).where(one).values(**wish))
-            note(connection, by, "cancel", deployment_id, mark=mark)
+            note(connection, by, "cancel", deployment_id, why, mark)
         if found.status is Status.PENDING:
-            end(connection, found, Status.CANCELLED, f"cancelled by {by} before it began")
+            reason = why or f"cancelled by {by} before it began"
+            end(connection, found, Status.CANCELLED, reason)
         return self._deployment(connection, deployment_id)
 
 

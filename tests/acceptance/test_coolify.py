@@ -151,7 +151,7 @@ def test_after_a_kill_status_cancels_at_coolify_and_the_next_deployment_works(
     assert git.last()["status"] == "interrupted", status.said
     assert git.app.deployments[1]["status"] == "cancelled-by-user"
     assert git.app.data["git_commit_sha"] == A, "what runs"
-    assert f"serves {A[:7]}" in git.last()["reason"]
+    assert f"runs {A[:7]}" in git.last()["reason"]
     git.app.ends = "finished"
     assert git.fraisier("unlock", "my_api", "production", "--reason", "looked").code == 0
     git.good("--version", C)

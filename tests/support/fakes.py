@@ -83,9 +83,9 @@ class ScriptedRunner:
 
     What goes wrong: `gate` (switched, then unhealthy), `build` (never switched), `unreachable`,
     `lost` (contact lost after the switch), `stuck` (unhealthy also on the way back), `restart` (its
-    service is restarted, not switched, and not well). `silent`: hosts that no probe reaches;
-    `unwell`: hosts whose service is not well when it is looked at. `absent` says whether a host
-    cannot be reached at all now.
+    service is restarted, not switched, and not well), `files` (its files are changed, no more).
+    `silent`: hosts that no probe reaches; `unwell`: hosts whose service is not well when it is
+    looked at. `absent` says whether a host cannot be reached at all now.
     """
 
     def __init__(self, bad: dict[str, tuple[str, str]] | None = None) -> None:
@@ -131,7 +131,8 @@ class ScriptedRunner:
                 return HostOutcome(name, "unreachable", {}, error)
             case "probe":
                 held = {"number": 1}  # who holds the fence, as the module says it
-                return self._ok(name, release=_release(self.serving.get(name)), fence=held)
+                current = self.serving.get(name)
+                return self._ok(name, release=_release(current), running=current, fence=held)
             case "verify":
                 return self._verify(name)
             case "preflight":
@@ -166,7 +167,13 @@ class ScriptedRunner:
         if trouble == "build":
             return self._failed(name, "build_failed", release=_release(before), switched=False)
         if trouble == "restart":
-            return self._failed(name, "health_check_failed", changed=True, switched=False)
+            steps = [{"name": "restart", "seconds": 0.1, "changed": True}]
+            told = {"changed": True, "switched": False, "steps": steps}
+            return self._failed(name, "health_check_failed", **told)
+        if trouble == "files":
+            steps = [{"name": "files", "seconds": 0.1, "changed": True}]
+            told = {"changed": True, "switched": False, "steps": steps}
+            return self._failed(name, "pull_failed", **told)
         if wanted == before:
             return self._ok(name, release=_release(before), previous=_release(before))
         self.serving[name] = wanted

@@ -135,7 +135,9 @@ class MovingRunner(ScriptedRunner):
             return self._failed(name, comes, **told)
         if comes == "unknown":
             return HostOutcome(name, "unknown", {}, {"code": "contact_lost", "message": "lost"})
-        return self._ok(name, verdict=comes, **{**told, "changed": True})
+        saw = {"name": "errors", "type": "proxy", "verdict": comes, "last": "no requests came"}
+        more = {"verdict": comes, "analysis": [saw]}
+        return self._ok(name, **{**told, **more, "changed": True})
 
     def _promote(self, name: str) -> HostOutcome:
         before, self.serving[name] = self.serving.get(name), self.staged.pop(name)

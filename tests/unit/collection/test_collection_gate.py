@@ -214,3 +214,36 @@ def test_what_holds_a_healthy_service_is_waited_for_until_the_deadline() -> None
     dying.broken_from = 20
     assert not dying.gate(Check("http", deadline=60), held_until=1000).passed
     assert World().gate(Check("http", deadline=60, retries=0), held_until=10).passed
+
+
+def test_a_last_try_that_the_deadline_cuts_does_not_hide_the_reason() -> None:
+    """The last try of an exec check has next to no time left."""
+    now = [0.0]
+
+    def attempt(limit: float) -> tuple[bool, str]:
+        if limit < 0.3:
+            now[0] += limit
+            return False, f"the command did not end within {limit:g} s"
+        now[0] += 0.3
+        return False, "exit status 1"
+
+    def sleep(seconds: float) -> None:
+        now[0] += max(seconds, 0.0001)
+
+    check = Check("exec", deadline=2.9, timeout=5)
+    verdict = wait_until_healthy(
+        check, attempt, lambda _thorough: None, 0.0, clock=lambda: now[0], sleep=sleep
+    )
+    assert (verdict.passed, verdict.detail) == (False, "exit status 1")
+
+
+def test_a_try_that_has_its_whole_time_tells_that_it_took_too_long() -> None:
+    world = World()
+    world.try_takes = 9.0
+    world.attempt = lambda limit: _hang(world, limit)  # type: ignore[method-assign]
+    assert world.gate(Check("http", deadline=2, timeout=5)).detail == "no answer within 2 s"
+
+
+def _hang(world: World, limit: float) -> tuple[bool, str]:
+    world.now += limit
+    return False, f"no answer within {limit:g} s"

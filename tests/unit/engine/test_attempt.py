@@ -13,6 +13,7 @@ from fraisier.domain.errors import Refused, StoreError, VersionNotFound
 from fraisier.domain.event import Event
 from fraisier.domain.plan import Work
 from fraisier.domain.ports import Filter
+from fraisier.domain.strategy import StrategyConfig
 from fraisier.domain.worker import Waiting
 from fraisier.engine import execution
 from fraisier.engine.deployments import Deployments, Wish
@@ -347,6 +348,52 @@ def test_a_restart_that_fails_is_not_called_no_change(tmp_path: Path) -> None:
     assert "no host was changed" not in ended.reason
 
 
+def test_a_host_where_nothing_ran_anew_is_not_called_restarted(tmp_path: Path) -> None:
+    world = make_world(tmp_path, bad={"web-1": ("v1", "files")})
+    ended = world.deploy("v1")
+    assert ended.status is Status.FAILED
+    assert "restarted" not in ended.reason
+    assert "changed on web-1: files" in ended.reason
+
+
+def test_of_hosts_that_go_back_each_is_named_with_what_became_of_it(tmp_path: Path) -> None:
+    world = make_world(tmp_path, "web-1", "web-2", bad={"web-2": ("v2", "gate")})
+    world.runner.serving["web-1"] = "v1"
+    ended = world.deploy("v2")
+    assert ended.status is Status.ROLLED_BACK
+    assert "serves again on web-1" in ended.reason
+    assert "stopped on web-2, where there was no earlier release" in ended.reason
+
+
+@pytest.mark.parametrize(
+    ("deadline_back", "limits"),
+    [(None, {"progress_deadline (90 s)"}),
+     (70.0, {"progress_deadline (90 s)", "rollback_deadline (70 s)"})],
+)  # fmt: skip
+def test_each_step_names_the_setting_that_bounds_it(
+    tmp_path: Path, deadline_back: float | None, limits: set[str]
+) -> None:
+    pace = StrategyConfig(progress_deadline=90, rollback_deadline=deadline_back)
+    world = make_world(tmp_path, *THREE, bad={"web-2": ("v2", "gate")}, strategy_config=pace)
+    world.deploy("v2")
+    assert {work.limit for work in world.runner.works} == limits
+
+
+@pytest.mark.parametrize(
+    ("service", "named"),
+    [({"build": ["make"], "build_timeout": 1800}, True), ({"build_timeout": 1800}, True),
+     ({"build": [], "build_timeout": 1800}, False), ({"build_timeout": 60}, False), ({}, False)],
+)  # fmt: skip
+def test_a_build_that_the_deadline_of_the_deployment_ends_names_both(
+    tmp_path: Path, service: dict[str, Any], named: bool
+) -> None:
+    world = make_world(tmp_path, service=service)
+    world.deploy("v1")
+    (limit,) = {work.limit for work in world.runner.works}
+    assert "progress_deadline (600 s)" in limit
+    assert ("build_timeout (1800 s)" in limit) == named
+
+
 def test_records_that_fail_in_the_middle_never_claim_that_nothing_was_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,7 +423,10 @@ def test_a_request_that_waits_is_given_up_once_its_target_is_held(tmp_path: Path
     with pytest.raises(Refused, match=f"is held: {first.id} is interrupted") as refused:
         world.worker.carry_out(second, world.told.extend, lambda: False, lambda _blocker: None)
     assert "fraisier unlock api production" in refused.value.hint
-    assert world.store.deployment(second.id).status is Status.CANCELLED
+    given_up = world.store.deployment(second.id)
+    assert given_up.status is Status.CANCELLED
+    assert first.id in given_up.reason
+    assert "cancelled by" not in given_up.reason
     assert world.runner.works == []
 
 

@@ -123,6 +123,7 @@ def test_what_nobody_deployed_only_warns(tmp_path: Path) -> None:
     assert kept(world) == [{"web-1": {"service": {}, "unhealthy": "warn"}}]
     assert ended.status is Status.ROLLED_BACK
     assert "warning: on web-1 it fails the current health check" in ended.reason
+    assert "serves again" not in ended.reason
     assert world.store.held("api", "production") is None
 
 

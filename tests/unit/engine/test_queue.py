@@ -387,7 +387,7 @@ def test_what_a_dead_server_began_is_interrupted_and_the_rest_of_its_queue_goes_
         until(lambda: server.status(begun) is Status.INTERRUPTED)
         until(lambda: server.status(waiting).terminal)
     ended = server.store.deployment(begun.id)
-    assert ended.reason == "its worker died; web-1 serves v0"
+    assert ended.reason == "its worker died; web-1 runs v0"
     assert server.status(waiting) is Status.SUCCESS
     assert server.store.placements("api", "a")["web-1"].version == "v0"
     assert server.store.held("api", "a") == begun.id

@@ -224,7 +224,7 @@ def test_what_cannot_be_judged_is_left_to_a_person(
     ended = world.deploy()
     assert ended.status is Status.SUCCESS
     (paused,) = [e for e in world.store.events(ended.id) if e.type == "deployment.paused"]
-    assert "web-2" in paused.data["why"]
+    assert "on web-2 (errors: no requests came)" in paused.data["why"]
 
 
 @pytest.mark.usefixtures("quick")

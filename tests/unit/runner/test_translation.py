@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -189,8 +190,8 @@ def silent(out: str = "", err: str = "", code: Any = 1) -> dict[str, Any]:
         (silent(err="Traceback (most recent call last):\nX: password is required"),
          "become_failed", "unknown"),
         (silent('{"changed": true, "fen'), "host_answer_invalid", "unknown"),
-        (silent(code=255), "host_answer_invalid", "unknown"),
-        (silent(code=-9), "host_answer_invalid", "unknown"),
+        (silent(code=255), "contact_lost", "unknown"),
+        (silent(code=-9), "contact_lost", "unknown"),
         (silent(code="0"), "host_answer_invalid", "unknown"),
     ],
 )  # fmt: skip
@@ -262,3 +263,42 @@ def test_a_host_that_ansible_does_not_know_is_named() -> None:
     _, outcome = translated(event("runner_on_start", host="web"))
     assert list(outcome.hosts) == ["web-1"]
     assert "no host of that name" in (outcome.hosts["web-1"].error or {})["message"]
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        (silent(code=-9), ("SSH connection", "SIGKILL", "this machine")),
+        (silent(code=-15), ("SSH connection", "SIGTERM", "this machine")),
+        (silent(code=255), ("SSH connection",)),
+        (silent(err="Killed", code=137), ("SIGKILL", "module", "Killed")),
+        (silent(code=152), ("SIGXCPU", "module")),
+        (silent(code=128 + 70), ("signal 70", "module")),
+    ],
+)
+def test_what_a_signal_ended_has_a_reason_people_understand(
+    result: dict[str, Any], says: tuple[str, ...]
+) -> None:
+    _, outcome = translated(event("runner_on_failed", res=result))
+    message = outcome.first_error()["message"]
+    assert all(word in message for word in says), message
+    assert "json" not in message.lower()
+
+
+def test_ssh_that_ends_without_a_word_is_told() -> None:
+    msg = "Failed to connect to the host via ssh: "
+    _, outcome = translated(event("runner_on_unreachable", res={"msg": msg}))
+    assert "did not say why" in outcome.first_error()["message"]
+
+
+@pytest.mark.parametrize("began", [True, False])
+def test_a_run_that_takes_too_long_names_the_limit(began: bool) -> None:
+    asked = replace(work(), limit="progress_deadline (600 s)")
+    translation = Translation(asked)
+    if began:
+        translation.facts(event("runner_on_start"))
+    error = translation.outcome("timeout").first_error()
+    assert error["code"] == "timeout"
+    assert "progress_deadline (600 s)" in error["message"]
+    assert "build_timeout" in error["hint"]
+    assert "60 s" in Translation(work()).outcome("timeout").first_error()["message"]

@@ -55,8 +55,8 @@ def _switch(
     site: Site, release: Release, user: User, step: dict[str, object], went_live: bool
 ) -> Release:
     site.fence.check()
-    site.changed = True
     current = site.ledger.current()
+    site.changed = site.changed or site.layout.in_place or current != release.id
     if went_live and current != release.id:
         release = replace(release, deployed_at=time.time(), previous=current)
         site.ledger.write(release)
@@ -78,11 +78,11 @@ def restart(site: Site, release: Release) -> None:
     name = site.service.systemd_service
     with site.report.step("restart") as step:
         site.fence.check()
-        site.changed = True
-        step["changed"] = True
         text = site.ledger.stored(release.id)[1]
         if text is not None:
             check_unit(site)
+        site.changed = step["changed"] = True
+        if text is not None:
             site.systemd.install(name, text)
         start_unit(site, name)
 

@@ -152,7 +152,7 @@ def _measure(
 def _judged(metric: Metric, result: Result | None) -> tuple[str, str]:
     """Return the phase of a measurement, and what was seen."""
     if result is None:
-        return metric.judge(None), "no request came"
+        return metric.judge(None), "no requests came"
     shown = f"{result:g}" if isinstance(result, (int, float)) else f"{[*result][:5]}"
     conditions = [each.text for each in (metric.success, metric.failure) if each is not None]
     return metric.judge(result), f"result is {shown} (asked: {'; '.join(conditions)})"

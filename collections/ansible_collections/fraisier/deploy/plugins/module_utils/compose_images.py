@@ -232,7 +232,7 @@ def build_failure(name: str, finished: Finished, limit: float) -> Failure:
     return Failure(
         "build_failed",
         f'the image of "{name}" could not be built: {why}',
-        "see the log; what served before still serves",
+        "see the log, correct the build or the commit, and deploy again",
         finished.output,
     )
 

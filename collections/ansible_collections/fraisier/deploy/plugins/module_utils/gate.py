@@ -125,11 +125,15 @@ def wait_until_healthy(
 
     if check.delay:
         sleep(check.delay)
-    limit = clock() + check.deadline
+    limit, seen = clock() + check.deadline, ""
     while True:
         attempts += 1
         began = clock()
-        healthy, seen = try_once(max(0.05, min(check.timeout, limit - began)))
+        seconds = max(0.05, min(check.timeout, limit - began))
+        healthy, last = try_once(seconds)
+        # a try that the deadline cut says nothing of the service: the one before it does
+        cut = not healthy and seconds < check.timeout and clock() - began >= seconds
+        seen = seen if seen and cut else last
         wrong = watch(healthy)
         if wrong:
             return verdict(wrong, False)

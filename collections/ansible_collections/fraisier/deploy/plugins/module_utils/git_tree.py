@@ -129,7 +129,7 @@ def unpack_failure(sha: str, output: str) -> Failure:
     return disk_full(output) or Failure(
         "extract_failed",
         f"commit {sha[:12]} could not be unpacked",
-        "see the log; the old release still serves",
+        "see the log",
         output,
     )
 

@@ -14,7 +14,7 @@ from .files import read_json, remove_file, write_json
 from .setting import Setting, failed
 
 NOTE = "migration.json"
-_UP = "the old release serves still, but the database may be half changed; see the log"
+_UP = "the database may be half changed; see the log"
 _DOWN = "look at the database, then deploy, or fraisier unlock; see the log"
 
 

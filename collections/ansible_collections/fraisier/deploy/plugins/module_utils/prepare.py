@@ -145,6 +145,6 @@ def _build_failure(command: str, finished: Finished, limit: float) -> Failure:
     return Failure(
         "build_failed",
         f"the build command `{command}` failed: {how}: {last}",
-        "see the log; the old release still serves",
+        "see the log, correct the build or the commit, and deploy again",
         f"$ {command}\n{finished.output}",
     )

@@ -263,7 +263,7 @@ class Proxy:
             self._runtime.reload(2.0)
             raise Failure(
                 "proxy_refused",
-                "HAProxy did not start with the new configuration; the old one serves on",
+                "HAProxy did not start with the new configuration, which was taken back",
                 "on the host: journalctl -u fraisier-proxy -n 30",
             )
         self._write_down(backends, gone)

@@ -121,7 +121,7 @@ def refused(output: str) -> Failure:
     return Failure(
         "proxy_refused",
         f"HAProxy does not take this configuration: {why or 'it did not say why'}",
-        "correct proxy in the configuration; what was in place still serves",
+        "correct proxy in the configuration; the proxy was not changed",
         output,
     )
 
