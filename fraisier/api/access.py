@@ -101,10 +101,18 @@ def _recognised(tokens: Tokens, rates: Rates | None) -> Token:
 
 def _require_scope(needed: Scope | None) -> None:
     if needed is None or not asker().scope.reaches(needed):
-        raise Forbidden(
-            f'this token may "{asker().scope}"; this needs "{needed or "nothing there is"}"',
-            "use a token with a wider scope: fraisier token create NAME --scope",
-        )
+        raise wider_needed(needed)
+
+
+def wider_needed(needed: Scope | None, what: str = "this") -> Forbidden:
+    """Return the error of a token that does not reach the scope for `what`; None is for nobody."""
+    has = asker().scope
+    if needed is None:
+        return Forbidden(f'this token may "{has}"; no token may do {what}')
+    return Forbidden(
+        f'this token may "{has}"; {what} needs "{needed}"',
+        f"use a token with that scope: fraisier token create NAME --scope {needed}",
+    )
 
 
 def _with_what_is_left(answer: Response) -> Response:

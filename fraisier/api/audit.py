@@ -25,6 +25,7 @@ class AuditItem(Schema):
     id = text()
     at = moment("When it was done.")
     actor = text("A token's id, cli:<login>, webhook:<git host>, promotion:<deployment>, …")
+    actor_name = text("The name of the token.", null=True)
     action = text("What was done.")
     subject = text("What it was done to, mostly an id.")
     reason = text("Why, where somebody said it.")

@@ -78,6 +78,8 @@ def _without_local(services: Services, shown: Any) -> Any:
         return [_without_local(services, value) for value in shown]
     if not isinstance(shown, str):
         return shown
+    if shown in services.local_repositories():
+        return "the repository"
     for path, instead in services.hidden().items():
         shown = shown.replace(path, instead)
     return shown

@@ -29,11 +29,13 @@ class FreezeItem(Schema):
     environment = text("* means all.")
     reason = text()
     by = text("Who made it.")
+    by_name = text("The name of the token that made it.", null=True)
     created_at = moment("When it was made.")
     starts_at = moment("When it begins.", key="from")
     ends_at = moment("When it ends by itself.", null=True, key="until")
     lifted_at = moment("When it was lifted.", null=True)
     lifted_by = text("Who lifted it.", null=True)
+    lifted_by_name = text("The name of the token that lifted it.", null=True)
 
 
 FreezePage = page_of("freezes", FreezeItem)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fraisier.api.access import may, who
+from fraisier.api.access import may, who, wider_needed
 from fraisier.api.services import Services
 from fraisier.domain.audit import FORBIDDEN
-from fraisier.domain.errors import Forbidden
 from fraisier.domain.token import Scope
 from fraisier.engine.trail import BREAK_GLASS
 
@@ -20,7 +19,4 @@ def require_glass(services: Services, body: Mapping[str, Any], action: str, subj
         return
     asked = f"{action}.{BREAK_GLASS}"
     services.store.add_audit(who(), asked, subject, reason, FORBIDDEN)
-    raise Forbidden(
-        'this token may not break the glass; that needs "admin"',
-        "ask somebody who may: freezes and deploy windows hold for everybody else",
-    )
+    raise wider_needed(Scope.ADMIN, "break-glass")

@@ -154,12 +154,17 @@ class Services:
         return nullcontext() if self.configuration is None else self.configuration.current.pinned()
 
     def hidden(self) -> Mapping[str, str]:
-        """Return what no answer may show of this machine, and what it shows instead."""
-        local = [t.repository for t in self.catalogue.targets() if t.repository.startswith("/")]
-        return {
-            **dict.fromkeys(local, "the repository"),
-            self.catalogue.path: self.catalogue.path.rpartition("/")[2],
-        }
+        """Return the paths of this machine that no answer may show, and their last parts instead.
+
+        A path comes before those that it begins with.
+        """
+        paths = {self.catalogue.path, *self.local_repositories()}
+        longest_first = sorted(paths, key=len, reverse=True)
+        return {path: path.rstrip("/").rpartition("/")[2] for path in longest_first}
+
+    def local_repositories(self) -> set[str]:
+        """Return the repositories that are folders of this machine."""
+        return {t.repository for t in self.catalogue.targets() if t.repository.startswith("/")}
 
 
 @contextmanager

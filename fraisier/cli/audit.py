@@ -6,6 +6,7 @@ import click
 
 from fraisier.cli.context import Context, table
 from fraisier.cli.look import moment
+from fraisier.cli.present import named
 from fraisier.domain.audit import DONE, AuditFilter
 
 
@@ -32,7 +33,7 @@ def audit(
         {
             **each,
             "when": each["at"][:19].replace("T", " "),
-            "who": each["actor"],
+            "who": named(each["actor"], each.get("actor_name")),
             "why": each["reason"],
             "result": "" if each["result"] == DONE else each["result"],
         }

@@ -45,7 +45,7 @@ def list_(context: Context, fraise: str, environment: str, host_name: str | None
 @click.pass_obj
 def take(context: Context, fraise: str, environment: str, host_name: str | None) -> None:
     """Take a backup now, as a deployment does before it changes anything."""
-    _show(context, context.control.take_backup(Where(fraise, environment, host_name)))
+    _show(context, context.control.take_backup(Where(fraise, environment, host_name)), "taken")
 
 
 @backups.command()
@@ -72,14 +72,16 @@ def restore(
             "see fraisier backups list, then say it again with --yes",
         )
     where = Where(fraise, environment, host_name)
-    _show(context, context.control.restore_backup(where, backup_id or ""))
+    _show(context, context.control.restore_backup(where, backup_id or ""), "restored")
 
 
-def _show(context: Context, found: Sequence[Json]) -> None:
-    """Print what the hosts said and end with its exit code."""
+def _show(context: Context, found: Sequence[Json], done: str = "") -> None:
+    """Print what the hosts said and end with its exit code; `done`: what was done with each."""
     rows = [_row(host, backup) for host in found for backup in host.get("backups", ())]
     columns = ("host", "id", "taken", "by", "version", "size", "paths")
-    context.emit({"hosts": found}, table(rows, columns) if rows else "there is no backup")
+    lines = [f"{done} on {row['host']}: {row['id']}" for row in rows if done]
+    listed = table(rows, columns) if rows else f"{done or 'there is'} no backup".strip()
+    context.emit({"hosts": found}, "\n".join([listed, *lines]))
     for host in found:
         if host["error"]:
             mark, color = MARKS[False]

@@ -10,6 +10,7 @@ import click
 from fraisier.cli.arguments import LONGEST, optional_target
 from fraisier.cli.context import Context, table
 from fraisier.cli.control import Json, who
+from fraisier.cli.present import named
 from fraisier.domain.errors import UsageError
 from fraisier.domain.ids import now
 from fraisier.engine.freezes import FreezeWish
@@ -89,7 +90,8 @@ def moment(text: str) -> int:
 
 
 def _row(found: Json) -> Json:
-    return {**found, "from": _time(found["from"]), "until": _time(found["until"])}
+    by = named(found["by"], found.get("by_name"))
+    return {**found, "from": _time(found["from"]), "until": _time(found["until"]), "by": by}
 
 
 def _where(found: Json) -> str:

@@ -12,6 +12,11 @@ def short(version: str) -> str:
     return version[:7] if len(version) in (40, 64) else version
 
 
+def named(who: str, name: str | None) -> str:
+    """Return who did something, with the token's name before its id."""
+    return f"{name} ({who})" if name else who
+
+
 def duration(seconds: float | None) -> str:
     """Return a length of time in words: `2.1 s`, `3 min 20 s`; `-` where there is none."""
     if seconds is None:

@@ -22,7 +22,11 @@ from fraisier.domain.errors import (
 SIGN_IN = "set FRAISIER_TOKEN; on the server, fraisier token create makes one"
 STATUSES: dict[int, tuple[type[FraisierError], str, str]] = {
     401: (Unauthorized, "the server does not know this token", SIGN_IN),
-    403: (Forbidden, "this token may not do that", "use one with a wider scope"),
+    403: (
+        Forbidden,
+        "this token may not do that",
+        "use one with the scope it needs",
+    ),
 }
 IS_IT_UP = "is the server up (fraisier serve), and is this its URL?"
 OWN_AUTHORITY = "for a certificate authority of your own, name its file in REQUESTS_CA_BUNDLE"

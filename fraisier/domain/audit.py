@@ -15,7 +15,8 @@ DONE, FORBIDDEN = "done", "forbidden"
 @dataclass(frozen=True)
 class AuditRow:
     """One thing that was done (`at`: UTC microseconds). `actor` is a token's id, `cli:<login>`,
-    `webhook:<git host>`, `promotion:<deployment>`, or a part of Fraisier that has a policy.
+    `webhook:<git host>`, `promotion:<deployment>`, or a part of Fraisier that has a policy;
+    `actor_name` a token's name.
     """
 
     id: str
@@ -25,6 +26,7 @@ class AuditRow:
     subject: str
     reason: str
     result: str = DONE
+    actor_name: str | None = None
 
 
 @dataclass(frozen=True)

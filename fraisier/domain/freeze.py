@@ -37,12 +37,17 @@ class NewFreeze:
 
 @dataclass(frozen=True, kw_only=True)
 class Freeze(NewFreeze):
-    """A freeze as recorded; `lifted_at` is None while nobody has lifted it."""
+    """A freeze as recorded; `lifted_at` is None while nobody has lifted it.
+
+    `by_name` and `lifted_by_name` are the names of tokens, None where it was no token.
+    """
 
     id: str
     created_at: int
     lifted_at: int | None = None
     lifted_by: str | None = None
+    by_name: str | None = None
+    lifted_by_name: str | None = None
 
     def over(self, moment: int) -> bool:
         """Return whether it can hold nothing any more at a moment."""
@@ -110,7 +115,7 @@ def stop_of(target: Target, freezes: Sequence[Freeze], moment: int) -> Stopped |
     if mine:
         last = max(mine, key=_end)
         until = f"until {said(last.ends_at)}" if last.ends_at is not None else "until it is lifted"
-        reason = f"{name} is frozen by {last.id} {until}: {last.reason} ({last.by})"
+        reason = f"{name} is frozen by {last.id} {until}: {last.reason} ({last.by_name or last.by})"
         return Stopped(reason, last.ends_at, last.id)
     if is_open(target.deploy_windows, moment):
         return None

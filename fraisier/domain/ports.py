@@ -166,6 +166,12 @@ class Store(KeyStore, Protocol):
     def held_by(self, worker_id: str) -> list[Deployment]:
         """Return the running deployments that a worker holds."""
 
+    def require_open(self, target: Target, past: bool) -> None:
+        """Raise Refused where a request for a target would be, as it is held, frozen or closed.
+
+        `past`: it goes past freezes and deploy windows.
+        """
+
     def cancel(self, deployment_id: str, by: str, why: str = "") -> Deployment:
         """End a pending deployment, or record the wish to end a running one; raise Refused.
 

@@ -98,6 +98,7 @@ class Deployments:
         again = self._repeated("deploy", wish)
         if again is not None:
             return again
+        self._require_open(wish)
         return self._request(replace(self.draft(wish), trace_id=trace_id), worker_id)
 
     def draft(self, wish: Wish) -> NewDeployment:
@@ -119,6 +120,7 @@ class Deployments:
         if again is not None:
             return again
         found = to_promote(self._catalogue, self._store, wish.fraise, source, wish.environment)
+        self._require_open(wish)
         new = self.draft(replace(wish, version=found.version, promoted_from=found.id))
         return self._request(replace(new, fingerprint=_fingerprint("promote", asked)), worker_id)
 
@@ -133,6 +135,7 @@ class Deployments:
         again = self._repeated("promote", asked)
         if again is not None:
             return again
+        self._require_open(asked)
         new = replace(self.draft(asked), fingerprint=_fingerprint("promote", asked))
         return self._request(new, None) if still() else None
 
@@ -173,6 +176,11 @@ class Deployments:
             raise Refused(f"{fraise} {environment} is not held")
         self._bell.ring()
         return held
+
+    def _require_open(self, wish: Wish) -> None:
+        """Raise Refused where the target takes no request now, before its repository is asked."""
+        target = self._catalogue.target(wish.fraise, wish.environment)
+        self._whole.require_open(target, past=bool(wish.break_glass))
 
     def _request(self, new: NewDeployment, worker_id: str | None) -> Deployment:
         found = self._store.request(new, worker_id)

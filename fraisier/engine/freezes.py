@@ -96,9 +96,11 @@ def freeze_json(found: Freeze, moment: int) -> dict[str, Any]:
         "environment": found.environment,
         "reason": found.reason,
         "by": found.by,
+        "by_name": found.by_name,
         "created_at": timestamp(found.created_at),
         "from": timestamp(found.starts_at),
         "until": timestamp(found.ends_at),
         "lifted_at": timestamp(found.lifted_at),
         "lifted_by": found.lifted_by,
+        "lifted_by_name": found.lifted_by_name,
     }

@@ -90,5 +90,6 @@ def _require_no_further(maker: Token | None, scope: Scope, reach: Reach) -> None
     if maker is not None and not maker.may_make(scope, reach):
         raise Forbidden(
             "a token makes none that reaches further than itself",
-            "use a token of that scope and those targets, or make it on the server",
+            f'use a token with the scope "{scope}" that reaches those targets, or make it on the '
+            "server",
         )

@@ -15,6 +15,7 @@ from fraisier.lab.model import Say
 
 START_SECONDS = 30
 AGAIN_SECONDS = 5
+DENIED = "permission denied"
 PID_FILES = {
     Path("/var/run/docker.pid"): "dockerd",
     Path("/var/run/docker/containerd/containerd.pid"): "containerd",
@@ -22,12 +23,26 @@ PID_FILES = {
 
 
 def answers() -> str:
-    """Empty when the engine answers, else what `docker info` said."""
+    """Empty when the engine answers, else what `docker version` said."""
     try:
-        docker("info", "--format", "{{.ServerVersion}}")
+        docker("version", "--format", "{{.Server.Version}}")
     except LabError as refused:
         return refused.message
     return ""
+
+
+def require_answer() -> None:
+    """Raise LabError, with what to do, where no engine answers or this user may not ask it."""
+    refusal = answers()
+    if refusal:
+        raise unanswered(refusal, _hint(refusal) or "`fraisier lab up` starts one")
+
+
+def unanswered(refusal: str, hint: str) -> LabError:
+    """Return the error of an engine that gave this refusal."""
+    if DENIED in refusal.lower():
+        return LabError(f"this user may not talk to the Docker engine: {refusal}", hint)
+    return LabError(f"no Docker engine answers: {refusal}", hint)
 
 
 def ensure_running(log: Path, say: Say) -> None:
@@ -39,16 +54,9 @@ def ensure_running(log: Path, say: Say) -> None:
     refusal = answers()
     if not refusal:
         return
-    hint = why_not_ours(
-        refusal,
-        client=bool(shutil.which("docker")),
-        daemon=bool(shutil.which("dockerd")),
-        root=os.geteuid() == 0,
-        init=Path("/proc/1/comm").read_text().strip(),
-        elsewhere=os.environ.get("DOCKER_HOST", ""),
-    )
+    hint = _hint(refusal)
     if hint:
-        raise LabError(f"no Docker engine answers: {refusal}", hint)
+        raise unanswered(refusal, hint)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -57,16 +65,28 @@ def ensure_running(log: Path, say: Say) -> None:
             _start(log)
 
 
+def _hint(refusal: str) -> str:
+    """Empty when dockerd should be started by hand here, else what the reader should do."""
+    return why_not_ours(
+        refusal,
+        client=bool(shutil.which("docker")),
+        daemon=bool(shutil.which("dockerd")),
+        root=os.geteuid() == 0,
+        init=Path("/proc/1/comm").read_text().strip(),
+        elsewhere=os.environ.get("DOCKER_HOST", ""),
+    )
+
+
 def why_not_ours(
     refusal: str, *, client: bool, daemon: bool, root: bool, init: str, elsewhere: str
 ) -> str:
     """Empty when dockerd should be started by hand, else what the reader should do instead."""
     if not client:
         return INSTALL_HINT
+    if DENIED in refusal.lower():
+        return "run this as root, or as a member of the group docker"
     if elsewhere:
         return f"DOCKER_HOST is {elsewhere}: start the engine there, or unset it"
-    if "permission denied" in refusal:
-        return "run this as root, or as a member of the group docker"
     if not daemon:
         return INSTALL_HINT
     if init == "systemd":

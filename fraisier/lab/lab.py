@@ -116,11 +116,7 @@ def names() -> list[str]:
 
 def status() -> list[Lab]:
     """Every lab of this engine with its hosts; LabError when no engine answers."""
-    refusal = daemon.answers()
-    if refusal:
-        raise LabError(
-            f"no Docker engine answers: {refusal}", "`fraisier lab up` starts one where it may"
-        )
+    daemon.require_answer()
     return list(_labs(containers.find()))
 
 

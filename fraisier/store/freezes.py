@@ -14,8 +14,15 @@ from fraisier.domain.freeze import Freeze, NewFreeze, Stopped, goes_past, stop_o
 from fraisier.domain.ids import new_id
 from fraisier.store.audit import note, noted
 from fraisier.store.clock import utc_now
-from fraisier.store.reading import Reading
+from fraisier.store.reading import Reading, token_name
 from fraisier.store.tables import deployments, freezes
+
+#: A freeze, with the names of the tokens that made and lifted it.
+_NAMED = (
+    freezes,
+    token_name(freezes.c.by).label("by_name"),
+    token_name(freezes.c.lifted_by).label("lifted_by_name"),
+)
 
 
 class Freezes(Reading):
@@ -97,7 +104,7 @@ class Gate:
 
 def _freezes(connection: Connection, moment: int | None) -> list[Freeze]:
     """Return freezes, newest first; at a moment those that are not over."""
-    query = select(freezes).order_by(freezes.c.created_at.desc(), freezes.c.id.desc())
+    query = select(*_NAMED).order_by(freezes.c.created_at.desc(), freezes.c.id.desc())
     if moment is not None:
         ends = or_(freezes.c.ends_at.is_(None), freezes.c.ends_at > moment)
         query = query.where(freezes.c.lifted_at.is_(None), ends)
@@ -105,7 +112,7 @@ def _freezes(connection: Connection, moment: int | None) -> list[Freeze]:
 
 
 def _freeze(connection: Connection, freeze_id: str, *, lock: bool = False) -> Freeze:
-    query = select(freezes).where(freezes.c.id == freeze_id)
+    query = select(*_NAMED).where(freezes.c.id == freeze_id)
     rows = connection.execute(query.with_for_update() if lock else query).all()
     if not rows:
         raise FreezeNotFound(f'no freeze "{freeze_id}"', "see: fraisier freezes")

@@ -16,10 +16,22 @@ from fraisier.domain.reach import EVERYTHING, Reach
 from fraisier.store.figures import ended, figures
 from fraisier.store.lists import counted, listed, target_ids
 from fraisier.store.rows import deployment_from, event_from, host_record_from, placement_from
-from fraisier.store.tables import deployment_hosts, deployments, events, placements, targets
+from fraisier.store.tables import (
+    deployment_hosts,
+    deployments,
+    events,
+    placements,
+    targets,
+    tokens,
+)
 from fraisier.store.transactions import Transactions
 
 LIVE = (Status.PENDING.value, Status.IN_PROGRESS.value)
+
+
+def token_name(by: Any) -> Any:
+    """Return, as a part of a query, the name of the token whose id is in a column."""
+    return select(tokens.c.name).where(tokens.c.id == by).scalar_subquery()
 
 
 class Reading(Transactions):

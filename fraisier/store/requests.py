@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, insert, select, update
 
+from fraisier.domain.catalogue import Target
 from fraisier.domain.deployment import AS_CONFIGURED, Deployment, Status
 from fraisier.domain.errors import KeyReused, Refused
 from fraisier.domain.event import Fact
@@ -63,6 +64,15 @@ class Requests(Workers):
         note(connection, new.triggered_by, _action(new), deployment_id, _why(new))
         return self._deployment(connection, deployment_id)
 
+    def require_open(self, target: Target, past: bool) -> None:
+        """Raise Refused where a request for a target would be, as it is held, frozen or closed.
+
+        `past`: it goes past freezes and deploy windows.
+        """
+        held = select(targets.c.held_by).where(is_target(target.fraise, target.environment))
+        with self._transaction(reading=True) as connection:
+            _require_open(Gate(connection), target, connection.scalar(held), past)
+
     def repeated(self, by: str, key: str, fingerprint: str) -> Deployment | None:
         """Return what was asked for with this key before; raise KeyReused if that was another."""
         with self._transaction(reading=True) as connection:
@@ -102,18 +112,9 @@ class Requests(Workers):
     def _make_way(self, connection: Connection, new: NewDeployment, target: Any) -> Stopped | None:
         """Return what would stop this one and cannot, as the glass is broken; raise Refused."""
         name = f"{new.target.fraise} {new.target.environment}"
-        if target.held_by is not None:
-            raise Refused(
-                f"{name} is held since {target.held_by} left its hosts in a state that was not "
-                "confirmed",
-                f"look at it (fraisier show {target.held_by}), then: fraisier unlock {name} "
-                "--reason …",
-            )
-        gate = Gate(connection)
-        stop = gate.of_target(new.target)
         past = goes_past(new.kind, new.options)
-        if stop is not None and not past and not stop.waits:
-            raise stop.refusal()
+        gate = Gate(connection)
+        stop = _require_open(gate, new.target, target.held_by, past)
         live = and_(deployments.c.target_id == target.id, deployments.c.status.in_(LIVE))
         if new.target.on_busy == "reject":
             rows = connection.execute(select(deployments).where(live)).all()
@@ -172,6 +173,23 @@ class Requests(Workers):
             reason = why or f"cancelled by {by} before it began"
             end(connection, found, Status.CANCELLED, reason)
         return self._deployment(connection, deployment_id)
+
+
+def _require_open(gate: Gate, target: Target, held_by: str | None, past: bool) -> Stopped | None:
+    """Return what keeps a target's deployments from beginning now; raise Refused where none waits.
+
+    `past`: freezes and deploy windows do not stop this one.
+    """
+    name = f"{target.fraise} {target.environment}"
+    if held_by is not None:
+        raise Refused(
+            f"{name} is held since {held_by} left its hosts in a state that was not confirmed",
+            f"look at it (fraisier show {held_by}), then: fraisier unlock {name} --reason …",
+        )
+    stop = gate.of_target(target)
+    if stop is not None and not past and not stop.waits:
+        raise stop.refusal()
+    return stop
 
 
 def _first_facts(new: NewDeployment, past: Stopped | None) -> list[Fact]:

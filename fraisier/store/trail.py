@@ -5,13 +5,13 @@ from __future__ import annotations
 from operator import eq, ge
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from fraisier.domain.audit import DONE, AuditFilter, AuditRow
 from fraisier.domain.ids import new_id
 from fraisier.store.audit import note, noted
 from fraisier.store.lists import after
-from fraisier.store.reading import Reading
+from fraisier.store.reading import Reading, token_name
 from fraisier.store.tables import audit
 
 
@@ -20,7 +20,8 @@ class Trail(Reading):
 
     def audit(self, wanted: AuditFilter) -> list[AuditRow]:
         """Return rows, newest first."""
-        newest = select(audit).where(*_conditions(wanted)).order_by(audit.c.at.desc())
+        named = select(audit, token_name(audit.c.actor).label("actor_name"))
+        newest = named.where(*_conditions(wanted)).order_by(audit.c.at.desc())
         page = newest.order_by(audit.c.id.desc()).limit(wanted.limit).offset(wanted.offset)
         with self._transaction(reading=True) as connection:
             if wanted.place is not None:
@@ -48,9 +49,12 @@ class Trail(Reading):
 
 def _conditions(wanted: AuditFilter) -> list[Any]:
     wishes = (
-        (audit.c.actor, eq, wanted.actor),
         (audit.c.action, eq, wanted.action),
         (audit.c.subject, eq, wanted.subject),
         (audit.c.at, ge, wanted.since),
     )
-    return [compare(column, wish) for column, compare, wish in wishes if wish is not None]
+    found = [compare(column, wish) for column, compare, wish in wishes if wish is not None]
+    if wanted.actor is not None:
+        names = (audit.c.actor, token_name(audit.c.actor))
+        found.append(or_(*(name == wanted.actor for name in names)))
+    return found

@@ -13,6 +13,7 @@ from fraisier.domain.errors import FreezeNotFound, Frozen, OutsideWindow, Refuse
 from fraisier.domain.freeze import Freeze, NewFreeze
 from fraisier.domain.ids import now
 from fraisier.domain.ports import NewDeployment
+from fraisier.domain.token import Scope, Token
 from fraisier.domain.windows import Window
 from fraisier.domain.worker import NewWorker
 from fraisier.store import SqlStore, freezes
@@ -76,6 +77,37 @@ def test_a_frozen_target_refuses_and_nothing_is_recorded(store: Icy) -> None:
         store.ask()
     assert store.ask(target={"environment": "staging"}).status is Status.PENDING
     assert [action for _, action, _, _ in store.trail()] == ["freeze", "deploy"]
+
+
+def test_a_request_is_refused_before_its_repository_is_asked(store: Icy) -> None:
+    target = make_target()
+    store.require_open(target, past=False)
+    store.freeze()
+    with pytest.raises(Frozen):
+        store.require_open(target, past=False)
+    store.require_open(target, past=True)
+    asked = store.ask(options={"break_glass": "it burns"})
+    claimed = store.claim(asked.id, store.me)
+    assert claimed is not None
+    store.finish(claimed, Status.INTERRUPTED, "its worker died")
+    with pytest.raises(Refused, match=f"held since {asked.id}"):
+        store.require_open(target, past=True)
+
+
+def test_tokens_are_shown_by_their_names(store: Icy) -> None:
+    made = Token("tok_1", "ci", Scope.ADMIN, now(), "cli:ana")
+    store.add_token(made, "d" * 64)
+    found = store.freeze(by="tok_1")
+    assert (found.by, found.by_name) == ("tok_1", "ci")
+    with pytest.raises(Frozen, match=r"sales \(ci\)"):
+        store.ask()
+    lifted = store.lift_freeze(found.id, "tok_1")
+    assert (lifted.by_name, lifted.lifted_by_name) == ("ci", "ci")
+    assert store.freeze().by_name is None
+    assert [row.actor_name for row in store.audit(AuditFilter())] == [None, "ci", "ci", None]
+    for name in ("ci", "tok_1"):
+        assert store.count_audit(AuditFilter(actor=name)) == 2
+        assert len(store.audit(AuditFilter(actor=name))) == 2
 
 
 def test_what_was_accepted_before_waits_and_goes_on_when_the_freeze_is_lifted(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fraisier.domain.errors import LabError
-from fraisier.lab import daemon
+from fraisier.lab import daemon, status
 from fraisier.lab.daemon import remove_if_stale, why_not_ours
 from fraisier.lab.engine import pipe, run
 
@@ -45,6 +45,27 @@ def test_otherwise_the_reader_is_told_what_to_do(
     refusal: str, change: dict[str, Any], advice: str
 ) -> None:
     assert advice in why_not_ours(refusal, **{**OURS, **change})
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "advice"),
+    [
+        ("permission denied while trying to connect to the Docker daemon socket at "
+         "unix:///var/run/docker.sock", "this user may not talk to the Docker engine",
+         "group docker"),
+        ("Cannot connect to the Docker daemon", "no Docker engine answers", "."),
+    ],
+)  # fmt: skip
+def test_lab_status_tells_an_engine_that_is_away_from_one_it_may_not_ask(
+    said: str, message: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "answers", lambda: said)
+    monkeypatch.setattr(daemon.shutil, "which", lambda name: f"/usr/bin/{name}")
+    with pytest.raises(LabError, match=message) as refused:
+        status()
+    assert said in refused.value.message
+    assert refused.value.hint
+    assert advice == "." or advice in refused.value.hint
 
 
 @pytest.mark.parametrize("content", ["999999999\n", "not a pid\n", ""])

@@ -86,6 +86,27 @@ def test_a_repeated_request_needs_no_git_server(server, monkeypatch: pytest.Monk
     assert (failed.status_code, failed.get_json()["hint"]) == (502, "look at it")
 
 
+def test_an_error_without_paths_of_the_server_is_still_a_sentence(
+    server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def foreign(*_: object) -> str:
+        path = "/git/api.git"
+        raise FraisierError(f"cannot read {path}: fatal: '{path}' is no repository", "look at it")
+
+    monkeypatch.setattr(
+        server.services.deployments._repositories, "resolve", foreign, raising=False
+    )
+    told = server.post("/deployments", WISH).get_json()["detail"]
+    assert told == "cannot read api.git: fatal: 'api.git' is no repository"
+
+
+def test_a_token_that_may_only_read_is_told_the_scope_it_needs(server) -> None:
+    refused = server.post("/deployments", WISH, scope=Scope.READ)
+    assert refused.status_code == 403
+    assert '"read"' in refused.get_json()["detail"]
+    assert refused.get_json()["hint"].endswith("--scope deploy")
+
+
 def test_deployments_are_listed_in_pages_and_filtered(server) -> None:
     ids = [server.deploy(version=f"v{n}")["id"] for n in range(5)]
     server.end(ids[0])

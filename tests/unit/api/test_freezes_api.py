@@ -11,6 +11,7 @@ import pytest
 from fraisier.domain.audit import AuditFilter
 from fraisier.domain.catalogue import Fraise
 from fraisier.domain.deployment import Status
+from fraisier.domain.errors import FraisierError
 from fraisier.domain.push import DeployOn, GitHost, Listening, Push, Received
 from fraisier.domain.secret import SecretReference
 from fraisier.domain.token import Scope
@@ -91,6 +92,19 @@ def test_a_frozen_target_answers_409_and_says_the_ways_on(server: Any) -> None:
     assert actions(server) == ["freeze"]
 
 
+def test_a_frozen_target_is_told_before_its_repository_is_asked(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> str:
+        raise FraisierError("the repository does not answer", "look at it")
+
+    monkeypatch.setattr(server.services.deployments._repositories, "resolve", gone, raising=False)
+    freeze(server)
+    assert server.post("/deployments", WISH).get_json()["code"] == "frozen"
+    glass = server.post("/deployments", {**WISH, "break_glass": "it burns"})
+    assert (glass.status_code, glass.get_json()["hint"]) == (502, "look at it")
+
+
 def test_a_planned_freeze_refuses_nothing_yet(server: Any) -> None:
     assert freeze(server, **{"from": later(hours=1)})["state"] == "planned"
     assert server.post("/deployments", WISH).status_code == 202
@@ -121,6 +135,7 @@ def test_the_glass_is_broken_by_admins_alone_and_a_try_is_recorded(server: Any) 
     glass = {**WISH, "break_glass": "it burns"}
     refused = server.post("/deployments", glass, scope=Scope.DEPLOY)
     assert (refused.status_code, refused.get_json()["code"]) == (403, "forbidden")
+    assert "--scope admin" in refused.get_json()["hint"]
     row = server.store.audit(AuditFilter())[0]
     assert (row.actor, row.result, row.subject) == (
         server.ids[Scope.DEPLOY], "forbidden", "api production",

@@ -139,3 +139,12 @@ def test_the_trail_is_a_table_that_shows_what_was_forbidden() -> None:
     forbidden, done = result.stdout.splitlines()[1:]
     assert "forbidden" in forbidden
     assert "done" not in done
+
+
+def test_a_token_is_shown_by_its_name_and_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FREEZE, "by", "tok_1")
+    monkeypatch.setitem(FREEZE, "by_name", "ci")
+    monkeypatch.setitem(ROW, "actor", "tok_1")
+    monkeypatch.setitem(ROW, "actor_name", "ci")
+    assert "ci (tok_1)" in run(module.freezes)[0].output
+    assert "ci (tok_1)" in run(audit)[0].output

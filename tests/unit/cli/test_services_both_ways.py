@@ -200,6 +200,18 @@ def test_every_command_says_the_same_and_asks_the_same(
             assert ends[0] == ends[1], words
 
 
+def test_what_was_done_with_a_backup_is_said(house: House) -> None:
+    house.runner.silent.add("web-1")
+    control = house.local()
+    restored = said(control, backups, "restore", "--yes")
+    assert restored.exit_code == 1
+    assert "restored on web-2: b1" in restored.output
+    assert "restored on web-1" not in restored.output
+    assert "taken on web-2: b1" in said(control, backups, "take").output
+    listed = said(control, backups, "list").output
+    assert not any(word in listed for word in ("restored on", "taken on"))
+
+
 def test_a_log_is_followed_from_where_it_was(house: House) -> None:
     with house.serving() as url:
         control = house.remote(url)
