@@ -37,6 +37,9 @@ def hosts() -> None:
 # --- trust --------------------------------------------------------------------------------
 
 
+QUESTION = "Are these the fingerprints that the hosts themselves show?"
+
+
 @dataclass(frozen=True)
 class Shown:
     """What a host showed: keys that are `pinned`, `new`, or not what is pinned (`changed`)."""
@@ -139,7 +142,7 @@ def _ask() -> None:
             "there is nobody to ask whether these keys are the hosts' own",
             "compare the fingerprints, then say --fingerprint SHA256:…, or --yes",
         )
-    if not click.confirm("Are these the fingerprints that the hosts themselves show?", err=True):
+    if not click.confirm(QUESTION, err=True):
         raise Refused("nothing was pinned")
 
 

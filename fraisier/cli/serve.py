@@ -61,11 +61,16 @@ def serve(
     services = application.services(worker, stop)
     server = _server(services, host, port)
     stop_on_signals(stop, context)
-    context.say(f"fraisier serves on http://{bind} (health: http://{bind}/health); Ctrl-C stops it")
+    context.say(announcement(bind))
     if worker is not None:
         context.say(f"{described(new)}, {concurrency} at once, from {application.where}")
     with application.wakeups(), following(application.reloading):
         Serving(server, worker, stop, services.following).run()
+
+
+def announcement(bind: str) -> str:
+    """Return where a server answers, as it says when it begins."""
+    return f"fraisier serves on http://{bind} (health: http://{bind}/health); Ctrl-C stops it"
 
 
 class Serving:

@@ -14,6 +14,10 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PA
 #: Said by those who sell; nothing in the documents depends on them.
 HOLLOW = re.compile(r"\b(simply|seamless\w*|blazing\w*|effortless\w*|powerful|easily)\b", re.I)
 
+GENERATED = re.compile(r"<!-- generated.*?<!-- end -->", re.S)
+#: Two paragraphs of a page do not begin with so many words alike; no sentence has so many twice.
+BEGINNING, RUN = 8, 7
+
 
 @each_page
 def test_every_link_and_anchor_leads_somewhere(page: pages.Page) -> None:
@@ -59,3 +63,38 @@ def test_a_decision_record_has_its_title_and_its_three_parts(path: pages.Path) -
     parts = re.findall(r"^## (.+)$", page.text, re.M)
     wanted = ["Context", "Decision", "Consequences"]
     assert [part for part in parts if part in wanted] == wanted
+
+
+def parts(page: pages.Page) -> list[str]:
+    """Return the paragraphs and tables of a page that people wrote, without blocks of code."""
+    written = GENERATED.sub("\n\n", page.prose)
+    return [part.strip("\n") for part in re.split(r"\n\s*\n", written)]
+
+
+def twice(things: list[str]) -> set[str]:
+    """Return what is there more than once."""
+    return {thing for thing in things if thing and things.count(thing) > 1}
+
+
+@each_page
+def test_no_paragraph_is_there_twice(page: pages.Page) -> None:
+    words = [part.split() for part in parts(page) if not part.startswith("|")]
+    beginnings = [" ".join(each[:BEGINNING]) for each in words if len(each) >= BEGINNING]
+    assert not twice(beginnings), page.name
+
+
+@each_page
+def test_no_words_are_there_twice_in_a_paragraph_or_a_list_item(page: pages.Page) -> None:
+    """What two edits of one sentence leave behind."""
+    for part in parts(page):
+        for item in re.split(r"\n(?=- )", part):
+            words = re.sub(r"^ *\|.*$", "", item, flags=re.M).split()
+            runs = [" ".join(words[at : at + RUN]) for at in range(len(words) - RUN + 1)]
+            assert not twice(runs), page.name
+
+
+@each_page
+def test_no_two_rows_of_a_table_are_of_one_thing(page: pages.Page) -> None:
+    for part in parts(page):
+        rows = re.findall(r"^\| *([^-|\s][^|]*)\|", part, flags=re.M)
+        assert not twice([cell.strip() for cell in rows]), page.name
