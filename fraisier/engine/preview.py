@@ -62,6 +62,7 @@ class Previews:
             request=request_for(_unrecorded(draft), self._store.installation(), {}, check=True),
             secrets=target.secrets,
             timeout=target.strategy_config.progress_deadline,
+            limit=f"progress_deadline ({target.strategy_config.progress_deadline:g} s)",
         )
         outcome = self._new_runner().run(work, lambda _facts: None, lambda: False)
         hosts = [_told(host) for host in outcome.hosts.values()]

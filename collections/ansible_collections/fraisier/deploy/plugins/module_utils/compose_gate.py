@@ -95,7 +95,9 @@ def _exec(
     end, said = time.monotonic() + limit, ""
     for container in seen:
         inside = replace(check, command=("docker", "exec", container.id, *check.command))
-        left = max(0.05, end - time.monotonic())
+        left = end - time.monotonic()
+        if left <= 0:
+            return False, f"{container.name}: the checks before left no time of {limit:g} s for it"
         healthy, said = attempt(inside, Place(environment=docker.environment), left)
         if not healthy:
             return False, f"{container.name}: {said}"
