@@ -17,6 +17,7 @@ from pathlib import Path
 from fraisier.domain.catalogue import Host
 from fraisier.domain.errors import FraisierError
 from fraisier.domain.plain_text import one_line
+from fraisier.private_folders import make_private
 
 SCAN_SECONDS = 10
 SSH_PORT = 22
@@ -104,7 +105,7 @@ class KnownHosts:
         Raises HostKeyError where the file cannot be written.
         """
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.path.parent)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             with os.fdopen(descriptor, "r+b", buffering=0) as file:
                 fcntl.flock(file, fcntl.LOCK_EX)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -56,5 +57,7 @@ def init(context: Context) -> None:
     path = Path(context.config_path or "fraises.yaml")
     if path.exists():
         raise Refused(f"{path} exists already", "name another file with --config")
-    path.write_text(example_config())
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(example_config())
     context.emit({"path": str(path)}, f"wrote {path}: edit it, then fraisier config validate")

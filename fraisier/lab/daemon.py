@@ -12,6 +12,7 @@ from pathlib import Path
 from fraisier.domain.errors import LabError
 from fraisier.lab.engine import INSTALL_HINT, docker, run
 from fraisier.lab.model import Say
+from fraisier.private_folders import make_private
 
 START_SECONDS = 30
 AGAIN_SECONDS = 5
@@ -57,7 +58,7 @@ def ensure_running(log: Path, say: Say) -> None:
     hint = _hint(refusal)
     if hint:
         raise unanswered(refusal, hint)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_private(log.parent)
     with log.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if answers():

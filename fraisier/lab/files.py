@@ -12,6 +12,7 @@ from pathlib import Path
 from fraisier.lab.engine import run
 from fraisier.lab.example import REPOSITORY
 from fraisier.lab.model import LOGIN, SSH_PORT, Lab, LabHost
+from fraisier.private_folders import PRIVATE, make_private
 
 FRAISES = """\
 fraises:
@@ -58,8 +59,15 @@ ansible_python_interpreter=/usr/bin/python3
 
 
 def prepare(lab: Lab) -> str:
-    """Make the lab's folder and its key pair where they are missing; returns the public key."""
-    lab.git.mkdir(parents=True, exist_ok=True)
+    """Make the lab's folder and its key pair where they are missing; returns the public key.
+
+    Only this user may enter the folder. The hosts read the repositories in it by a mount of their
+    own, as users of their own.
+    """
+    make_private(lab.folder)
+    lab.folder.chmod(PRIVATE)
+    lab.git.mkdir(exist_ok=True)
+    lab.git.chmod(0o755)
     if not lab.key.exists():
         run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", lab.name, "-f", str(lab.key)))
     return lab.key.with_suffix(".pub").read_text()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fraisier.domain.errors import LabError
 from fraisier.lab.model import Say
+from fraisier.private_folders import make_private
 
 
 def default_home() -> Path:
@@ -37,7 +38,7 @@ def home() -> Path:
 @contextmanager
 def one_at_a_time(say: Say) -> Iterator[None]:
     """Hold the lock that keeps two lab commands of this user apart, whatever their homes are."""
-    default_home().mkdir(parents=True, exist_ok=True)
+    make_private(default_home())
     with (default_home() / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

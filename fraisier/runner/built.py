@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from fraisier.private_folders import make_private
+
 #: What was built for versions that are not used any more goes after these days.
 OLD_DAYS = 30
 DAY = 86_400
@@ -48,7 +50,7 @@ def place(environ: Mapping[str, str], key: str) -> Path | None:
             return None
         if not all(_is_guarded(path) for path in ours[0].resolve().parents if path.exists()):
             return None
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(root)
         for folder in ours:
             folder.mkdir(mode=0o700, exist_ok=True)
         if all(_is_private(folder) for folder in ours):

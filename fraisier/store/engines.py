@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 
+from fraisier.store.database_files import keep_private
 from fraisier.store.faults import is_read_only
 from fraisier.store.urls import kind
 from fraisier.store.words import to_json
@@ -65,6 +66,7 @@ def _sqlite(url: URL, pool: int, patience: Patience) -> Engine:
         pool_timeout=SQLITE_LOCK_SECONDS,
         connect_args={"timeout": max(SQLITE_LOCK_SECONDS, patience.lock)},
     )
+    event.listen(engine, "do_connect", lambda *_: keep_private(url.database))
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
