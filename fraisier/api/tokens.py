@@ -19,7 +19,7 @@ from fraisier.api.services import Services
 from fraisier.domain.reach import ALL, LONGEST, MOST, Reach
 from fraisier.domain.token import DAYS_OF_TOKENS, LONGEST_OVERLAP, Scope, lifetime
 from fraisier.engine.tokens import DAY
-from fraisier.engine.views import token_json
+from fraisier.engine.views import revoked_json, token_json
 
 SCOPES = [scope.value for scope in Scope]
 
@@ -62,6 +62,16 @@ class TokenItem(Schema):
     previous_until = moment("Until when the secret before is valid.", null=True)
 
 
+class RevokeQuery(Request):
+    made = fields.Boolean(
+        load_default=False, **said("Also every token that it made, or that those made.")
+    )
+
+
+class RevokedToken(TokenItem):
+    revoked_with_it = list_of(fields.String(metadata={"description": "The id of a token."}))
+
+
 class TokenWithSecret(TokenItem):
     token = told("The secret, told this once.")
 
@@ -78,7 +88,7 @@ def blueprint(services: Services) -> Routes:
 
     @routes.operation("POST", "", Scope.ADMIN, TokenWithSecret, 201, body=NewToken)
     def create(body: dict[str, Any]) -> tuple[Response, int]:
-        """Make a token and tell its secret, this once. It reaches no further than the asker."""
+        """Make a token and tell its secret, this once. It reaches and lasts no further than the asker."""
         lasts, reach = lifetime(body["expires_in"]), Reach.of(body["targets"])
         days = None if lasts is None else lasts / DAY
         parts = (body["name"], Scope(body["scope"]), days, who(), reach, asker())
@@ -99,9 +109,16 @@ def blueprint(services: Services) -> Routes:
         token, secret = services.tokens.rotate(token_id, body["overlap"], who(), asker())
         return jsonify({**token_json(token), "token": secret})
 
-    @routes.operation("DELETE", "/<name:token_id>", Scope.ADMIN, TokenItem)
-    def revoke(token_id: str) -> Response:
-        """Make a token invalid for good, from the next request on; 409 where it was already."""
-        return jsonify(token_json(services.tokens.revoke(token_id, who())))
+    @routes.operation("DELETE", "/<name:token_id>", Scope.ADMIN, RevokedToken, query=RevokeQuery)
+    def revoke(query: dict[str, Any], token_id: str) -> Response:
+        """Make a token invalid for good, from the next request on; 409 where it was already.
+
+        With `made` it may be revoked already.
+        """
+        if query["made"]:
+            token, others = services.tokens.revoke_with_made(token_id, who())
+        else:
+            token, others = services.tokens.revoke(token_id, who()), []
+        return jsonify(revoked_json(token, others))
 
     return routes

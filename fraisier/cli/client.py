@@ -225,9 +225,9 @@ class RemoteControl(RemoteServices):
         path = f"{_token(token_id)}/rotate"
         return one("secret", self._http.post(path, {"overlap": overlap}, seconds=REQUEST_SECONDS))
 
-    def revoke_token(self, token_id: str) -> Json:
-        """Make a token of the server invalid."""
-        return one("token", self._http.delete(_token(token_id)))
+    def revoke_token(self, token_id: str, made: bool = False) -> Json:
+        """Make a token of the server invalid; with `made` also those that it made."""
+        return one("token", self._http.delete(_token(token_id), made="true" if made else None))
 
     def feed(self, deployment_id: str) -> ServerFeed:
         """Return the server's stream of a deployment's events."""

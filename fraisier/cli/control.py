@@ -179,8 +179,8 @@ class Control(Protocol):
     def rotate_token(self, token_id: str, overlap: float) -> Json:
         """Give a token another secret; the one before is valid for so many seconds."""
 
-    def revoke_token(self, token_id: str) -> Json:
-        """Make a token invalid for good and return it."""
+    def revoke_token(self, token_id: str, made: bool = False) -> Json:
+        """Make a token invalid for good and return it; with `made` also those that it made."""
 
     def feed(self, deployment_id: str) -> Feed:
         """Return what brings a deployment's events as they are recorded."""

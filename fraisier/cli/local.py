@@ -25,6 +25,7 @@ from fraisier.engine.views import (
     deployment_json,
     event_json,
     provider_json,
+    revoked_json,
     target_json,
     token_json,
 )
@@ -208,9 +209,11 @@ class LocalControl:
         """Give a token another secret."""
         return _with_secret(*self._application.tokens.rotate(token_id, overlap, who()))
 
-    def revoke_token(self, token_id: str) -> Json:
-        """Make a token invalid."""
-        return token_json(self._application.tokens.revoke(token_id, who()))
+    def revoke_token(self, token_id: str, made: bool = False) -> Json:
+        """Make a token invalid; with `made` also those that it made."""
+        if made:
+            return revoked_json(*self._application.tokens.revoke_with_made(token_id, who()))
+        return revoked_json(self._application.tokens.revoke(token_id, who()), [])
 
     def feed(self, deployment_id: str) -> NoFeed:
         """Bring nothing: the records are on this machine, and asking costs little."""

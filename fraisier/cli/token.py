@@ -68,11 +68,14 @@ def rotate(context: Context, token_id: str, overlap: float) -> None:
 
 @token.command()
 @click.argument("token_id", metavar="ID")
+@click.option("--with-made", is_flag=True,
+              help="Also every token that it made, or that those made.")  # fmt: skip
 @click.pass_obj
-def revoke(context: Context, token_id: str) -> None:
+def revoke(context: Context, token_id: str, with_made: bool) -> None:
     """Make a token invalid for good, from the next request on."""
-    revoked = context.control.revoke_token(token_id)
-    context.emit(revoked, f"{revoked['id']} ({revoked['name']}) is revoked")
+    revoked = context.control.revoke_token(token_id, with_made)
+    others = "".join(f"\n{each} is revoked" for each in revoked.get("revoked_with_it", ()))
+    context.emit(revoked, f"{revoked['id']} ({revoked['name']}) is revoked{others}")
 
 
 def _tell_secret(context: Context, made: Json) -> None:

@@ -100,9 +100,10 @@ class Transport:
         request = {"json": given, "headers": headers}
         return self._data(self._send("POST", path, seconds, again=key is not None, **request))
 
-    def delete(self, path: str) -> dict[str, Any]:
+    def delete(self, path: str, **query: Any) -> dict[str, Any]:
         """Take something away and return what it was."""
-        return self._data(self._send("DELETE", path, READ_SECONDS, again=False))
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._data(self._send("DELETE", path, READ_SECONDS, again=False, params=given))
 
     def _send(self, method: str, path: str, limit: float, again: bool, **request: Any) -> Answer:
         begun = time.monotonic()

@@ -372,14 +372,20 @@ class TokenStore(Protocol):
     def token(self, token_id: str) -> Token:
         """Return one token, or raise TokenNotFound."""
 
-    def rotate_token(self, token_id: str, digest: str, overlap: int, by: str) -> Token:
+    def rotate_token(
+        self, token_id: str, digest: str, overlap: int, by: str, latest: int | None = None
+    ) -> Token:
         """Give a token another secret; raise TokenNotFound, or Refused where it is not valid.
 
         The secret before it stays valid for so many microseconds, and not longer than it would.
+        The token then ends at `latest` at the latest.
         """
 
     def revoke_token(self, token_id: str, by: str) -> Token:
         """Make a token invalid for good; raise TokenNotFound, or Refused where it was already."""
+
+    def revoke_made_tokens(self, token_id: str, by: str) -> list[Token]:
+        """Revoke every valid token that a token made, or that those made; return them."""
 
     def used_token(self, token_id: str) -> None:
         """Record that a token has just been used."""

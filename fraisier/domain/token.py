@@ -66,6 +66,10 @@ class Token:
         """True where a token of this scope and reach would reach no further than this one."""
         return self.scope.reaches(scope) and reach.within(self.reach)
 
+    def outlived_by(self, end: int | None) -> bool:
+        """True where something that ends then (None: never) would be valid after this token."""
+        return self.expires_at is not None and (end is None or end > self.expires_at)
+
     def renewed_until(self, moment: int) -> int | None:
         """Return when it ends if it is rotated at a moment: it lasts as long again as it did."""
         if self.expires_at is None:

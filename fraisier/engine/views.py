@@ -130,6 +130,11 @@ def token_json(token: Token) -> dict[str, Any]:
     }
 
 
+def revoked_json(token: Token, others: Sequence[Token]) -> dict[str, Any]:
+    """Return a token that was revoked, with the ids of those that were revoked with it."""
+    return {**token_json(token), "revoked_with_it": [each.id for each in others]}
+
+
 def status_json(
     target: Target,
     last: Deployment | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, insert, or_, select, update
@@ -52,10 +53,13 @@ class Tokens(Reading):
         with self._transaction(reading=True) as connection:
             return [_token_from(row) for row in connection.execute(query)]
 
-    def rotate_token(self, token_id: str, digest: str, overlap: int, by: str) -> Token:
+    def rotate_token(
+        self, token_id: str, digest: str, overlap: int, by: str, latest: int | None = None
+    ) -> Token:
         """Give a token another secret; the one before stays valid for so many microseconds.
 
-        It then lasts as long again as it did. Raises Refused where it is not valid any more.
+        It then lasts as long again as it did, and no longer than until `latest`. Raises Refused
+        where it is not valid any more.
         """
         at, where = now(), tokens.c.id == token_id
         with self._transaction() as connection:
@@ -67,10 +71,11 @@ class Tokens(Reading):
                     "make another one: fraisier token create",
                 )
             until = min(at + overlap, found.expires_at or at + overlap)
+            ends = found.renewed_until(at)
             values = {
                 "digest": digest,
                 "rotated_at": at,
-                "expires_at": found.renewed_until(at),
+                "expires_at": ends if latest is None else min(ends or latest, latest),
                 "previous_digest": row.digest,
                 "previous_until": until,
             }
@@ -88,6 +93,23 @@ class Tokens(Reading):
             connection.execute(update(tokens).where(where).values(revoked_at=now()))
             note(connection, by, "token.revoke", token_id)
             return self._token(connection, token_id)
+
+    def revoke_made_tokens(self, token_id: str, by: str) -> list[Token]:
+        """Revoke every valid token that a token made, or that those made; return them."""
+        at = now()
+        with self._transaction() as connection:
+            made: dict[str, list[Token]] = {}
+            for row in connection.execute(select(tokens).order_by(tokens.c.created_at)):
+                made.setdefault(row.created_by, []).append(_token_from(row))
+            found = list(made.get(token_id, ()))
+            for token in found:  # it grows meanwhile
+                found += made.get(token.id, ())
+            valid = [token for token in found if token.valid_at(at)]
+            where = tokens.c.id.in_([token.id for token in valid])
+            connection.execute(update(tokens).where(where).values(revoked_at=at))
+            for token in valid:
+                note(connection, by, "token.revoke", token.id, f"{token.created_by} made it")
+            return [replace(token, revoked_at=at) for token in valid]
 
     def used_token(self, token_id: str) -> None:
         """Record that a token has just been used."""

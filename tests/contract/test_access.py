@@ -155,6 +155,20 @@ def test_a_token_is_found_by_its_digest_until_it_is_revoked(store: SqlStore) -> 
         store.revoke_token("tok_2", "cli:you")
 
 
+def test_the_tokens_that_a_token_made_are_revoked_and_no_others(store: SqlStore) -> None:
+    makers = {"tok_1": "cli:me", "tok_2": "tok_1", "tok_3": "tok_2", "tok_4": "cli:me"}
+    for number, (name, maker) in enumerate(makers.items()):
+        store.add_token(Token(name, "ci", Scope.READ, number, maker), f"digest {name}")
+    assert [each.id for each in store.revoke_made_tokens("tok_1", "cli:you")] == ["tok_2", "tok_3"]
+    revoked = [each.id for each in store.tokens() if each.revoked_at is not None]
+    assert sorted(revoked) == ["tok_2", "tok_3"]
+    assert audited(store)[-2:] == [
+        ("cli:you", "token.revoke", "tok_2"),
+        ("cli:you", "token.revoke", "tok_3"),
+    ]
+    assert store.revoke_made_tokens("tok_1", "cli:you") == []
+
+
 def test_tokens_are_found_by_their_ids(store: SqlStore) -> None:
     made = [Token(f"tok_{number}", "ci", Scope.READ, 1, "cli:me") for number in range(3)]
     for token in made:

@@ -73,6 +73,27 @@ def test_s13_each_change_of_a_token_is_in_the_audit_trail(server: Any) -> None:
     assert not any(token["token"] in str(row) for row in rows)
 
 
+def test_a_token_of_an_hour_makes_none_for_longer_and_takes_its_own_along(server: Any) -> None:
+    hour = {"name": "hour", "scope": "admin", "expires_in": "1h"}
+    first = server.post(PATH, hour).get_json()
+
+    def make(**more: str) -> Any:
+        body = {"name": "next", "scope": "admin", **more}
+        return server.client.post(f"/api/v1{PATH}", headers=shown(first["token"]), json=body)
+
+    for asked in ("never", "2h", "91d"):
+        answer = make(expires_in=asked)
+        assert (answer.status_code, answer.get_json()["code"]) == (403, "forbidden")
+    made = [make().get_json(), make(expires_in="90d").get_json(), make(expires_in="1h").get_json()]
+    assert all(each.get("expires_at") == first["expires_at"] for each in made[:2])
+    assert made[2]["code"] == "forbidden", "an hour from now is later than an hour from before"
+    revoked = server.ask("DELETE", f"/api/v1{PATH}/{first['id']}?made=true").get_json()
+    assert sorted(revoked["revoked_with_it"]) == sorted(each["id"] for each in made[:2])
+    for each in made[:2]:
+        headers = shown(each["token"])
+        assert server.client.get("/api/v1/fraises", headers=headers).status_code == 401
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

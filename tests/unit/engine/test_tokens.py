@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fraisier.domain.errors import Unauthorized
+from fraisier.domain.errors import Forbidden, Unauthorized
 from fraisier.domain.token import Scope, digest, new_secret
 from fraisier.engine.tokens import Tokens
 from fraisier.engine.views import token_json
@@ -58,3 +58,48 @@ def test_the_last_use_is_recorded_now_and_then_not_each_time(
         tokens.recognise(secret)
     assert len(uses) == 1
     assert store.find_token(digest(secret)).last_used_at
+
+
+def test_a_token_makes_none_that_outlives_it(store: SqlStore) -> None:
+    tokens = Tokens(store)
+    maker, _ = tokens.create("short", Scope.ADMIN, 1, "me")
+    usual, _ = tokens.create("usual", Scope.READ, 90, maker.id, maker=maker)
+    assert usual.expires_at == maker.expires_at
+    for days in (None, 2, 90.5):
+        with pytest.raises(Forbidden):
+            tokens.create("long", Scope.READ, days, maker.id, maker=maker)
+    shorter, _ = tokens.create("shorter", Scope.READ, 0.5, maker.id, maker=maker)
+    assert shorter.expires_at < maker.expires_at
+    forever, _ = tokens.create("forever", Scope.ADMIN, None, "me")
+    assert tokens.create("too", Scope.READ, None, forever.id, maker=forever)[0].expires_at is None
+
+
+def test_a_token_rotates_no_other_beyond_its_own_end(store: SqlStore) -> None:
+    tokens = Tokens(store)
+    maker, _ = tokens.create("short", Scope.ADMIN, 1, "me")
+    other, _ = tokens.create("other", Scope.READ, 30, "me")
+    assert tokens.rotate(other.id, 0, maker.id, maker)[0].expires_at == maker.expires_at
+    forever, secret = tokens.create("forever", Scope.READ, None, "me")
+    with pytest.raises(Forbidden):
+        tokens.rotate(forever.id, 0, maker.id, maker)
+    assert tokens.recognise(secret).id == forever.id
+    assert tokens.rotate(forever.id, 0, "cli:me")[0].expires_at is None
+    assert tokens.rotate(maker.id, 0, maker.id, maker)[0].expires_at > maker.expires_at
+
+
+def test_a_token_is_revoked_with_those_it_made_and_those_they_made(store: SqlStore) -> None:
+    tokens = Tokens(store)
+    first, _ = tokens.create("first", Scope.ADMIN, 1, "cli:me")
+    second, _ = tokens.create("second", Scope.ADMIN, 0.5, first.id, maker=first)
+    third, secret = tokens.create("third", Scope.READ, 0.2, second.id, maker=second)
+    old, _ = tokens.create("old", Scope.READ, -1, first.id, maker=first)
+    other, another = tokens.create("other", Scope.READ, 1, "cli:me")
+    tokens.revoke(second.id, "cli:me")
+    revoked, others = tokens.revoke_with_made(first.id, "cli:me")
+    assert (revoked.id, revoked.revoked_at is not None) == (first.id, True)
+    assert [each.id for each in others] == [third.id]
+    with pytest.raises(Unauthorized):
+        tokens.recognise(secret)
+    assert tokens.recognise(another).id == other.id
+    assert store.token(old.id).revoked_at is None
+    assert tokens.revoke_with_made(first.id, "cli:me")[1] == []
