@@ -95,7 +95,7 @@ def _recognised(tokens: Tokens, rates: Rates | None) -> Token:
         return tokens.recognise(_presented())
     except Unauthorized:
         if rates is not None:
-            rates.failure(_address())
+            rates.failure(address())
         raise
 
 
@@ -144,7 +144,7 @@ def _presented() -> str:
     return shown.token
 
 
-def _address() -> str:
+def address() -> str:
     """Return what a client's failures are counted by."""
     try:
         address = ipaddress.ip_address(request.remote_addr or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -9,7 +10,7 @@ from flask import Response, jsonify, request
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
-from fraisier.api.access import who
+from fraisier.api.access import address, who
 from fraisier.api.asks import ListQuery, RedeliverRequest, said
 from fraisier.api.cursors import split
 from fraisier.api.foreign import Foreign
@@ -18,11 +19,14 @@ from fraisier.api.parts import list_of, moment, page_of, text
 from fraisier.api.problems import Explained
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
-from fraisier.domain.errors import NotFound
+from fraisier.domain.errors import NotFound, Unauthorized
 from fraisier.domain.incoming import Incoming, IncomingFilter, IncomingStatus
 from fraisier.domain.token import Scope
 from fraisier.engine.pushes import Pushes, incoming_json
+from fraisier.engine.rates import Rates
 from fraisier.webhooks.incoming import HOSTS, Intake
+
+log = logging.getLogger("fraisier.webhooks")
 
 STATUSES = [status.value for status in IncomingStatus]
 
@@ -79,7 +83,7 @@ def _door(services: Services) -> Routes:
     @routes.operation(
         "POST", f"/<any({','.join(HOSTS)}):provider>", None, IncomingItem, 202,
         also={200: (IncomingItem, "Nothing is deployed: ignored, or a test.")},
-        description="What it deploys.", problems=(400, 401, 404, 409, 413, 415, 422, 503),
+        description="What it deploys.", problems=(400, 401, 404, 409, 413, 415, 422, 429, 503),
     )  # fmt: skip
     def take(provider: str) -> Response:
         """Take a delivery of a git host: github, gitlab, gitea, forgejo, gogs or bitbucket."""
@@ -90,7 +94,12 @@ def _door(services: Services) -> Routes:
         if request.mimetype not in types or not plain:
             raise Explained(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send it as {' or '.join(types)}")
         body = request.get_data(cache=False)
-        return _answer(intake.take(provider, request.headers, request.mimetype, body))
+        try:
+            return _answer(intake.take(provider, request.headers, request.mimetype, body))
+        except Unauthorized as error:
+            _count(services.rates)
+            log.warning("a delivery of %s was refused: %s", provider, error.message)
+            raise
 
     return routes
 
@@ -124,6 +133,15 @@ def _log(services: Services) -> Routes:
         return _answer(_pushes(services).redeliver(delivery_id, who()))
 
     return routes
+
+
+def _count(rates: Rates | None) -> None:
+    """Count a delivery that proved nothing; raise RateLimited, so that the log has no more of it.
+
+    One that is proven passes, whatever came from its address before.
+    """
+    if rates is not None:
+        rates.failed_delivery(address())
 
 
 def _answer(found: Incoming) -> Response:

@@ -88,7 +88,7 @@ def blueprint(services: Services) -> Routes:
 
     @routes.operation("POST", "", Scope.ADMIN, TokenWithSecret, 201, body=NewToken)
     def create(body: dict[str, Any]) -> tuple[Response, int]:
-        """Make a token and tell its secret, this once. It reaches and lasts no further than the asker."""
+        """Make a token and tell its secret, this once. It reaches and lasts no further."""
         lasts, reach = lifetime(body["expires_in"]), Reach.of(body["targets"])
         days = None if lasts is None else lasts / DAY
         parts = (body["name"], Scope(body["scope"]), days, who(), reach, asker())

@@ -61,6 +61,11 @@ class Rates:
         said = "too many requests without a valid token came from this address"
         self._spend(f"failures:{address}", self._limits.failures, said)
 
+    def failed_delivery(self, address: str) -> None:
+        """Count a delivery that proved nothing; raise RateLimited, or StoreError."""
+        said = "too many deliveries without a right signature came from this address"
+        self._spend(f"deliveries:{address}", self._limits.failures, said)
+
     def _spend(self, key: str, limit: int, said: str) -> Left:
         part = self._part(key)
         with part.lock:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from fraisier.domain.errors import ConfigurationError, NotFound, Unauthorized, Unavailable
+from fraisier.domain.errors import ConfigurationError, NotFound, Unavailable
 from fraisier.domain.incoming import Incoming
 from fraisier.domain.push import GitHost
 from fraisier.domain.secret import Secret, SecretReference
@@ -57,12 +57,8 @@ class Intake:
         not proven, UsageError where it cannot be read, KeyReused, StoreError and Unavailable.
         """
         configured, host = self._require(provider), HOSTS[provider]
-        try:
-            secrets = self._secrets(provider, configured)
-            host.prove(headers, content_type, body, secrets, self._clock())
-        except Unauthorized as error:
-            log.warning("a delivery of %s was refused: %s", provider, error.message)
-            raise
+        secrets = self._secrets(provider, configured)
+        host.prove(headers, content_type, body, secrets, self._clock())
         delivery_id, event = host.delivery_id(headers), host.event(headers)
         said = host.received(event, content_type, body)
         return self._pushes.receive(provider, delivery_id, body, said)

@@ -17,10 +17,12 @@ from fraisier.domain.ids import now
 from fraisier.domain.incoming import IncomingStatus, NewIncoming
 from fraisier.domain.ports import Filter
 from fraisier.domain.push import DeployOn, GitHost, Listening, Push, Received
+from fraisier.domain.rate import Limits
 from fraisier.domain.secret import Secret, SecretReference
 from fraisier.domain.token import Scope
 from fraisier.engine.deployments import Deployments, Wish
 from fraisier.engine.pushes import Pushes
+from fraisier.engine.rates import Rates
 from fraisier.webhooks.incoming import HOSTS, Intake
 from support.fakes import Inventories, Repositories, make_catalogue, make_target
 from support.pushing import (
@@ -567,3 +569,24 @@ def test_secrets_are_not_read_at_every_request(hooked: Hooked) -> None:
 
 class _Headers(dict[str, str]):
     """Headers as plain as they can be."""
+
+
+@pytest.mark.parametrize("wrong", [{"X-Hub-Signature-256": "sha256=" + "0" * 64}, {}])
+def test_wrong_signatures_are_limited_in_answers_and_in_the_log(
+    hooked: Hooked, wrong: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "fraisier.webhooks")
+    services = replace(hooked.server.services, intake=hooked.intake, pushes=hooked.pushes)
+    hooked.client = hooked.server.another(
+        replace(services, rates=Rates(hooked.store, Limits(failures=5)))
+    )
+    body, shown = delivery("github")
+    bad = {name: text for name, text in shown.items() if name != "X-Hub-Signature-256"} | wrong
+    answers = [hooked.post("github", body, bad) for _ in range(14)]  # of two minutes at most
+    limited = [each for each in answers if each.status_code == 429]
+    assert answers[0].status_code == 401
+    assert limited
+    assert int(limited[0].headers["Retry-After"]) <= 60
+    lines = [each for each in caplog.records if "was refused" in each.message]
+    assert len(lines) == len(answers) - len(limited)
+    assert hooked.post("github", body, shown).status_code == 202, "who is proven passes"
