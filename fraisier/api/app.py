@@ -101,6 +101,7 @@ def create_app(services: Services) -> Flask:
     app.config.update(SETTINGS)
     app.json = PlainJson(app)
     app.url_map.converters["name"] = Name
+    app.url_map.merge_slashes = False  # `//x` is no other way to write `/x`
     registry = metrics.registry_of(app, services)
     Problems(services.hidden).register(app)
     access.guard(app, services.tokens, services.rates)

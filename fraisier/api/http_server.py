@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import re
+import struct
+import termios
 import time
 from typing import Any, cast
 
 from waitress.adjustments import Adjustments
 from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import Error
@@ -45,6 +50,27 @@ REFUSALS = {
 }
 
 
+#: How the end of a body is said; a request that says it in both ways may hide another one.
+FRAMING = re.compile(rb"\n(content-length|transfer-encoding):", re.IGNORECASE)
+
+
+class Parser(HTTPRequestParser):
+    """Reads a request; what cannot be one is answered 400, without a traceback in the log."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the head. Where two readers may see different ends of it, the connection closes.
+
+        That is as RFC 9112, 6.1 and 6.3, demands it.
+        """
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # `http://[::1/`, or a length of five thousand digits
+            raise ParsingError("Bad URI or Content-Length") from error
+        framing = {each.lower() for each in FRAMING.findall(header_plus)}
+        if len(framing) > 1 or (b"transfer-encoding" in framing and self.version != "1.1"):
+            self.headers = {**self.headers, "CONNECTION": "close"}
+
+
 class RefusalTask(ErrorTask):
     """Answers what the application never has, as problem details; it repeats nothing of it."""
 
@@ -75,8 +101,11 @@ class KeptConnection:
 
     @property
     def pending(self) -> int:
-        """Return how many bytes have not left."""
-        return self._channel.total_outbufs_len
+        """Return how many bytes the client's machine has not confirmed, as far as this is known.
+
+        The kernel takes megabytes for a client that reads nothing, so what waits there counts too.
+        """
+        return self._channel.total_outbufs_len + self._channel.unconfirmed
 
     @property
     def gone(self) -> bool:
@@ -141,7 +170,7 @@ class StreamingTask(WSGITask):
 class Channel(HTTPChannel):
     """A connection. Once it is kept, the thread of the streams and the server's loop share it."""
 
-    task_class, error_task_class = StreamingTask, RefusalTask
+    task_class, error_task_class, parser_class = StreamingTask, RefusalTask, Parser
     kept = refused = False
     began = 0.0
 
@@ -159,6 +188,23 @@ class Channel(HTTPChannel):
         """Answer one request."""
         super().service()
         self._refuse()
+
+    def send_continue(self) -> None:
+        """Let a client send a body, unless its connection is kept: nothing is read there."""
+        if not self.kept:
+            super().send_continue()
+
+    @property
+    def unconfirmed(self) -> int:
+        """Return how many bytes the kernel holds until the client's machine confirms them."""
+        connection = self.socket
+        if connection is None:
+            return 0
+        try:
+            answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+        except (OSError, ValueError):
+            return 0  # it is closed by now
+        return int(struct.unpack("i", answer)[0])
 
     def late(self, now: float) -> bool:
         """True if its request takes too long to arrive, or nobody takes its last bytes."""
@@ -229,8 +275,17 @@ class Server(TcpWSGIServer):
         return made[-1]
 
     def add_task(self, task: Task) -> None:
-        """Have a channel served, or let it say that it cannot be."""
+        """Have a channel served, or let it say that it cannot be.
+
+        Requests behind a stream are dropped: their answers could never be told from it. The
+        connection closes after it, so a client knows that nothing was done.
+        """
         channel = cast(Channel, task)
+        if channel.kept:
+            for each in channel.requests:
+                each.close()
+            channel.requests.clear()
+            return
         request = channel.requests[0]
         full = len(self._map) > CONNECTIONS or len(self.task_dispatcher.queue) >= WAITING
         if not request.error and request.path in LIVE:

@@ -69,8 +69,8 @@ class Words(Protocol):
 class Limits:
     """How many may look on, in this process and with one token; the rest is in seconds.
 
-    A viewer who has not taken what was sent for `patience` is cut. Where the records cannot be read
-    for `outage`, all are.
+    A viewer who has taken nothing of what waits for `patience` is cut, however little that is.
+    Where the records cannot be read for `outage`, all are.
     """
 
     streams: int = 400
@@ -91,6 +91,21 @@ class Viewer:
     only_lines: bool
     token_id: str
     told_at: float = field(default_factory=time.monotonic)
+    taken_at: float = field(default_factory=time.monotonic)
+    _written: int = 0
+    _taken: int = 0
+
+    def wrote(self, size: int) -> None:
+        """Count what was sent."""
+        self.told_at, self._written = time.monotonic(), self._written + size
+
+    def idle(self, pending: int) -> float:
+        """Return for how many seconds nothing was taken of what waits, 0 where nothing waits."""
+        taken = self._written - pending
+        if pending == 0 or taken > self._taken:
+            self.taken_at = time.monotonic()
+        self._taken = taken
+        return time.monotonic() - self.taken_at
 
 
 class Following:
@@ -194,10 +209,12 @@ class Following:
         self._read = time.monotonic()
 
     def _tell(self, viewer: Viewer, wire: Wire, head: Head | None) -> None:
-        silent = time.monotonic() - viewer.told_at
+        silent, pending = time.monotonic() - viewer.told_at, wire.pending
         if wire.gone:
             self.leave(viewer)
-        elif wire.pending > CHUNK_BYTES:
+        elif viewer.idle(pending) > self._limits.patience:
+            self._end(viewer, wire, self._words.cut(Cut.SLOW))
+        elif pending > CHUNK_BYTES:
             if silent > self._limits.patience:
                 self._end(viewer, wire, self._words.cut(Cut.SLOW))
         elif self._told_news(viewer, wire, head):
@@ -246,5 +263,5 @@ class Following:
         wire.close()
 
     def _send(self, viewer: Viewer, wire: Wire, data: bytes) -> None:
-        viewer.told_at = time.monotonic()
+        viewer.wrote(len(data))
         wire.write(data)

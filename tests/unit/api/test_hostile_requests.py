@@ -136,3 +136,20 @@ def test_an_error_of_our_own_making_says_nothing(server, monkeypatch: pytest.Mon
     assert answer.status_code == 500
     assert answer.content_type == "application/problem+json"
     assert set(answer.get_json()) == {"status", "code", "title"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1//fraises", "/api//v1/fraises", "/health//live", "/api/v1/fraises/", "/api/v1//x",
+     "/api//docs", "/metrics/"],
+)  # fmt: skip
+def test_another_way_to_write_a_path_is_not_found_and_sent_nowhere(server, path: str) -> None:
+    answer = server.client.get("/", environ_overrides={"PATH_INFO": path})
+    assert answer.status_code == 404
+    assert "Location" not in answer.headers
+
+
+@pytest.mark.parametrize("host", ["[::1", "[x]", "a b", "x:99999", "", "x\u00e9", "http://[::1/"])
+def test_a_host_that_cannot_be_read_is_no_defect(server, host: str) -> None:
+    answer = server.client.get("/health/live", environ_overrides={"HTTP_HOST": host})
+    assert answer.status_code in (200, 400, 404)

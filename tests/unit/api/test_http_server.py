@@ -28,8 +28,10 @@ class App:
         self.inside = threading.Semaphore(0)
         self.leave = threading.Event()
         self.wires: list[Any] = []
+        self.asked: list[str] = []
 
     def __call__(self, environ: Any, start: Any) -> Iterator[bytes]:
+        self.asked.append(environ["PATH_INFO"])
         if environ["PATH_INFO"] == "/slow":
             self.inside.release()
             assert self.leave.wait(30)
@@ -239,3 +241,97 @@ def test_s10_what_the_application_never_has_is_refused_as_problem_details(
     assert problem["detail"]
     assert problem["hint"]
     assert b"fra_" not in said, "nothing of it is repeated"
+
+
+def answers(client: Client, sent: bytes) -> bytes:
+    """Return all that comes on a connection until the server closes it."""
+    stream, told = client.socket(sent), b""
+    while part := stream.recv(4096):
+        told += part
+    return told
+
+
+BEHIND = [
+    b"GET /behind HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /behind HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi",
+    b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /behind HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+    b"this is no request\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_a_request_behind_a_stream_is_never_done(client: Client, behind: bytes) -> None:
+    stream = client.socket(b"GET /kept HTTP/1.1\r\nHost: x\r\n\r\n" + 2 * behind)
+    assert client.app.inside.acquire(timeout=30)
+    assert client.get("/").status == 200
+    (wire,) = client.app.wires
+    wire.write(b"the last")
+    wire.close()
+    told = b""
+    while part := stream.recv(4096):
+        told += part
+    assert told.count(b"HTTP/1.") == 1
+    assert b"Connection: close" in told
+    assert told.endswith(b"8\r\nthe last\r\n0\r\n\r\n")
+    assert "/behind" not in client.app.asked
+
+
+FRAMED_TWICE = [
+    b"POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\ntransfer-encoding: Chunked\r\ncontent-length: 0\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\nContent-Length: 0\r\n"
+    b"Transfer-Encoding:\r\n\r\n",
+    b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 0\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("framed", FRAMED_TWICE)
+def test_a_request_whose_end_is_said_twice_closes_its_connection(
+    client: Client, framed: bytes
+) -> None:
+    told = answers(client, framed + b"GET /behind HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert told.count(b"HTTP/1.") == 1
+    assert b"Connection: close" in told
+    assert "/behind" not in client.app.asked
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET http://[::1/ HTTP/1.1\r\nHost: x",
+        b"GET http://[x]/ HTTP/1.1\r\nHost: x",
+        b"GET / HTTP/1.1\r\nContent-Length: " + b"9" * 5000,
+    ],
+)
+def test_what_cannot_be_read_is_refused_without_a_traceback(
+    client: Client, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = answers(client, sent + b"\r\nConnection: close\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 400 "), told
+    assert not caplog.records
+
+
+def test_what_waits_in_the_kernel_for_a_client_that_reads_nothing_counts(client: Client) -> None:
+    stream = socket.socket()
+    client._opened.append(stream)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stream.connect(("127.0.0.1", client.port))
+    stream.sendall(b"GET /kept HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert client.app.inside.acquire(timeout=30)
+    (wire,) = client.app.wires
+    for _ in range(16):
+        wire.write(b"x" * 4096)
+    until(lambda: wire._channel.total_outbufs_len == 0)
+    assert wire.pending > 4096, "the kernel took it, and the client did not"
+    stream.settimeout(30)
+    got = b""
+    while len(got) < 16 * 4096:
+        got += stream.recv(65536)
+    until(lambda: wire.pending == 0)
+    wire.close()
+    stream.close()
+    until(lambda: wire.gone)
+    assert wire.pending == 0

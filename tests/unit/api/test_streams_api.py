@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -247,6 +248,28 @@ def test_a_viewer_that_takes_nothing_is_cut_and_costs_no_more_than_a_bound_i16(
     server.store.finish(running, Status.SUCCESS, "")
     assert whole.closed.wait(20)
     assert ids(slow.told.decode()) + ids(whole.told.decode()) == [*range(1, 205)]
+
+
+def test_a_viewer_of_a_quiet_stream_that_takes_no_heartbeats_is_cut_i16(
+    server, running: Any
+) -> None:
+    tell = following(server, patience=0.2, heartbeat=0.02)
+    assert look_on(tell, reader(server, running, 2), Ear(takes=False)).reason == Cut.SLOW
+    taking = look_on(tell, reader(server, running, 2), Ear())
+    assert not taking.closed.wait(0.5)
+    assert len(taking.told) > 10_000, "buffers that nobody empties are full after some minutes"
+
+
+def test_a_viewer_that_takes_a_little_at_a_time_is_not_idle() -> None:
+    viewer = Viewer("dep_1", 0, False, "tok_1", taken_at=time.monotonic() - 60)
+    assert viewer.idle(0) < 1, "nothing waits"
+    viewer.wrote(1000)
+    viewer.taken_at -= 60
+    assert viewer.idle(1010) >= 60, "1000 bytes and their frame wait"
+    assert viewer.idle(1009) < 1, "one was taken"
+    viewer.taken_at -= 60
+    viewer.wrote(1000)
+    assert viewer.idle(2019) >= 60, "more was sent, nothing was taken"
 
 
 def test_a_viewer_that_has_gone_is_forgotten(server, running: Any) -> None:
