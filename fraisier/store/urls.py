@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -22,16 +23,19 @@ DRIVERS = {
 _SECRET_OPTIONS = re.compile(r"pass|pwd", re.IGNORECASE)
 
 
+#: What follows an `@` that stands in a password as it is, and so was read as the password's end.
+_REST = re.compile("@.*/", re.DOTALL)
+
+
 def parse(url: str) -> URL:
     """Return a URL with the driver we ship, or raise StoreError; never with its text in it."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise StoreError(
-            "this is not the URL of a database",
-            "write sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE or mysql://… "
-            "and percent-encode special characters of the password (@ as %40, / as %2F)",
-        ) from None
+        raise _no_url() from None
+    misread = "@" in (parsed.host or "") or _REST.search(parsed.database or "")
+    if parsed.username is not None and misread:
+        raise _no_url()
     driver = DRIVERS.get(parsed.drivername)
     if driver is None:
         raise StoreError(
@@ -52,6 +56,23 @@ def shown(url: str) -> str:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         return "***"
+    if parsed.username is not None and _may_be_misread(url):
+        return f"{parsed.drivername}://***"
     hidden = {name: "***" for name in parsed.query if _SECRET_OPTIONS.search(name)}
     text = parsed.update_query_dict(hidden).render_as_string(hide_password=True)
     return text.replace("%2A%2A%2A", "***")
+
+
+def _may_be_misread(url: str) -> bool:
+    """True where more than one `@` may be a password's end: nobody can tell what is secret then."""
+    rest = unquote(url.partition("@")[2])
+    server = re.split("[/?]", rest, maxsplit=1)[0]
+    return "@" in server or _REST.search(rest) is not None
+
+
+def _no_url() -> StoreError:
+    return StoreError(
+        "this is not the URL of a database",
+        "write sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE or mysql://… "
+        "and percent-encode special characters of the password (@ as %40, / as %2F)",
+    )
