@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -22,8 +23,11 @@ from .failure import Failure
 from .files import read_json, sync_folder, write_json
 from .releases import state_home
 from .setting import Setting, failed
+from .true_places import Place, UnsafeLink, opened
 
 ARCHIVE, DUMP, MANIFEST = "files.tar.gz", "dump", "manifest.json"
+#: What opening says where a file or folder has become something else.
+_MEANWHILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, None)
 ID = re.compile(r"\d{8}-\d{6}(?:-\d+)?\Z")
 _STOPS = "nothing was changed; correct it, or leave the backup out once: --no-backup"
 
@@ -90,22 +94,33 @@ def _taken(setting: Setting, backup: Backup, home: str, why: str) -> dict[str, A
 
 
 def _pack(setting: Setting, backup: Backup, folder: str, record: dict[str, Any]) -> None:
-    paths = packed.full_paths(backup.paths, setting.app_path)
-    gone = packed.missing(paths)
-    if gone and setting.serves:
-        raise Failure("backup_failed", f"there is no {', '.join(gone)} to back up", _STOPS)
-    if gone:  # before the first release there may be nothing yet
-        setting.warnings.append(f"not in the backup, as it is not there yet: {', '.join(gone)}")
-    there = [path for path in paths if path not in gone]
-    packed.require_space(folder, packed.size_of(there))
     try:
-        with Written(os.path.join(folder, ARCHIVE)) as file:
-            count = packed.pack(there, file)
-    except (tarfile.TarError, FileNotFoundError) as error:
+        with opened(packed.full_paths(backup.paths, setting.app_path)) as places:
+            there = _require_places(setting, places)
+            packed.require_space(folder, packed.size_of(there))
+            with Written(os.path.join(folder, ARCHIVE)) as file:
+                count = packed.pack(there, file)
+    except UnsafeLink as error:
+        hint = "name the true path in backup.paths, or make the link as root"
+        raise Failure("backup_failed", f"{error.filename}: {error.strerror}", hint) from None
+    except (tarfile.TarError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _MEANWHILE:
+            raise
         message = f"the files could not be packed: {error}"
         raise Failure("backup_failed", message, "they changed meanwhile; try again") from None
-    record["paths"] = [packed.place_of(path) for path in there]
+    record["paths"] = [place.record() for place in there]
     record["files"].append(file.record(entries=count))
+
+
+def _require_places(setting: Setting, places: dict[str, Place | None]) -> list[Place]:
+    """Return the places that are there; raise Failure where a release has one that is missing."""
+    there = {path: place for path, place in places.items() if place is not None and place.there}
+    gone = ", ".join(path for path in places if path not in there)
+    if gone and setting.serves:
+        raise Failure("backup_failed", f"there is no {gone} to back up", _STOPS)
+    if gone:  # before the first release there may be nothing yet
+        setting.warnings.append(f"not in the backup, as it is not there yet: {gone}")
+    return list(there.values())
 
 
 def _dump(setting: Setting, backup: Backup, folder: str, record: dict[str, Any]) -> None:
