@@ -172,7 +172,7 @@ class ProviderItem(Schema):
     strategies = list_of(fields.String())
     default_strategy = text()
     role = text()
-    source = text("Where the server found it.")
+    source = text("`fraisier.deploy` for one that comes with Fraisier, else `own`.")
 
 
 class Unlocked(Schema):

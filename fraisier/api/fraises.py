@@ -23,6 +23,7 @@ from fraisier.api.glass import require_glass
 from fraisier.api.pages import page_of_all
 from fraisier.api.routes import Routes
 from fraisier.api.services import Services
+from fraisier.config.providers import origin
 from fraisier.domain.token import Scope
 from fraisier.engine.deployments import Wish
 from fraisier.engine.views import fraise_json, provider_json
@@ -103,6 +104,7 @@ def _providers(services: Services) -> Routes:
     def providers(query: dict[str, Any]) -> Response:
         """List the providers and what they can do."""
         found = [provider for _, provider in sorted(services.catalogue.providers.items())]
-        return page_of_all("providers", [provider_json(each) for each in found], **query)
+        shown = [{**provider_json(each), "source": origin(each)} for each in found]
+        return page_of_all("providers", shown, **query)
 
     return routes

@@ -148,6 +148,12 @@ def collection_folder() -> Path | None:
     return Path(next(iter(places))) / "providers" if places else None
 
 
+def origin(provider: Provider) -> str:
+    """Return where a provider comes from, without a path of this machine."""
+    shipped = Path(provider.source).parent == collection_folder()
+    return COLLECTION.removeprefix("ansible_collections.") if shipped else "own"
+
+
 def _folders(
     base: Path, environ: Mapping[str, str], problems: list[Problem]
 ) -> Iterator[tuple[Path, bool]]:

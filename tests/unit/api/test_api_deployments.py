@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
@@ -9,6 +10,7 @@ import pytest
 
 from fraisier.api import services
 from fraisier.api.services import SLOW_AT_ONCE, SLOW_WAITING
+from fraisier.config.providers import collection_folder, load_providers
 from fraisier.domain.deployment import HostRecord, Placement, Status
 from fraisier.domain.errors import FraisierError
 from fraisier.domain.event import Fact
@@ -256,7 +258,7 @@ def test_the_catalogue_is_listed(server) -> None:
     (environment,) = server.get("/environments").get_json()["environments"]
     assert environment == server.get("/environments/production").get_json()
     (provider,) = server.get("/providers").get_json()["providers"]
-    assert provider["name"] == "bare_metal"
+    assert (provider["name"], provider["source"]) == ("bare_metal", "own")
     assert server.get("/fraises?offset=5").get_json()["fraises"] == []
 
 
@@ -302,3 +304,16 @@ def test_a_few_more_of_them_wait_for_their_turn_and_the_rest_is_refused_at_once_
         leave.set()
         answers = sorted(each.result().status_code for each in asked)
     assert answers == [202] * many + [503]
+
+
+def test_providers_are_listed_without_a_path_of_the_server(server) -> None:
+    shipped = load_providers(server.folder, {})
+    own = dataclasses.replace(shipped["coolify"], name="own", source=str(server.folder / "own"))
+    catalogue = dataclasses.replace(server.services.catalogue, providers={**shipped, "own": own})
+    client = server.serve(dataclasses.replace(server.services, catalogue=catalogue))
+    headers = {"Authorization": f"Bearer {server.secrets[Scope.READ]}"}
+    answer = client.get("/api/v1/providers", headers=headers)
+    sources = {each["name"]: each["source"] for each in answer.get_json()["providers"]}
+    assert sources == dict.fromkeys(shipped, "fraisier.deploy") | {"own": "own"}
+    assert str(server.folder) not in answer.text
+    assert str(collection_folder()) not in answer.text
