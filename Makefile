@@ -21,7 +21,8 @@ install: $(STAMP) ## Install Fraisier and its tools into .venv
 $(STAMP): pyproject.toml constraints.txt
 	@scripts/system-packages base
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 system:

@@ -17,7 +17,7 @@ import yaml
 
 from fraisier import __version__
 from support.command import Fraisier
-from support.environments import linked, required
+from support.environments import linked, required, without_hashes
 from support.target import Target
 from support.tree import COLLECTION, TOP, files_of
 
@@ -46,9 +46,10 @@ class Installed(Fraisier):
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the source distribution, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("built")
+    pins = without_hashes(TOP / "constraints-gates.txt", tmp_path_factory.mktemp("pins"))
     done = subprocess.run(
         [sys.executable, "-m", "build", "--outdir", folder, TOP],
-        env={**os.environ, "PIP_CONSTRAINT": str(TOP / "constraints-gates.txt")},
+        env={**os.environ, "PIP_CONSTRAINT": str(pins)},
         cwd=folder, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,7 +71,7 @@ def environment(
         options += ["--no-deps", "--no-compile"]
     else:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        options += ["--constraint", str(TOP / "constraints.txt")]
+        options += ["--constraint", str(without_hashes(TOP / "constraints.txt", folder))]
     python = str(folder / "bin/python")
     install = [sys.executable, "-m", "pip", "--python", python, "install", *options]
     wheel = next(built.glob("*.whl"))

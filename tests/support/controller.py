@@ -80,11 +80,11 @@ def build(collection: Path, to: Path) -> Path:
 
 
 def download(constraints: Path, minor: int, to: Path) -> None:
-    """Download ansible-core for Python 3.`minor`, with what it needs, as wheels."""
+    """Download what is pinned, ansible-core and what it needs, as wheels for Python 3.`minor`."""
     argv = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
         *("--only-binary=:all:", f"--python-version=3.{minor}"),
-        *("--constraint", str(constraints), "--dest", str(to), "ansible-core"),
+        *("--require-hashes", "--requirement", str(constraints), "--dest", str(to)),
     ]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -66,3 +66,14 @@ def _write(folder: Path, script: EntryPoint) -> None:
     text = SCRIPT.format(python=folder / "python", module=script.module, attribute=script.attr)
     (folder / script.name).write_text(text)
     (folder / script.name).chmod(0o755)
+
+
+def without_hashes(constraints: Path, folder: Path) -> Path:
+    """Write the pins of a constraints file into a folder, for what pip installs by name only.
+
+    pip takes no requirement without a version of its own as soon as one has a hash.
+    """
+    pins = [line.split()[0] for line in constraints.read_text().splitlines() if "==" in line]
+    made = folder / constraints.name
+    made.write_text("\n".join(pins) + "\n")
+    return made
