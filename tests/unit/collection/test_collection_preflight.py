@@ -201,7 +201,7 @@ def test_a_server_that_does_not_answer_is_asked_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = "fatal: unable to access 'https://git/': Failed to connect to git port 443"
-    with differences.borrowed(None, Access("https://git/x"), None) as made:
+    with differences.borrowed(None, Access("https://git/x"), None, "1" * 40) as made:
         trial, asked = replace(made, shallow=True), []
 
         def fetch(_mirror: Any, *options: str, refs: Any) -> Any:
@@ -220,7 +220,7 @@ def test_a_checkout_is_tried_without_being_touched(tmp_path: Path, gone: bool) -
     origin = tmp_path / "origin"
     older = repository(origin, app="one\n")
     checkout = Checkout(str(tmp_path / "host"), USER, Access(str(origin)))
-    checkout.create()
+    checkout.create(older)
     checkout.fetch(older)
     (origin / "app").write_text("two\n")
     run(origin, "commit", "--quiet", "--all", "--message", "two")

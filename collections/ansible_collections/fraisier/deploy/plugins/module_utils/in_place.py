@@ -111,7 +111,7 @@ def try_fetch(site: Site, version: str, checkout: Checkout) -> None:
     with site.report.step("fetch"):
         if not checkout.exists:
             try_folders(checkout.path)
-        with borrowed(checkout.objects(), checkout.access, checkout.owner) as trial:
+        with borrowed(checkout.objects(), checkout.access, checkout.owner, version) as trial:
             checkout.fetch(version, replace(trial, shallow=True))
 
 

@@ -55,7 +55,7 @@ class Source:
         """Raise what `fetch` would; what it brings is gone afterwards."""
         objects = os.path.join(mirror, "objects")
         there = objects if os.path.isdir(objects) else None
-        with _naming_push(), borrowed(there, self.access, None) as trial:
+        with _naming_push(), borrowed(there, self.access, None, version) as trial:
             for here, kept in git_tree.module_mirrors(mirror, trial.path):
                 lend(os.path.join(here, "objects"), kept)
             git_tree.fetch(replace(trial, shallow=True), version)
