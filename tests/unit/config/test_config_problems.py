@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from ansible.errors import AnsibleError
+from ansible.plugins.inventory import BaseInventoryPlugin
 from config_files import GOOD, Files, changed, with_config
 
+from ansible_collections.fraisier.deploy.plugins.module_utils.host_names import check_host
 from fraisier.domain.errors import ConfigurationError
 
 FRAISE = "fraises.my_api"
@@ -191,6 +194,25 @@ def test_a_host_name_that_ansible_reads_in_its_own_way_is_refused(
     proxy = f"\n        proxy: {{app_port: 80, hosts: [{{{host}}}]}}"
     found = files.problems(changed({"provider: bare_metal": f"provider: bare_metal{proxy}"}))
     assert [problem for problem in found if f"proxy.hosts[0].{key}: " in problem]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "host", "host:22", "10.0.0.1", "10.0.0.1:22", "h:0", "a:b", "a:22b", "a:", ":22", "1:2",
+        "::1", "::22", "2001:db8::22", "1:2:3:4:5:6:7:22", "::ffff:10.0.0.1", "fe80::1:22", "a-_b",
+        "A.b.", "web[1:3]", "web[a:c]", "[::1]", "[::1]:22", "[host]:22", "x[", "0", "localhost",
+        "_a",
+    ],
+)  # fmt: skip
+def test_a_name_is_refused_where_ansible_reads_another(name: str) -> None:
+    """And brackets that are no range, which no address has."""
+    try:
+        literal = BaseInventoryPlugin()._expand_hostpattern(name) == ([name], None)
+    except (AnsibleError, ValueError):
+        literal = False
+    refused = [key for key, _ in check_host({"hostname": name})]
+    assert refused == ([] if literal and not set(name) & set("[]") else ["hostname"])
 
 
 @pytest.mark.parametrize(

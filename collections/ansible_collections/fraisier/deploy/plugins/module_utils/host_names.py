@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, Mapping
 
-_PORT = re.compile(r"([^:\[\]]*):([0-9]+)")
+_PORT = re.compile(r"([^:\[\]]+):([0-9]+)")
 _GROUPS = ("all", "ungrouped")  # every inventory has them
 
 
