@@ -10,6 +10,7 @@ from fraisier.api.parts import list_of, moment, nested, page_of, text
 
 class PauseItem(Schema):
     by = text("Who paused the queue.")
+    by_name = text("The name of the token that did.", null=True)
     reason = text()
     at = moment("Since when.")
 

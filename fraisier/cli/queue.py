@@ -10,7 +10,7 @@ import click
 from fraisier.cli.context import Context, table
 from fraisier.cli.control import Json
 from fraisier.cli.exits import TIMED_OUT
-from fraisier.cli.present import short
+from fraisier.cli.present import named, short
 
 POLL_SECONDS = 0.5
 
@@ -119,7 +119,8 @@ def _worker(found: Json) -> Json:
 
 
 def _paused(pause: Json) -> str:
-    return f"the queue is paused since {_time(pause['at'])} by {pause['by']}: {pause['reason']}"
+    by = named(pause["by"], pause.get("by_name"))
+    return f"the queue is paused since {_time(pause['at'])} by {by}: {pause['reason']}"
 
 
 def _gone(name: str) -> str:

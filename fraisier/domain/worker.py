@@ -55,11 +55,12 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Pause:
-    """Who paused the queue, why and when (UTC microseconds)."""
+    """Who paused the queue, why and when (UTC microseconds); `by_name`: the name of a token."""
 
     by: str
     reason: str
     at: int
+    by_name: str | None = None
 
 
 def takes(labels: Mapping[str, str], target: Target) -> bool:

@@ -233,5 +233,13 @@ def sentence(said: str) -> str:
     text = "; ".join(telling[-2 if only_closed else -1 :]) or said.strip()
     if re.search(r"IDENTIFICATION HAS CHANGED", said):
         text = "the host's key is not the pinned one"
-    told = re.sub(PREAMBLE, "", text) or "the SSH connection broke off, and ssh did not say why"
-    return one_line(told, SENTENCE)
+    ended = re.search(r"Killed by signal (\d+)|exited with result -(\d+)", said)
+    if ended:
+        text = f"{_signal(int(ended[1] or ended[2]))} ended ssh on this machine"
+    return one_line(re.sub(PREAMBLE, "", text) or "ssh did not say why", SENTENCE)
+
+
+def broke_off(said: str) -> str:
+    """Return the sentence of contact that was lost, where ssh is what says so."""
+    told, by_ssh = sentence(said), re.search(PREAMBLE, said)
+    return f"the SSH connection broke off: {told}" if by_ssh else told

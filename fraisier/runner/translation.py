@@ -19,6 +19,7 @@ from fraisier.runner.diagnosis import (
     SENTENCE,
     UNREACHABLE,
     Diagnosis,
+    broke_off,
     cut_off,
     diagnose,
     never_began,
@@ -146,7 +147,7 @@ class Translation:
         found = diagnose(UNREACHABLE, said)
         error = {
             "code": found.code,
-            "message": sentence(said),
+            "message": broke_off(said) if found.code == "contact_lost" else sentence(said),
             "hint": self._hint(found.hint, host),
         }
         nothing_ran = found.nothing_ran and host not in self._changed

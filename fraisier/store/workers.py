@@ -20,7 +20,7 @@ from fraisier.store.audit import note
 from fraisier.store.clock import lease_now, utc_now
 from fraisier.store.freezes import Freezes, Gate
 from fraisier.store.reach import reached
-from fraisier.store.reading import LIVE, blocks
+from fraisier.store.reading import LIVE, blocks, token_name
 from fraisier.store.tables import deployments, pauses, targets, workers
 from fraisier.store.transactions import never
 
@@ -148,8 +148,8 @@ class Workers(Freezes):
             return self._pause(connection)
 
     def _pause(self, connection: Connection) -> Pause | None:
-        row = connection.execute(select(pauses)).first()
-        return Pause(row.by, row.reason, row.at) if row is not None else None
+        row = connection.execute(select(pauses, token_name(pauses.c.by).label("by_name"))).first()
+        return Pause(row.by, row.reason, row.at, row.by_name) if row is not None else None
 
     # --- waiting --------------------------------------------------------------------------
 
@@ -162,7 +162,8 @@ class Workers(Freezes):
             position = self._position(connection, row)
             pause = self._pause(connection)
             if pause is not None:
-                return Waiting(position, f"the queue is paused by {pause.by}: {pause.reason}")
+                by = pause.by_name or pause.by
+                return Waiting(position, f"the queue is paused by {by}: {pause.reason}")
             gate = Gate(connection)
             stop = gate.of(row)
             if stop is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -15,7 +16,7 @@ from fraisier.domain.ids import now
 from fraisier.domain.ports import NewDeployment
 from fraisier.domain.token import Scope, Token
 from fraisier.domain.windows import Window
-from fraisier.domain.worker import NewWorker
+from fraisier.domain.worker import NewWorker, Pause
 from fraisier.store import SqlStore, freezes
 from fraisier.store.database import open_database
 from support.fakes import make_target
@@ -104,10 +105,13 @@ def test_tokens_are_shown_by_their_names(store: Icy) -> None:
     lifted = store.lift_freeze(found.id, "tok_1")
     assert (lifted.by_name, lifted.lifted_by_name) == ("ci", "ci")
     assert store.freeze().by_name is None
-    assert [row.actor_name for row in store.audit(AuditFilter())] == [None, "ci", "ci", None]
+    store.pause("tok_1", "sales")
+    assert store.paused() == Pause("tok_1", "sales", ANY, "ci")
+    names = [row.actor_name for row in store.audit(AuditFilter())]
+    assert names == ["ci", None, "ci", "ci", None]
     for name in ("ci", "tok_1"):
-        assert store.count_audit(AuditFilter(actor=name)) == 2
-        assert len(store.audit(AuditFilter(actor=name))) == 2
+        assert store.count_audit(AuditFilter(actor=name)) == 3
+        assert len(store.audit(AuditFilter(actor=name))) == 3
 
 
 def test_what_was_accepted_before_waits_and_goes_on_when_the_freeze_is_lifted(

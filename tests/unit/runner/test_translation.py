@@ -285,10 +285,22 @@ def test_what_a_signal_ended_has_a_reason_people_understand(
     assert "json" not in message.lower()
 
 
-def test_ssh_that_ends_without_a_word_is_told() -> None:
-    msg = "Failed to connect to the host via ssh: "
-    _, outcome = translated(event("runner_on_unreachable", res={"msg": msg}))
-    assert "did not say why" in outcome.first_error()["message"]
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("Failed to connect to the host via ssh: ", "broke off: ssh did not say why"),
+        ("Failed to connect to the host via ssh: Killed by signal 15.",
+         "broke off: SIGTERM ended ssh on this machine"),
+        ("Task failed: Data could not be sent to remote host \"h\". Make sure this host can be "
+         "reached over ssh: Shared connection to h closed.", "broke off: Shared connection"),
+        ("Failed to create temporary directory. Failed command was: mkdir, exited with result -9",
+         "SIGKILL ended ssh on this machine"),
+    ],
+)  # fmt: skip
+def test_an_ssh_connection_that_breaks_off_is_told(said: str, says: str) -> None:
+    _, outcome = translated(event("runner_on_unreachable", res={"msg": said}))
+    assert outcome.first_error()["code"] == "contact_lost"
+    assert says in outcome.first_error()["message"]
 
 
 @pytest.mark.parametrize("began", [True, False])
