@@ -69,8 +69,9 @@ class Words(Protocol):
 class Limits:
     """How many may look on, in this process and with one token; the rest is in seconds.
 
-    A viewer who has taken nothing of what waits for `patience` is cut, however little that is.
-    Where the records cannot be read for `outage`, all are.
+    A viewer who takes nothing of what waits for `patience` is cut; where that is so little that it
+    fits into buffers, or some of much is taken, after six times as long. Where the records cannot
+    be read for `outage`, all are.
     """
 
     streams: int = 400
@@ -80,6 +81,11 @@ class Limits:
     authorise: float = 0.5
     patience: float = 10.0
     outage: float = 2.0
+
+    @property
+    def idle(self) -> float:
+        """Return for how many seconds nothing may be taken of what waits, however little it is."""
+        return 6 * self.patience
 
 
 @dataclass(eq=False)
@@ -212,15 +218,21 @@ class Following:
         silent, pending = time.monotonic() - viewer.told_at, wire.pending
         if wire.gone:
             self.leave(viewer)
-        elif viewer.idle(pending) > self._limits.patience:
+        elif self._is_slow(viewer, pending, silent):
             self._end(viewer, wire, self._words.cut(Cut.SLOW))
         elif pending > CHUNK_BYTES:
-            if silent > self._limits.patience:
-                self._end(viewer, wire, self._words.cut(Cut.SLOW))
+            return
         elif self._told_news(viewer, wire, head):
             self._end(viewer, wire, self._words.end(viewer.deployment_id))
         elif silent > self._limits.heartbeat:
             self._send(viewer, wire, self._words.beat())
+
+    def _is_slow(self, viewer: Viewer, pending: int, silent: float) -> bool:
+        """True where a viewer takes nothing of what waits, or too little of much."""
+        much, idle = pending > CHUNK_BYTES, viewer.idle(pending)
+        if idle > (self._limits.patience if much else self._limits.idle):
+            return True
+        return much and silent > self._limits.idle
 
     def _told_news(self, viewer: Viewer, wire: Wire, head: Head | None) -> bool:
         """Tell what is new, and return whether that is the end."""

@@ -253,7 +253,7 @@ def test_a_viewer_that_takes_nothing_is_cut_and_costs_no_more_than_a_bound_i16(
 def test_a_viewer_of_a_quiet_stream_that_takes_no_heartbeats_is_cut_i16(
     server, running: Any
 ) -> None:
-    tell = following(server, patience=0.2, heartbeat=0.02)
+    tell = following(server, patience=0.05, heartbeat=0.02)
     assert look_on(tell, reader(server, running, 2), Ear(takes=False)).reason == Cut.SLOW
     taking = look_on(tell, reader(server, running, 2), Ear())
     assert not taking.closed.wait(0.5)
