@@ -54,6 +54,9 @@ def stop_started(site: ComposeSite) -> None:
         _do(site, "stop", [c for c in mine if c.state not in ("exited", "created", "dead")])
         _do(site, "rm", [c for c in mine if c.service in absent])
         step["changed"] = bool(mine)
+        if kept:
+            names = ", ".join(sorted(kept))
+            site.report.say("remove", f"others need these, so they go on running: {names}")
         if mine:
             names = ", ".join(sorted({c.service for c in mine}))
             site.report.say("remove", f"stopped what this deployment had started: {names}")
