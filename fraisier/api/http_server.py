@@ -101,11 +101,16 @@ class KeptConnection:
 
     @property
     def pending(self) -> int:
+        """Return how many bytes have not left."""
+        return self._channel.total_outbufs_len
+
+    @property
+    def unread(self) -> int:
         """Return how many bytes the client's machine has not confirmed, as far as this is known.
 
         The kernel takes megabytes for a client that reads nothing, so what waits there counts too.
         """
-        return self._channel.total_outbufs_len + self._channel.unconfirmed
+        return self.pending + self._channel.unconfirmed
 
     @property
     def gone(self) -> bool:

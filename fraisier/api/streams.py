@@ -126,6 +126,11 @@ class Slot:
         """Return more than is ever waited for while the thread has not taken all."""
         return 0 if self._parts.empty() else sys.maxsize
 
+    @property
+    def unread(self) -> int:
+        """Return the same: what the thread has taken has reached it."""
+        return self.pending
+
     def write(self, data: bytes) -> None:
         """Hand bytes over."""
         self._parts.put(data)

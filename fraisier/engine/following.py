@@ -36,7 +36,11 @@ class Wire(Protocol):
 
     @property
     def pending(self) -> int:
-        """Return how many bytes were written and have not left."""
+        """Return how many bytes were written and have not left this process."""
+
+    @property
+    def unread(self) -> int:
+        """Return how many bytes were written and are not known to have reached the viewer."""
 
     @property
     def gone(self) -> bool:
@@ -69,9 +73,9 @@ class Words(Protocol):
 class Limits:
     """How many may look on, in this process and with one token; the rest is in seconds.
 
-    A viewer who takes nothing of what waits for `patience` is cut; where that is so little that it
-    fits into buffers, or some of much is taken, after six times as long. Where the records cannot
-    be read for `outage`, all are.
+    A viewer to whom nothing could be sent for `patience` is cut, and one who takes nothing of what
+    was sent, however little it is, for six times as long. Where the records cannot be read for
+    `outage`, all are.
     """
 
     streams: int = 400
@@ -84,7 +88,7 @@ class Limits:
 
     @property
     def idle(self) -> float:
-        """Return for how many seconds nothing may be taken of what waits, however little it is."""
+        """Return for how many seconds a viewer may take nothing of what was sent."""
         return 6 * self.patience
 
 
@@ -105,10 +109,10 @@ class Viewer:
         """Count what was sent."""
         self.told_at, self._written = time.monotonic(), self._written + size
 
-    def idle(self, pending: int) -> float:
+    def idle(self, unread: int) -> float:
         """Return for how many seconds nothing was taken of what waits, 0 where nothing waits."""
-        taken = self._written - pending
-        if pending == 0 or taken > self._taken:
+        taken = self._written - unread
+        if unread == 0 or taken > self._taken:
             self.taken_at = time.monotonic()
         self._taken = taken
         return time.monotonic() - self.taken_at
@@ -218,21 +222,15 @@ class Following:
         silent, pending = time.monotonic() - viewer.told_at, wire.pending
         if wire.gone:
             self.leave(viewer)
-        elif self._is_slow(viewer, pending, silent):
+        elif viewer.idle(wire.unread) > self._limits.idle:
             self._end(viewer, wire, self._words.cut(Cut.SLOW))
         elif pending > CHUNK_BYTES:
-            return
+            if silent > self._limits.patience:
+                self._end(viewer, wire, self._words.cut(Cut.SLOW))
         elif self._told_news(viewer, wire, head):
             self._end(viewer, wire, self._words.end(viewer.deployment_id))
         elif silent > self._limits.heartbeat:
             self._send(viewer, wire, self._words.beat())
-
-    def _is_slow(self, viewer: Viewer, pending: int, silent: float) -> bool:
-        """True where a viewer takes nothing of what waits, or too little of much."""
-        much, idle = pending > CHUNK_BYTES, viewer.idle(pending)
-        if idle > (self._limits.patience if much else self._limits.idle):
-            return True
-        return much and silent > self._limits.idle
 
     def _told_news(self, viewer: Viewer, wire: Wire, head: Head | None) -> bool:
         """Tell what is new, and return whether that is the end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -35,8 +36,9 @@ class Server:
 def server(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Serve a repository over SSH; ssh here knows the keys of the lab's hosts, and no others."""
     version = target.repository.commit("good")
-    known = f"{git_access._SSH} -o UserKnownHostsFile={target.lab.known_hosts}"
-    monkeypatch.setattr(git_access, "_SSH", known)
+    known = shutil.copy(target.lab.known_hosts, tmp_path)  # the lab's folder is open to nobody else
+    options = f"{git_access._SSH} -o UserKnownHostsFile={known}"
+    monkeypatch.setattr(git_access, "_SSH", options)
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     with ssh_git(target, tmp_path / "key") as url:
         yield Server(target.hosts[0], url, tmp_path / "key", version)

@@ -137,6 +137,10 @@ class Ear:
     def pending(self) -> int:
         return 0 if self._takes else len(self.told)
 
+    @property
+    def unread(self) -> int:
+        return self.pending
+
     def write(self, data: bytes) -> None:
         self.told += data
         self.heard.set()
