@@ -33,10 +33,12 @@ def bind_exposure(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _is_everywhere(host: str) -> bool:
-    """True for an address that stands for all, however it is written: 0.0.0.0, [::], 0."""
+    """True for an address that stands for all, however it is written: 0.0.0.0, [::], 0, *."""
+    if host == "*":
+        return True
     try:
         found = socket.getaddrinfo(host.strip("[]"), None, flags=socket.AI_NUMERICHOST)
-    except OSError:
+    except (OSError, ValueError):  # a name, or no address at all
         return False
     address = ipaddress.ip_address(str(found[0][4][0]))
     mapped = getattr(address, "ipv4_mapped", None)
@@ -103,7 +105,10 @@ def _playbooks(catalogue: Catalogue) -> set[Path]:
 
 def _open_to_all(path: Path) -> Path | None:
     """Return the file, or the folder above it, by which every account may exchange it."""
-    real = path.resolve()
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle: where it is needed, it is told
+        return None
     parts = (real, *real.parents, *path.absolute().parents)
     return next((part for part in parts if _writable(part)), None)
 

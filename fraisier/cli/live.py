@@ -47,7 +47,7 @@ class Live(Waiting):
         self._width = max((len(host) for host in deployment["targets"]), default=0)
         self._again = False
         self._failed: dict[str, str] = {}
-        self._unhealthy = False
+        self._unhealthy: set[str] = set()
 
     def tell(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Print what these events say."""
@@ -130,12 +130,12 @@ class Live(Waiting):
         if data["state"] == "ok":
             warned = (data.get("around") or {}).get("warnings") or ()
             more = "".join(f"\n      warning: {harmless(str(each))}" for each in warned)
-            return self._mark(True, host, self._success(data) + more)
+            return self._mark(True, host, self._success(host, data) + more)
         error = data.get("error") or {}
         hint = f"\n      {error['hint']}" if error.get("hint") else ""
         return self._mark(False, host, f"{error.get('message')}{hint}")
 
-    def _success(self, data: Mapping[str, Any]) -> str:
+    def _success(self, host: str, data: Mapping[str, Any]) -> str:
         release, staged = data.get("release"), data.get("staged")
         if data["verb"] == "stage" and staged:
             return f"{_version(staged)} is staged as {staged.get('colour')}  {_steps(data)}"
@@ -144,7 +144,7 @@ class Live(Waiting):
         if not release:
             return _nothing(data)
         healthy = (data.get("gate") or {}).get("passed", True)
-        self._unhealthy |= not healthy
+        self._unhealthy = self._unhealthy - {host} if healthy else self._unhealthy | {host}
         serves = f"{_version(release)} {'serves' if healthy else 'runs, but is not healthy'}"
         if not data.get("changed"):
             return f"{serves} already; nothing changed" if healthy else f"{serves}; nothing changed"

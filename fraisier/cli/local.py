@@ -225,17 +225,17 @@ class LocalControl:
         Raises StoreError or LeaseLost, with what to do about the deployment, where it is left.
         """
         application = self._application
-        try:
-            with application.wakeups(), application.telling(application.member):
+        with application.wakeups(), application.telling(application.member):
+            try:
                 application.worker.carry_out(
                     application.store.deployment(deployment_id),
                     lambda events: watch.tell(_told(events)),
                     stop,
                     lambda waits: watch.waiting(waits.reason),
                 )
-            return self.deployment(deployment_id)
-        except (StoreError, LeaseLost) as error:
-            raise _left(deployment_id, error, application.member.trouble) from error
+            except (StoreError, LeaseLost) as error:
+                raise _left(deployment_id, error, application.member.trouble) from error
+        return self.deployment(deployment_id)
 
     @property
     def _looks(self) -> Looks:

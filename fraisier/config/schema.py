@@ -25,7 +25,8 @@ from fraisier.domain.strategy import STRATEGIES
 
 #: What git-check-ref-format allows, told as a pattern; as `check_version` of the collection.
 GIT_BRANCH = (
-    r"^(?![-/.]|@$)(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)))[^\x00-\x20\x7f~^:?*\[\\]{1,255}(?<![/.])$"
+    r"^(?![-/.]|@$)(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)))"
+    r"[^\x00-\x20\x7f~^:?*\[\\]{1,255}(?<![/.])$(?!\n)"
 )
 GIT_PROVIDERS = ("github", "gitlab", "gitea", "forgejo", "bitbucket", "git")
 INVENTORY_PLUGIN = "fraisier.deploy.fraises"

@@ -53,23 +53,26 @@ class Monitor:
         self._lock = threading.Lock()
 
     def round(self) -> None:
-        """Look at every target that is due and that nobody looks at; raise StoreError."""
-        while self._look_at_next():
+        """Look once at every target that is due and that nobody looks at; raise StoreError."""
+        seen: set[Key] = set()
+        while self._look_at_next(seen):
             pass
 
-    def _look_at_next(self) -> bool:
-        """Look at the target that has been due the longest; False where none is."""
+    def _look_at_next(self, seen: set[Key]) -> bool:
+        """Look at the target that is not `seen` and due the longest; False where none is."""
         with self._catalogue.pinned():
-            target = self._take()
+            target = self._take(seen)
             if target is not None:
+                seen.add(_key(target))
                 self._one(target)
         return target is not None
 
-    def _take(self) -> Target | None:
+    def _take(self, seen: set[Key]) -> Target | None:
         """Return a target that is due here, and let no other thread begin it as well."""
         with self._lock:
             at = self._clock()
-            due = [each for each in self._monitored() if self._due(each) <= at]
+            others = (each for each in self._monitored() if _key(each) not in seen)
+            due = [each for each in others if self._due(each) <= at]
             if not due:
                 return None
             target = min(due, key=self._due)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from fraisier.domain.errors import Forbidden, Unauthorized
+from fraisier.domain.errors import Forbidden, TokenNotFound, Unauthorized
 from fraisier.domain.ids import new_id, now
 from fraisier.domain.ports import TokenStore
 from fraisier.domain.reach import EVERYTHING, Reach
@@ -64,16 +64,27 @@ class Tokens:
         """Give a token another secret and return both; the one before is valid `overlap` seconds.
 
         Raises TokenNotFound, Refused where the token is not valid, and Forbidden as `create`. Where
-        another token asks for it, the rotated one ends with that one at the latest.
+        another token asks for it, the rotated one ends with that one at the latest. One that asks
+        for itself ends with the token that made it, or when it would have ended.
         """
         found = self._store.token(token_id)
         _require_no_further(maker, found.scope, found.reach)
         latest = None
-        if maker is not None and maker.id != token_id:
+        if maker is not None and maker.id == token_id:
+            latest = self._end_of_maker(found)
+        elif maker is not None:
             _end(maker, found.expires_at, shorten=found.expires_at is not None)
             latest = maker.expires_at
         secret, kept = new_secret(), int(overlap * SECOND)
         return self._store.rotate_token(token_id, digest(secret), kept, by, latest), secret
+
+    def _end_of_maker(self, token: Token) -> int | None:
+        """Return how far a token may renew itself; None where no token with an end made it."""
+        try:
+            ends = self._store.token(token.created_by).expires_at
+        except TokenNotFound:
+            return None
+        return None if ends is None or token.expires_at is None else max(ends, token.expires_at)
 
     def recognise(self, secret: str) -> Token:
         """Return the valid token of a secret, or raise Unauthorized. Nothing said depends on why.

@@ -37,14 +37,17 @@ class Writability:
     def refused(self) -> bool:
         """Return whether the database refused the last change that was tried."""
         with self._lock:
-            at = time.monotonic()
+            at, mine = time.monotonic(), None
             if self._thread is None and at - self._begun[0] >= self._seconds:
                 self._begun.append(at)
-                self._thread = threading.Thread(target=self._try, name="writability", daemon=True)
-                self._thread.start()
-            trying = self._thread
-        if trying is not None:
-            trying.join(PATIENT_SECONDS)
+                mine = threading.Thread(target=self._try, name="writability", daemon=True)
+                try:
+                    mine.start()
+                except RuntimeError:  # there is no room for a thread: it is tried again later
+                    return self._refused
+                self._thread = mine
+        if mine is not None:  # the others have the last answer: many may ask, and threads are few
+            mine.join(PATIENT_SECONDS)
         return self._refused
 
     def _try(self) -> None:

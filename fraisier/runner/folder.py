@@ -53,7 +53,10 @@ def make_folder() -> Folder:
     sweep()
     while True:
         path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base()))
-        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # another process has swept it up already
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():
             break

@@ -33,7 +33,12 @@ def parse(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise _no_url() from None
-    misread = "@" in (parsed.host or "") or _REST.search(parsed.database or "")
+    options = [part.partition("=")[0] for part in url.partition("?")[2].split("&")]
+    misread = (
+        "@" in (parsed.host or "")
+        or _REST.search(parsed.database or "") is not None
+        or any("@" in unquote(name) for name in options)
+    )
     if parsed.username is not None and misread:
         raise _no_url()
     driver = DRIVERS.get(parsed.drivername)
@@ -65,9 +70,7 @@ def shown(url: str) -> str:
 
 def _may_be_misread(url: str) -> bool:
     """True where more than one `@` may be a password's end: nobody can tell what is secret then."""
-    rest = unquote(url.partition("@")[2])
-    server = re.split("[/?]", rest, maxsplit=1)[0]
-    return "@" in server or _REST.search(rest) is not None
+    return "@" in unquote(url.partition("@")[2])
 
 
 def _no_url() -> StoreError:

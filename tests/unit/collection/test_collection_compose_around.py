@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -489,3 +490,16 @@ OWN = container("api", service="api", needs=("db",), state="exited")
 )
 def test_what_others_need_goes_on_running(others: list[Container], kept: set[str]) -> None:
     assert compose_started.needed([DB, MID, *others], {"db", "mid"}) == kept
+
+
+def test_a_needed_service_with_a_release_of_its_own_is_not_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another deployment may have taken it over since this one noted that it did not run."""
+    monkeypatch.setattr(compose_site, "state_home", lambda: str(tmp_path))
+    own = tmp_path / "compose" / "shop" / "api"
+    own.mkdir(parents=True)
+    (own / "current").symlink_to("releases/20261201-100000-abcdef")
+    site: Any = SimpleNamespace(name="shop")
+    assert compose_started._is_deployed(site, "api")
+    assert not compose_started._is_deployed(site, "db")

@@ -140,6 +140,18 @@ def test_credentials_in_a_url_are_not_shown() -> None:
     assert "x.example" in shown
 
 
+def test_a_branch_whose_name_ends_a_line_for_python_is_no_other_branch() -> None:
+    """git allows U+2028 in names, and what stands behind it is not a line of its own."""
+    evil = f"{'b' * 40}\trefs/heads/x\u2028{'c' * 40}\trefs/heads/main"
+    refs = git.parse_ls_remote(f"{'a' * 40}\trefs/heads/main\n{evil}\n")
+    assert refs["refs/heads/main"] == "a" * 40
+    assert len(refs) == 2
+
+
+def test_half_a_character_is_no_name() -> None:
+    assert git_url.check_version("a\ud800") is not None
+
+
 def test_an_annotated_tag_means_the_commit_it_points_at() -> None:
     text = f"warning: something\n{A}\trefs/tags/v1\n{B}\trefs/tags/v1^{{}}\n"
     assert git.parse_ls_remote(text) == {"refs/tags/v1": B}

@@ -35,6 +35,10 @@ HOSTS = "hosts: [{hostname: one.example.com, username: deploy}]"
             f'4: {FRAISE}.git_branch: expected the name of a git branch; got "{{{{ 7*7 }}}}"',
         ),
         (
+            {"git_repo: /srv": "git_branch: |\n      main\n    git_repo: /srv"},
+            f'4: {FRAISE}.git_branch: expected the name of a git branch; got "main\\x0a"',
+        ),
+        (
             {"git_repo: /srv": "git_branch: --upload-pack=x\n    git_repo: /srv"},
             f'4: {FRAISE}.git_branch: expected the name of a git branch; got "--upload-pack=x"',
         ),

@@ -188,16 +188,16 @@ def test_a_change_during_a_round_holds_for_the_looks_that_follow(tmp_path: Path)
     assert [work.hosts[0].name for work in world.runner.works] == ["a", "c"]
 
 
-def test_a_target_that_is_always_due_keeps_no_other_waiting(tmp_path: Path) -> None:
+def test_a_target_that_is_always_due_is_seen_once_in_a_round_and_keeps_no_other_waiting(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path, of_one_host("a", 1e-6), of_one_host("b", 1e-6))
     monitor = world.monitor()
 
     def slow(_work: object) -> None:
         world.now += 10
-        if len(world.runner.works) == 4:
-            raise ZeroDivisionError
 
     world.runner.before_step = slow
-    with pytest.raises(ZeroDivisionError):
-        monitor.round()
+    monitor.round()
+    monitor.round()
     assert [work.hosts[0].name for work in world.runner.works] == ["a", "b", "a", "b"]

@@ -103,3 +103,15 @@ def test_a_token_is_revoked_with_those_it_made_and_those_they_made(store: SqlSto
     assert tokens.recognise(another).id == other.id
     assert store.token(old.id).revoked_at is None
     assert tokens.revoke_with_made(first.id, "cli:me")[1] == []
+
+
+def test_a_token_that_renews_itself_does_not_outlive_the_one_that_made_it(store: SqlStore) -> None:
+    tokens = Tokens(store)
+    maker, _ = tokens.create("short", Scope.ADMIN, 1, "me")
+    made, _ = tokens.create("made", Scope.ADMIN, 0.5, maker.id, maker=maker)
+    first, _ = tokens.rotate(made.id, 0, made.id, maker=made)
+    assert made.expires_at < first.expires_at <= maker.expires_at
+    again, _ = tokens.rotate(made.id, 0, made.id, maker=first)
+    assert again.expires_at <= maker.expires_at
+    own, _ = tokens.rotate(maker.id, 0, maker.id, maker=maker)
+    assert own.expires_at > maker.expires_at, "a person made it"

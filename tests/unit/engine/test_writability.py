@@ -38,3 +38,19 @@ def test_a_try_that_waits_for_others_is_not_begun_again_and_keeps_nobody(
     assert trying is not None
     trying.join(60)
     assert asked._refused
+
+
+def test_where_no_thread_can_start_the_last_answer_holds_and_it_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    tries: list[None] = []
+    asked = Writability(lambda: tries.append(None))
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        assert not asked.refused()
+        assert not asked.refused()
+    assert not asked.refused()
+    assert tries == [None]

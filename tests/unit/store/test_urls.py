@@ -17,6 +17,8 @@ from fraisier.store.urls import parse, shown
         "postgresql://me:hunter@@db/f",
         "postgresql://me:hun@ter2/x@db/f",
         "postgresql://me:hun@ter2#x@db/f",
+        "postgresql://me:hun@ter2?x@db/f",
+        "postgresql://me:hun@t?er2@db/f",
     ],
 )
 def test_a_bare_at_sign_in_a_password_is_refused_and_shows_nothing(url: str) -> None:
@@ -27,8 +29,8 @@ def test_a_bare_at_sign_in_a_password_is_refused_and_shows_nothing(url: str) -> 
     assert not any(part in str(refused.value) for part in ("hun", "ter2", "@db"))
 
 
-@pytest.mark.parametrize("url", ["postgresql://me:hun@t?er2@db/f", "mysql://me:hun@t?x=er2@db/f"])
-def test_what_may_be_a_password_among_the_options_is_not_shown(url: str) -> None:
+def test_what_may_be_a_password_among_the_options_is_not_shown() -> None:
+    url = "mysql://me:hun@t?x=er2@db/f"
     for each in (url, parse(url).render_as_string(hide_password=False)):
         assert "er2" not in shown(each)
 
@@ -38,10 +40,9 @@ def test_what_may_be_a_password_among_the_options_is_not_shown(url: str) -> None
     [
         ("postgresql://me:hun%40ter2@db/f", "postgresql://me:***@db/f"),
         ("postgresql://me%40x:hunter2@db/f", "postgresql://me%40x:***@db/f"),
-        ("mysql://me:hunter2@db/me@x", "mysql://me:***@db/me%40x"),
+        ("mysql://me:hunter2@db/me@x", "mysql://***"),
         ("postgresql://db/f?application_name=me@x", "postgresql://db/f?application_name=me%40x"),
-        ("postgresql://me:x@db/f?application_name=me@x",
-         "postgresql://me:***@db/f?application_name=me%40x"),
+        ("postgresql://me:x@db/f?application_name=me@x", "postgresql://***"),
         ("sqlite:////srv/me@x/f.db", "sqlite:////srv/me%40x/f.db"),
     ],
 )  # fmt: skip

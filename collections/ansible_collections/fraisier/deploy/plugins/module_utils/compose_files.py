@@ -30,7 +30,8 @@ class Files:
         base = os.path.basename(self.sent_from) or "project"
         self.home = os.path.join(state_home(), "compose", ".files", key_of(project or base))
         self.folder = os.path.join(self.home, "tree", base)
-        self.usual_project = key_of(base)  # as Compose names it, unless its file does
+        # as Compose names it, unless its file does
+        self.usual_project = re.sub(r"[^a-z0-9_-]", "", base.lower()).lstrip("_-") or "project"
         self.file = os.path.join(self.folder, os.path.basename(file))
         self.digest: str = options.get("digest") or ""
         self._options = options

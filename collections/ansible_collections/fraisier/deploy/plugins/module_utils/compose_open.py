@@ -43,7 +43,7 @@ def open_site(
     if files is not None:
         service = replace(service, file=files.file)
     name = None if reads_file else service.project_name or remembered_name(service)
-    if name is None and files is not None and not files.digest:
+    if name is None and not reads_file and files is not None and not files.digest:
         name = files.usual_project  # nothing was deployed here, and no file was sent
     if name is not None:
         site = ComposeSite(service, claim, docker, name, None, files)

@@ -10,8 +10,7 @@ from typing import Collection, Sequence
 
 from .compose_containers import Container, containers
 from .compose_engine import STOP_SECONDS, last_line
-from .compose_site import ComposeSite
-from .failure import Failure
+from .compose_site import ComposeLayout, ComposeSite, state_folder
 from .files import read_json, remove_file, write_json
 
 NOTE = "started.json"
@@ -50,6 +49,7 @@ def stop_started(site: ComposeSite) -> None:
         site.fence.check()
         found = containers(site.docker, site.name)
         kept = needed(found, {*absent, *stopped})
+        kept |= {name for name in (*absent, *stopped) if _is_deployed(site, name)}
         mine = [c for c in found if c.service in {*absent, *stopped} - kept]
         _do(site, "stop", [c for c in mine if c.state not in ("exited", "created", "dead")])
         _do(site, "rm", [c for c in mine if c.service in absent])
@@ -82,14 +82,16 @@ def _do(site: ComposeSite, verb: str, found: Sequence[Container]) -> None:
         return
     site.changed = True
     finished = site.docker.do(verb, "--", *(c.id for c in found), timeout=STOP_SECONDS)
-    if finished.code != 0:
+    if finished.code != 0:  # why the deployment failed is told, and this beside it
         names = ", ".join(c.name for c in found)
-        raise Failure(
-            "stop_failed",
-            f"{names} could not be stopped: {last_line(finished.output)}",
-            "see the containers: docker ps --all",
-            finished.output,
-        )
+        told = f"{names} could not be stopped: {last_line(finished.output)}"
+        site.around["warnings"].append(told)
+        site.report.say("remove", f"warning: {told}")
+
+
+def _is_deployed(site: ComposeSite, service: str) -> bool:
+    """True where a service of the project has a release of its own by now."""
+    return os.path.lexists(ComposeLayout(state_folder(site.name, service)).pointer)
 
 
 def _path(site: ComposeSite) -> str:

@@ -127,7 +127,7 @@ def _branches(access: Access, timeout: float) -> list[str]:
 def parse_ls_remote(text: str) -> dict[str, str]:
     """Return commit SHAs by ref; an annotated tag gives the commit it points at."""
     found: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a name may hold what else ends a line, such as U+2028
         sha, _tab, ref = line.partition("\t")
         if git_url.SHA.match(sha) and ref:
             found[ref] = sha

@@ -14,7 +14,7 @@ from .failure import Failure
 SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 LONGEST_VERSION = 255
 #: What git-check-ref-format allows nowhere in the name of a branch or tag.
-_NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
+_NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]|\.\.|@\{")
 _SCHEMES = ("https://", "http://", "ssh://")
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*:[^-:\s][^:\s]*\Z")
 # Neither '?', '#' nor '\\' may hide in it: git, curl and Python would see different servers there.

@@ -75,7 +75,7 @@ def _find(path: str, follow: bool) -> Place | None:
     try:
         name, linked = walk.to(path, follow)
         walk.require_safe(path, name)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         os.close(walk.folder)
         return None
     except BaseException:
