@@ -18,6 +18,8 @@ from fraisier.engine.traffic import OF_PROXIES
 
 #: A host that does not answer is tried again for so many seconds, with a pause before each try.
 BOUND_SECONDS, PAUSE_SECONDS = 60.0, 3.0
+#: A try that the deadline would cut sooner is not begun: nobody could know then what it has done.
+LEAST_SECONDS = 15.0
 #: A cancellation is noticed within so many seconds.
 POLL_SECONDS = 0.2
 #: The last look at hosts that were not restored may take so many seconds.
@@ -56,6 +58,8 @@ class Contact:
         outcome, tries = self._steps.perform(step, deadline, cancelled), 0
         while left := _not_begun(step, outcome, tries < LOCAL_TRIES):
             tries += 1
+            if time.monotonic() + PAUSE_SECONDS + LEAST_SECONDS > deadline:
+                return outcome
             if not self._may_try(outcome, left, BOUND_SECONDS, deadline, cancelled):
                 return replace(outcome, ended="cancelled") if cancelled() else outcome
             found = self._steps.perform(replace(step, hosts=left), deadline, cancelled, again=True)

@@ -77,7 +77,7 @@ class HostState:
             changed=self.changed or (verb in CHANGING and bool(result.get("changed"))),
             done=(*self.done, *(_done(result) if verb in CHANGING else ())),
             lost=lost or (self.lost and not answered),
-            unsure=(lost and verb != "preflight") or (self.unsure and not answered),
+            unsure=(lost and verb not in ("preflight", "probe")) or (self.unsure and not answered),
             recorded=self.recorded or lost,
             doubtful=verb == "restore" and outcome.ok and _unhealthy(result),
             staged=self._is_staged(verb, outcome),

@@ -12,7 +12,7 @@ from fraisier.domain.errors import LeaseLost
 from fraisier.domain.outcome import HostOutcome, Outcome
 from fraisier.domain.plan import Work
 from fraisier.domain.strategy import StrategyConfig
-from fraisier.engine.contact import BOUND_SECONDS
+from fraisier.engine.contact import BOUND_SECONDS, LEAST_SECONDS
 from fraisier.engine.ledger import HostState
 from support.clock import VirtualTime
 from support.strategies import THREE, TWO, World, at, behind, canary
@@ -176,6 +176,14 @@ def test_only_what_a_host_told_makes_it_known_again(after: Any, known: bool) -> 
     assert found.known is known
 
 
+@pytest.mark.parametrize(("verb", "touched"), [("preflight", False), ("deploy", True)])
+def test_a_look_that_is_lost_does_not_make_a_host_one_to_go_back_on(
+    verb: str, touched: bool
+) -> None:
+    state = walked((verb, "unknown", "timeout", {}), ("probe", "unknown", "timeout", {}))
+    assert (state.lost, state.touched) == (True, touched)
+
+
 @pytest.mark.parametrize("code", ["coolify_unreachable", "coolify_silent", "docker_unavailable"])
 def test_what_cannot_be_seen_after_a_switch_is_unknown(code: str) -> None:
     """The module ran, but Coolify or the Docker engine did not answer it any more."""
@@ -303,6 +311,19 @@ def test_a_host_that_stays_away_before_anything_was_changed_fails_the_deployment
     assert ended.reason.endswith("no host was changed")
     assert clock.slept - begun <= BOUND_SECONDS
     assert all(placed(world, name).known for name in THREE)
+    assert world.store.held("api", "production") is None
+
+
+@pytest.mark.parametrize("hosts", [SINGLE, TWO])
+def test_a_try_that_the_deadline_would_cut_is_not_begun(
+    tmp_path: Path, clock: VirtualTime, hosts: tuple[str, ...]
+) -> None:
+    """A try that is cut leaves open what it did, and nothing has been changed so far."""
+    pace = StrategyConfig(progress_deadline=LEAST_SECONDS)
+    world = deployed(tmp_path, *hosts, strategy_config=pace)
+    away(world, clock, 1000, "web-1")
+    assert world.deploy().status is Status.FAILED
+    assert clock.slept == 0
     assert world.store.held("api", "production") is None
 
 
