@@ -12,7 +12,7 @@ from pathlib import Path
 from fraisier.domain.catalogue import Catalogue
 from fraisier.domain.secret import SecretReference
 
-#: What was looked at, what was found, what to do.
+#: The subject, the finding, and how to fix it.
 Finding = tuple[str, str, str]
 
 _BIND_FIX = (
@@ -107,7 +107,7 @@ def _open_to_all(path: Path) -> Path | None:
     """Return the file, or the folder above it, by which every account may exchange it."""
     try:
         real = path.resolve()
-    except (OSError, RuntimeError, ValueError):  # links in a circle: where it is needed, it is told
+    except (OSError, RuntimeError, ValueError):  # a loop of symbolic links; its reader reports it
         return None
     parts = (real, *real.parents, *path.absolute().parents)
     return next((part for part in parts if _writable(part)), None)
@@ -117,7 +117,7 @@ def _writable(path: Path) -> bool:
     """True where every account may write; in a folder like /tmp it may not exchange a file."""
     try:
         mode = path.stat().st_mode
-    except OSError:  # a missing secret is told where it is needed
+    except OSError:  # missing or unreadable: its reader reports it
         return False
     sticky = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
     return bool(mode & stat.S_IWOTH) and not sticky

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+from fraisier.cli.proxy_health import Finding
 from fraisier.cli.symptoms import symptoms
 from fraisier.domain.catalogue import Target
 from fraisier.domain.outcome import HostOutcome
@@ -15,8 +16,6 @@ CONTACT_SECONDS = 60.0
 #: Playbooks of the collection, whose preflight changes nothing where the request has `check`.
 _COLLECTION = "fraisier.deploy."
 
-#: What was looked at, whether it is as it must be, what was found, what to do.
-Finding = tuple[str, bool, str, str]
 Cancelled = Callable[[], bool]
 
 

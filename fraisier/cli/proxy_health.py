@@ -15,7 +15,7 @@ from fraisier.engine.hosts import Hosts
 CERTIFICATE_DAYS = 14
 _DAY = 86400.0
 
-#: What was looked at, whether it is as it must be, what was found, what to do.
+#: The subject, whether it passes, the finding, and how to fix it.
 Finding = tuple[str, bool, str, str]
 
 

@@ -55,7 +55,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Pause:
-    """Who paused the queue, why and when (UTC microseconds); `by_name`: the name of a token."""
+    """A pause of the queue: by whom, why and when (UTC microseconds); `by_name` names a token."""
 
     by: str
     reason: str

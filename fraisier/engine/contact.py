@@ -18,7 +18,7 @@ from fraisier.engine.traffic import OF_PROXIES
 
 #: A host that does not answer is tried again for so many seconds, with a pause before each try.
 BOUND_SECONDS, PAUSE_SECONDS = 60.0, 3.0
-#: A try that the deadline would cut sooner is not begun: nobody could know then what it has done.
+#: A try needs so many seconds before the deadline: one that is cut leaves unknown what it did.
 LEAST_SECONDS = 15.0
 #: A cancellation is noticed within so many seconds.
 POLL_SECONDS = 0.2

@@ -23,7 +23,7 @@ DAY = 86_400_000_000
 SECOND = 1_000_000
 #: A token's last use is recorded once in so many microseconds, not at every request.
 USE_INTERVAL = 60_000_000
-#: The lifetime where none is asked for, in microseconds; clients of 0.1.0 always send it.
+#: The default lifetime in microseconds; clients of 0.1.0 always send it.
 USUAL = lifetime(DAYS_OF_TOKENS)
 
 

@@ -1,4 +1,4 @@
-"""Whether the database takes changes: tried now and then, and nobody waits long for the answer."""
+"""Checks that the database accepts writes: a few real writes per second, with a bounded wait."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from collections.abc import Callable
 
 from fraisier.domain.errors import StoreError
 
-#: At most so many tries in so many seconds: strangers may ask, and each try is a write on the disk.
+#: At most so many writes in so many seconds: `/health` needs no token, and each write is on disk.
 TRIES, IN_SECONDS = 5, 5.0
-#: How long somebody who asks waits for the end of a try.
+#: How long the request that starts a write waits for its end.
 PATIENT_SECONDS = 2.0
 
 log = logging.getLogger("fraisier.health")
 
 
 class Writability:
-    """Tries `write` when asked, but not too often; it raises StoreError where a change is refused.
+    """Calls `write`, which raises StoreError when the database refuses it, and keeps the result.
 
-    A try that waits for others, who hold the records, goes on beside; until it ends the answer is
-    that of the last one. So it is where there were many tries just now.
+    A write that waits for a lock goes on in its own thread. Until it ends, and when the limit of
+    writes is reached, callers get the result of the last write.
     """
 
     def __init__(self, write: Callable[[], None], seconds: float = IN_SECONDS) -> None:

@@ -82,7 +82,7 @@ def _do(site: ComposeSite, verb: str, found: Sequence[Container]) -> None:
         return
     site.changed = True
     finished = site.docker.do(verb, "--", *(c.id for c in found), timeout=STOP_SECONDS)
-    if finished.code != 0:  # why the deployment failed is told, and this beside it
+    if finished.code != 0:  # a warning, so that the deployment's own error stays the one reported
         names = ", ".join(c.name for c in found)
         told = f"{names} could not be stopped: {last_line(finished.output)}"
         site.around["warnings"].append(told)

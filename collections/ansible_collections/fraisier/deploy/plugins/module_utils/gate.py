@@ -114,8 +114,8 @@ def wait_until_healthy(
 ) -> Verdict:
     """Try until the check has been good for `min_healthy` seconds, or cannot become so any more.
 
-    `early`: for how many seconds it must be good when it was so at the very first try. What `hold`
-    names is waited for until the deadline; the check alone decides then.
+    `early`: for how many seconds it must be good when it was so at the very first try. While
+    `hold` returns a reason, a passing check waits for it, until the deadline at the latest.
     """
     started, attempts, pause = clock(), 0, FIRST_PAUSE
     spell = Spell(check.min_healthy, early)
